@@ -1,0 +1,1 @@
+"""Build vLLM natively on Windows, from a pinned tag to a verified wheel."""

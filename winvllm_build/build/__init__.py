@@ -1,0 +1,1 @@
+"""Configure, compile, link, install and pack, with upstream's own CMake."""

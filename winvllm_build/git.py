@@ -1,0 +1,175 @@
+"""The one door to git: plumbing only, bytes in, bytes out, isolated from anyone's configuration."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Final, NewType
+
+from winvllm_build import process
+from winvllm_build.errors import ToolchainError
+
+Oid = NewType("Oid", str)
+"""A full object id: 40 lower-case hexadecimal digits."""
+RepoPath = NewType("RepoPath", str)
+"""A path inside a repository: POSIX separators, never a `Path`; undecodable bytes as surrogates."""
+
+EMPTY_TREE: Final = Oid("4b825dc642cb6eb9a060e54bf8d69288fbee4904")
+NO_OBJECT: Final = Oid("0" * 40)
+MINIMUM: Final = (2, 38)
+"""`git merge-tree --write-tree` first appeared in 2.38."""
+
+PINNED: Final = (
+    "core.attributesFile=",
+    "core.autocrlf=false",
+    "core.bigFileThreshold=512m",
+    "core.eol=lf",
+    "core.fsmonitor=false",
+    "core.hooksPath=/dev/null",
+    "core.longpaths=true",
+    "core.quotePath=false",
+    "core.symlinks=false",
+    "apply.whitespace=nowarn",
+    "commit.gpgSign=false",
+    "diff.suppressBlankEmpty=false",
+    "gc.auto=0",
+    "merge.conflictStyle=zdiff3",
+    "merge.directoryRenames=conflict",
+    "merge.renames=true",
+)
+INHERITED: Final = (
+    "PATH", "HOME", "USERPROFILE", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "COMSPEC", "GIT_EXEC_PATH",
+)  # fmt: skip
+ISOLATION: Final = {
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",  # Git for Windows maps it to nul itself
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "LC_ALL": "C",
+}
+IDENTITY: Final = {
+    "GIT_AUTHOR_DATE": "@0 +0000",
+    "GIT_AUTHOR_EMAIL": "winvllm-build@localhost",
+    "GIT_AUTHOR_NAME": "winvllm-build",
+    "GIT_COMMITTER_DATE": "@0 +0000",
+    "GIT_COMMITTER_EMAIL": "winvllm-build@localhost",
+    "GIT_COMMITTER_NAME": "winvllm-build",
+}
+"""A fixed author, committer and date make every commit of the tool reproducible."""
+
+
+class GitError(ToolchainError):
+    """A git command failed; carries the arguments, the exit code and git's own words."""
+
+    def __init__(self, args: tuple[str, ...], code: int, stderr: bytes) -> None:
+        text = stderr.decode("utf-8", "replace").strip()
+        super().__init__(f"git {' '.join(args)} exited {code}: {text}")
+        self.code = code
+        self.stderr = stderr
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeEntry:
+    """One line of `ls-tree`: `mode` is git's six octal digits."""
+
+    mode: str
+    oid: Oid
+    path: RepoPath
+
+
+class Git:
+    """git in one folder (a worktree, a `.git` or a bare repository)."""
+
+    def __init__(self, folder: Path, *, program: Path | None = None) -> None:
+        self.folder = folder
+        self.program = program or find_git()
+        kept = {k: v for k, v in os.environ.items() if k.upper() in INHERITED}
+        self._env = kept | ISOLATION | IDENTITY
+        self._options = tuple(x for pin in PINNED for x in ("-c", pin))
+
+    def run(
+        self, *args: str, stdin: bytes = b"", index: Path | None = None, ok: tuple[int, ...] = (0,)
+    ) -> process.Completed:
+        """Run plumbing with the isolated configuration.
+
+        Args:
+            args: git's arguments, without `git` itself.
+            stdin: bytes for git's standard input.
+            index: another index file than the folder's own.
+            ok: exit codes that are answers, not failures.
+
+        Raises:
+            GitError: any other exit code.
+        """
+        env = self._env if index is None else self._env | {"GIT_INDEX_FILE": str(index)}
+        done = process.capture([self.program, "-C", self.folder, *self._options, *args], env=env, stdin=stdin)
+        if done.code not in ok:
+            raise GitError(args, done.code, done.err)
+        return done
+
+    def out(self, *args: str, stdin: bytes = b"", index: Path | None = None) -> bytes:
+        return self.run(*args, stdin=stdin, index=index).out
+
+    def line(self, *args: str, stdin: bytes = b"", index: Path | None = None) -> str:
+        return self.out(*args, stdin=stdin, index=index).decode("utf-8", "surrogateescape").strip()
+
+    @contextmanager
+    def temporary_index(self, tree: Oid | None = None) -> Iterator[Path]:
+        """An index file of its own, filled from `tree`; the folder's index stays as it is."""
+        with tempfile.TemporaryDirectory(prefix="winvllm-index-") as folder:
+            path = Path(folder, "index")
+            if tree is not None:
+                self.out("read-tree", tree, index=path)
+            yield path
+
+    def tree_of(self, revision: str) -> Oid:
+        return Oid(self.line("rev-parse", "--verify", "--quiet", f"{revision}^{{tree}}"))
+
+    def entries(self, tree: str, paths: tuple[RepoPath, ...] = ()) -> dict[RepoPath, TreeEntry]:
+        """Every file of `tree` (or just `paths`, taken literally)."""
+        listed = self.out("--literal-pathspecs", "ls-tree", "-r", "-z", "--full-tree", tree, "--", *paths)
+        found: dict[RepoPath, TreeEntry] = {}
+        for record in listed.split(b"\0")[:-1]:
+            meta, name = record.split(b"\t", 1)
+            mode, _, oid = meta.decode().split()
+            path = RepoPath(name.decode("utf-8", "surrogateescape"))
+            found[path] = TreeEntry(mode=mode, oid=Oid(oid), path=path)
+        return found
+
+    def commit_tree(self, tree: Oid, message: str, *, parents: tuple[str, ...] = ()) -> Oid:
+        """A commit object with the tool's fixed identity and date: the same input gives the same id."""
+        linked = [x for parent in parents for x in ("-p", parent)]
+        return Oid(self.line("commit-tree", tree, *linked, "-m", message))
+
+    def private_path(self, name: str) -> Path:
+        """`name` inside this worktree's own git folder."""
+        return (self.folder / self.line("rev-parse", "--git-path", name)).absolute()
+
+    def is_worktree(self) -> bool:
+        done = self.run("rev-parse", "--show-prefix", "--is-inside-work-tree", ok=(0, 128))
+        return done.code == 0 and done.out.decode("utf-8", "replace").splitlines() == ["", "true"]
+
+
+@lru_cache(maxsize=1)
+def find_git() -> Path:
+    """The git program on PATH.
+
+    Raises:
+        ToolchainError: there is none, or it is older than `MINIMUM`.
+    """
+    program = process.which("git")
+    if program is None:
+        raise ToolchainError("git is not installed or not on PATH", fix="install git 2.38 or newer")
+    said = process.capture([program, "--version"]).text
+    number = re.search(r"(\d+)\.(\d+)", said)
+    if number is None or (int(number[1]), int(number[2])) < MINIMUM:
+        raise ToolchainError(f"{said.strip()} at {program} is too old", fix="install git 2.38 or newer")
+    return program

@@ -1,0 +1,1 @@
+"""Patch files, manifest and lock; apply, status, regen."""

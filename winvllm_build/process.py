@@ -1,0 +1,183 @@
+"""The one door to other programs: list arguments only, captured or streamed, ended with all they started."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from winvllm_build.errors import ToolchainError
+
+log = logging.getLogger(__name__)
+
+NEW_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+"""Ctrl-C on Windows reaches us alone; we end the tree ourselves."""
+TERMINATE_SECONDS = 5.0
+"""How long an ended process tree gets before it is killed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """What a finished program left behind; `out` and `err` are the exact bytes."""
+
+    args: tuple[str, ...]
+    code: int
+    out: bytes
+    err: bytes
+    seconds: float
+
+    @property
+    def text(self) -> str:
+        return self.out.decode("utf-8", "replace")
+
+    @property
+    def error_text(self) -> str:
+        return self.err.decode("utf-8", "replace").strip()
+
+
+def which(name: str, *, path: str | None = None) -> Path | None:
+    """The program `name` as an absolute path, searched on `path` (default: PATH)."""
+    found = shutil.which(name, path=path)
+    return Path(os.path.abspath(found)) if found else None  # noqa: PTH100 - resolve() would leave the symlink's folder
+
+
+def environment_difference(env: Mapping[str, str] | None) -> str:
+    """`env` as the assignments that differ from this process's environment, for the log."""
+    if env is None:
+        return ""
+    changed = [f"{k}={shlex.quote(v)}" for k, v in sorted(env.items()) if os.environ.get(k) != v]
+    return " ".join(changed)
+
+
+def capture(
+    args: Sequence[str | os.PathLike[str]],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    timeout: float | None = None,
+) -> Completed:
+    """Run a program to its end and return its exit code and exact output.
+
+    Args:
+        args: program and arguments; never a shell string.
+        cwd: working folder.
+        env: the complete environment; None inherits.
+        stdin: bytes given to the program.
+        timeout: seconds after which the tree is ended.
+
+    Raises:
+        ToolchainError: the program does not exist, cannot be started or ran out of time.
+    """
+    argv = tuple(os.fspath(a) for a in args)
+    log.debug("+ %s %s", shlex.join(argv), environment_difference(env))
+    begun = time.monotonic()
+    with _started(argv, cwd=cwd, env=env, merge=False) as child:
+        try:
+            out, err = child.communicate(stdin, timeout=timeout)
+        except subprocess.TimeoutExpired as late:
+            raise ToolchainError(f"{argv[0]} did not finish within {timeout:.0f} s") from late
+    return Completed(args=argv, code=child.returncode, out=out, err=err, seconds=time.monotonic() - begun)
+
+
+def stream(
+    args: Sequence[str | os.PathLike[str]],
+    *,
+    on_line: Callable[[str], None],
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    on_start: Callable[[int], None] | None = None,
+) -> int:
+    """Run a program, hand over each line of its joined output, return its exit code.
+
+    Args:
+        args: program and arguments; never a shell string.
+        on_line: called with each line, its end removed.
+        cwd: working folder.
+        env: the complete environment; None inherits.
+        on_start: called once with the process id.
+
+    Raises:
+        ToolchainError: the program does not exist or cannot be started.
+    """
+    argv = tuple(os.fspath(a) for a in args)
+    log.debug("+ %s %s", shlex.join(argv), environment_difference(env))
+    with _started(argv, cwd=cwd, env=env, merge=True) as child:
+        if on_start is not None:
+            on_start(child.pid)
+        if child.stdin is not None:
+            child.stdin.close()
+        pipe: IO[bytes] | None = child.stdout
+        if pipe is not None:
+            for line in pipe:
+                on_line(line.decode("utf-8", "replace").rstrip("\r\n"))
+        return child.wait()
+
+
+def end_tree(pid: int, *, created: float | None = None) -> bool:
+    """End a process and everything it started; True if there was something to end.
+
+    Args:
+        pid: the root of the tree.
+        created: the start time noted for it (seconds since the epoch); a reused pid is left alone.
+    """
+    try:
+        root = psutil.Process(pid)
+        if created is not None and abs(root.create_time() - created) > 1.0:
+            return False
+        family = [*root.children(recursive=True), root]
+    except psutil.NoSuchProcess:
+        return False
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.terminate()
+    _, alive = psutil.wait_procs(family, timeout=TERMINATE_SECONDS)
+    for member in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
+    psutil.wait_procs(alive, timeout=TERMINATE_SECONDS)
+    return True
+
+
+@contextlib.contextmanager
+def _started(
+    argv: tuple[str, ...], *, cwd: Path | None, env: Mapping[str, str] | None, merge: bool
+) -> Iterator[subprocess.Popen[bytes]]:
+    try:
+        child = subprocess.Popen(
+            argv,
+            cwd=cwd,
+            env=None if env is None else dict(env),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if merge else subprocess.PIPE,
+            start_new_session=sys.platform != "win32",
+            creationflags=NEW_GROUP,
+        )
+    except OSError as error:
+        raise ToolchainError(
+            f"cannot start {argv[0]}: {error.strerror or error}",
+            fix=f"install {Path(argv[0]).name} and put it on PATH",
+        ) from error
+    try:
+        yield child
+    except BaseException:
+        end_tree(child.pid)
+        child.wait()
+        raise
+    finally:
+        for pipe in (child.stdin, child.stdout, child.stderr):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()

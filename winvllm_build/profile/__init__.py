@@ -1,0 +1,1 @@
+"""The build profile: TOML model, layers with origins, validation against toolkit facts."""

@@ -1,0 +1,1 @@
+"""A tag becomes a commit and a tree: pins, git, package index, safe extraction."""
