@@ -1,0 +1,149 @@
+"""Install the built components and let upstream's setup.py do the one thing it is good for: pack."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from winvllm_build import process
+from winvllm_build.build.facts import TagFacts
+from winvllm_build.build.steps import StepRunner
+from winvllm_build.errors import PackError
+from winvllm_build.git import Git
+from winvllm_build.workspace import replace, storage_errors, write_atomic
+
+LIMITED_API: Final = "cp38"
+"""Upstream's own wheels are tagged so; its extensions use the stable ABI."""
+NOT_PACKED: Final = shutil.ignore_patterns(".git", ".deps", "*.egg-info", "csrc", "tests", "docs", "examples")
+FROM_ELSEWHERE: Final = frozenset({"torch", "cmake", "ninja"})
+"""Build requirements that packing takes from the toolchain or does not need."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wheel:
+    """A packed wheel; `extensions` are the compiled files inside, wheel-relative; `size` in bytes."""
+
+    path: Path
+    version: str
+    extensions: tuple[str, ...]
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackRequest:
+    """What packing needs.
+
+    Attributes:
+        tree: the patched tree, read only.
+        build: the build folder whose components are installed.
+        components: CMake install components to take.
+        version: the wheel's whole version, local part included.
+        python: the interpreter the wheel is for.
+        shim: folder for PYTHONPATH where `torch` can be imported, None when `python` has its own torch.
+        environments: where environments with the build requirements are kept.
+        out: folder the wheel goes to.
+    """
+
+    tree: Path
+    build: Path
+    cmake: Path
+    components: Sequence[str]
+    version: str
+    python: Path
+    shim: Path | None
+    environments: Path
+    out: Path
+
+
+def pack(request: PackRequest, facts: TagFacts, runner: StepRunner) -> Wheel:
+    """Install, copy, pack; the wheel appears in `out` whole or not at all.
+
+    Raises:
+        PackError: a step failed; names it and the log.
+        StorageError: the disk is full or read-only.
+    """
+    python = packing_python(request, facts, runner)
+    with storage_errors(str(request.out)), tempfile.TemporaryDirectory(prefix="winvllm-pack-") as temporary:
+        stage, tree = Path(temporary, "stage"), Path(temporary, "tree")
+        extensions = install(request, stage, runner)
+        _copy_tree(request.tree, tree)
+        made = _bdist(request, python, tree=tree, stage=stage, runner=runner)
+        request.out.mkdir(parents=True, exist_ok=True)
+        part = request.out / f".{made.name}.part"
+        shutil.copyfile(made, part)
+        replace(part, request.out / made.name)
+        path = request.out / made.name
+    return Wheel(path=path, version=request.version, extensions=extensions, size=path.stat().st_size)
+
+
+def install(request: PackRequest, stage: Path, runner: StepRunner) -> tuple[str, ...]:
+    """`cmake --install` each component into `stage`; the compiled files that arrived there."""
+    for component in request.components:
+        runner.run(
+            f"cmake --install --component {component}",
+            [request.cmake, "--install", request.build, "--prefix", stage, "--component", component],
+        )
+    compiled = (f for f in stage.rglob("*") if f.suffix in {".so", ".pyd"} and f.is_file())
+    return tuple(sorted(f.relative_to(stage).as_posix() for f in compiled))
+
+
+def packing_python(request: PackRequest, facts: TagFacts, runner: StepRunner) -> Path:
+    """An environment with the tag's own build requirements, kept from wheel to wheel."""
+    wanted = sorted(str(r) for r in facts.build_requires if r.name not in FROM_ELSEWHERE)
+    listed = ("\n".join([str(request.python), *wanted]) + "\n").encode()
+    folder = request.environments / f"pack-{request.version.partition('+')[0]}-{_python_tag(request.python)}"
+    stamp = folder / "winvllm-requirements.txt"
+    if not stamp.is_file() or stamp.read_bytes() != listed:
+        shutil.rmtree(folder, ignore_errors=True)
+        command = [request.python, "-m", "venv", "--system-site-packages", folder]
+        runner.run("creating the packing environment", command)
+        command = [_interpreter(folder), "-m", "pip", "install", "--quiet", *wanted]
+        runner.run("installing the tag's build requirements", command)
+        write_atomic(stamp, listed)
+    return _interpreter(folder)
+
+
+def _interpreter(environment: Path) -> Path:
+    windows = environment / "Scripts" / "python.exe"
+    return windows if windows.is_file() else environment / "bin" / "python"
+
+
+def _python_tag(python: Path) -> str:
+    done = process.capture([python, "-c", "import sys; print('cp%d%d' % sys.version_info[:2])"])
+    return done.text.strip()
+
+
+def _copy_tree(source: Path, target: Path) -> None:
+    """A copy with a repository of its own: setuptools-scm packs the files that git tracks."""
+    shutil.copytree(source, target, symlinks=True, ignore=NOT_PACKED)
+    git = Git(target)
+    git.out("init", "--quiet")
+    git.out("add", "--all", "--force")
+    git.out("commit", "--quiet", "--message", "tree to pack")
+
+
+def _bdist(request: PackRequest, python: Path, *, tree: Path, stage: Path, runner: StepRunner) -> Path:
+    extra = {"VLLM_VERSION_OVERRIDE": request.version, "VLLM_TARGET_DEVICE": "cuda"}
+    if request.shim is not None:
+        extra["PYTHONPATH"] = str(request.shim)
+    library, dist = tree / "build" / "lib", tree / "dist"
+    (tree / "setup.cfg").write_text(f"[build]\nbuild_lib = {library.as_posix()}\n", encoding="utf-8")
+    runner.run("setup.py build_py", [python, "setup.py", "build_py"], cwd=tree, extra=extra)
+    shutil.copytree(stage, library, dirs_exist_ok=True)
+    command = [
+        "setup.py",
+        "bdist_wheel",
+        "--skip-build",
+        f"--py-limited-api={LIMITED_API}",
+        "--dist-dir",
+        str(dist),
+    ]
+    runner.run("setup.py bdist_wheel", [python, *command], cwd=tree, extra=extra)
+    found = sorted(dist.glob("*.whl"))
+    if not found:
+        raise PackError(f"setup.py bdist_wheel made no wheel\nlog: {runner.log}", fix=f"read {runner.log}")
+    return found[0]
