@@ -1,0 +1,49 @@
+"""Where the shipped patch sets and profiles lie: in an installed wheel, or beside the package in a checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from winvllm_build.errors import UsageError
+
+PACKAGE: Final = Path(__file__).resolve().parent
+
+
+def patches_root() -> Path:
+    """The folder that holds one folder per tag.
+
+    Raises:
+        UsageError: this installation carries no patch sets.
+    """
+    return locate("patches", package=PACKAGE)
+
+
+def profiles_root() -> Path:
+    """The folder that holds the shipped `*.toml` profiles.
+
+    Raises:
+        UsageError: this installation carries no profiles.
+    """
+    return locate("profiles", package=PACKAGE)
+
+
+def locate(name: str, *, package: Path) -> Path:
+    """The data folder `name` of the package installed at `package`.
+
+    A checkout is known by its `pyproject.toml`: a folder that merely lies beside an installed
+    package (`site-packages/patches`) is somebody else's.
+
+    Raises:
+        UsageError: neither the wheel's nor the checkout's folder is there.
+    """
+    shipped = package / "_data" / name
+    if shipped.is_dir():
+        return shipped
+    checkout = package.parent
+    if (checkout / "pyproject.toml").is_file() and (checkout / name).is_dir():
+        return checkout / name
+    raise UsageError(
+        f"the shipped {name} are missing: neither {shipped} nor {checkout / name} is there",
+        fix="pip install --force-reinstall winvllm-build, or install it from a complete checkout",
+    )
