@@ -259,6 +259,10 @@ def read_log(folder: Path) -> tuple[LogEntry, ...]:
 
 
 def read_compile_commands(folder: Path) -> list[dict[str, str]]:
-    """CMake's compilation database: `directory`, `command`, `file`, `output` of every compile edge."""
-    loaded = json.loads((folder / "compile_commands.json").read_bytes())
-    return [entry for entry in loaded if isinstance(entry, dict)]
+    """CMake's compilation database: `directory`, `command`, `file` and build-relative `output` of each compile."""
+    entries: list[dict[str, str]] = json.loads((folder / "compile_commands.json").read_bytes())
+    for entry in entries:
+        output = Path(entry.get("output", ""))
+        if output.is_absolute() and output.is_relative_to(entry["directory"]):
+            entry["output"] = output.relative_to(entry["directory"]).as_posix()
+    return entries

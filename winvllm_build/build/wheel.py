@@ -99,10 +99,10 @@ def packing_python(request: PackRequest, facts: TagFacts, runner: StepRunner) ->
     stamp = folder / "winvllm-requirements.txt"
     if not stamp.is_file() or stamp.read_bytes() != listed:
         shutil.rmtree(folder, ignore_errors=True)
-        command = [request.python, "-m", "venv", "--system-site-packages", folder]
-        runner.run("creating the packing environment", command)
-        command = [_interpreter(folder), "-m", "pip", "install", "--quiet", *wanted]
-        runner.run("installing the tag's build requirements", command)
+        create: list[str | Path] = [request.python, "-m", "venv", "--system-site-packages", folder]
+        runner.run("creating the packing environment", create)
+        fill: list[str | Path] = [_interpreter(folder), "-m", "pip", "install", "--quiet", *wanted]
+        runner.run("installing the tag's build requirements", fill)
         write_atomic(stamp, listed)
     return _interpreter(folder)
 
