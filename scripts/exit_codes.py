@@ -11,8 +11,8 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "exit-codes.md"
 HEAD = """\
 # Exit codes
 
-Every expected failure ends with one message, the command that repairs it, and one of these codes. A code belongs
-to one class of `winvllm_build/errors.py`; `python scripts/exit_codes.py` writes this page from those classes.
+Every expected failure ends with one message, the command that repairs it, and one of these codes. A code
+belongs to one class of `winvllm_build/errors.py`; `python scripts/exit_codes.py` writes this page from them.
 
 | code | class | meaning |
 |---|---|---|

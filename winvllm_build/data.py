@@ -1,4 +1,4 @@
-"""Where the shipped patch sets and profiles lie: in an installed wheel, or beside the package in a checkout."""
+"""Where the shipped patch sets and profiles lie: in an installed wheel, or beside the package."""
 
 from __future__ import annotations
 

@@ -1,0 +1,38 @@
+#!/bin/sh
+# Every check of this checkout, in an environment of its own (.venv-test): ruff, mypy, pytest.
+#
+#   sh scripts/test.sh                           everything
+#   sh scripts/test.sh tests/unit -k profile     arguments go to pytest
+#
+# Needs git, a C++ compiler and Python >= 3.10 (PYTHON names another one than python3).
+# WINVLLM_TEST_JOBS (2): pytest processes. WINVLLM_TEST_CACHE (build/test-cache): what slow tests download once.
+set -u
+. "$(dirname -- "$0")/environment.sh"
+
+begin test
+need_programs
+find_python
+make_environment "$root/.venv-test" "[lint,test]"
+
+bin=$root/.venv-test/bin
+cd "$root" || exit 5
+failed=
+
+check() {
+    say "$*"
+    program_name=$1
+    shift
+    "$bin/$program_name" "$@" 9>&- || failed="$failed $program_name"
+}
+
+check ruff check .
+check ruff format --check .
+check mypy
+say "pytest -n ${WINVLLM_TEST_JOBS:-2} $*"
+"$bin/python" -m pytest -n "${WINVLLM_TEST_JOBS:-2}" "$@" 9>&-
+status=$?
+if [ -n "$failed" ]; then
+    printf 'test: failed before pytest:%s (see above)\n' "$failed" >&2
+    [ "$status" -ne 0 ] || status=1
+fi
+exit "$status"
