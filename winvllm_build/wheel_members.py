@@ -84,7 +84,7 @@ class WheelReader:
         if not members:
             raise SourceError(f"{self._filename} has none of the wanted members")
         names = MemberNames(self._filename)
-        paths = [names.check(member.filename) for member in members]
+        paths = [names.check(member.orig_filename) for member in members]
         self._have(members, on_bytes)
         made: set[Path] = set()
         for member, path in zip(members, paths, strict=True):

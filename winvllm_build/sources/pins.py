@@ -1,0 +1,223 @@
+"""What a tag is built from, pinned by hash: upstream's commit and sdist, and every vendored dependency."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from winvllm_build.git import Oid
+from winvllm_build.member_names import name_fault
+from winvllm_build.sources.manifest_table import Table, read_table
+
+OTHER_ROOMS: Final = ("schema", "expect", "topic", "layer", "target")
+"""Top-level names of the manifest that other rooms read."""
+
+COMMIT: Final = re.compile(r"[0-9a-f]{40}")
+SHA256: Final = re.compile(r"[0-9a-f]{64}")
+URL: Final = re.compile(r"(https|ssh|git|file)://[^\s\x00-\x1f]+")
+REVISION: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+/-]{0,99}")
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+CONTENT: Final = re.compile(r"[A-Za-z0-9_-]+")
+VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]*")
+TARGET: Final = re.compile(r"[A-Za-z0-9_]+")
+ARCH: Final = re.compile(r"\d+\.\d[af]?")
+VERSION: Final = re.compile(r"[0-9][0-9A-Za-z.+!]*")
+PROJECT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+FOLDER: Final = re.compile(r"[^\x00-\x1f]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SdistPin:
+    """The source archive a package index publishes for the tag."""
+
+    project: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcePin:
+    """Upstream's repository at one tag; `commit` is what the tag has to point at."""
+
+    tag: str
+    url: str
+    commit: Oid
+    sdist: SdistPin | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmodulePin:
+    """A submodule the build needs, at the commit its parent records."""
+
+    path: str
+    url: str
+    commit: Oid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagePin:
+    """A wheel that carries the same files: below `root`, the folders `folders`.
+
+    `record_sha256` is the hash of the wheel's RECORD, which has the hash of each member.
+    """
+
+    project: str
+    version: str
+    record_sha256: str
+    root: str
+    folders: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DependencyPin:
+    """A project that upstream's CMake would fetch while it configures.
+
+    Attributes:
+        name: its folder and command-line name.
+        url: its git repository.
+        revision: the tag or commit upstream names.
+        commit: the commit behind it.
+        variable: the environment variable by which upstream's CMake takes a folder instead.
+        content: its FetchContent name, as in `${<content>_SOURCE_DIR}`.
+        targets: the CMake targets that cannot be built without it.
+        archs: for which CUDA archs it is needed ("9.0a" is 9.0 alone, "10.0f" every 10.x); empty is always.
+        folder: what `variable` points at, inside the repository; empty is its root.
+        submodules: the ones the build needs.
+        package: a wheel to take it from instead.
+    """
+
+    name: str
+    url: str
+    revision: str
+    commit: Oid | None
+    variable: str
+    content: str
+    targets: tuple[str, ...]
+    archs: tuple[str, ...]
+    folder: str
+    submodules: tuple[SubmodulePin, ...]
+    package: PackagePin | None
+
+    def needed_for(self, archs: tuple[str, ...]) -> bool:
+        """Whether any of these archs ("8.6", "12.0a", "9.0+PTX") uses it; no archs asks for everything."""
+        wanted = [arch.partition("+")[0].rstrip("af").split(".") for arch in archs]
+        return not self.archs or not archs or any(_covers(own, arch) for own in self.archs for arch in wanted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pins:
+    upstream: SourcePin
+    dependencies: tuple[DependencyPin, ...]
+
+
+def read_pins(manifest: Path) -> Pins:
+    """The pins of `patches/<tag>/patchset.toml`.
+
+    Raises:
+        PatchError: a key is missing, unknown or malformed; file, table and key are named.
+    """
+    root = read_table(manifest)
+    upstream = root.table("upstream")
+    if upstream is None:
+        raise root.fault("the table [upstream] is missing")
+    dependencies = root.table("dependency")
+    pins = Pins(
+        upstream=_upstream(upstream),
+        dependencies=() if dependencies is None else _dependencies(dependencies),
+    )
+    root.finish(elsewhere=OTHER_ROOMS)
+    return pins
+
+
+def _covers(own: str, arch: list[str]) -> bool:
+    major, _, minor = own.rstrip("af").partition(".")
+    return arch[0] == major and (own.endswith("f") or arch[1:] == [minor])
+
+
+def _upstream(table: Table) -> SourcePin:
+    sdist = table.table("sdist")
+    pin = SourcePin(
+        tag=table.text("tag", REVISION, "a tag's name"),
+        url=_url(table),
+        commit=_commit(table),
+        sdist=None if sdist is None else _sdist(sdist),
+    )
+    table.finish()
+    return pin
+
+
+def _sdist(table: Table) -> SdistPin:
+    pin = SdistPin(
+        project=table.text("project", PROJECT, "a project's name on the package index"),
+        version=table.text("version", VERSION, "an exact version"),
+        sha256=table.text("sha256", SHA256, "64 hexadecimal digits"),
+    )
+    table.finish()
+    return pin
+
+
+def _dependencies(table: Table) -> tuple[DependencyPin, ...]:
+    found: list[DependencyPin] = []
+    for name in table.keys():  # noqa: SIM118 - a method of ours, not a mapping's
+        own = table.table(name)
+        if own is None or NAME.fullmatch(name) is None:
+            raise table.fault(f"`{name}` is no name for a dependency: lower-case letters, digits, `-`")
+        found.append(_dependency(name, own))
+    return tuple(found)
+
+
+def _dependency(name: str, table: Table) -> DependencyPin:
+    package = table.table("package")
+    has_commit = "commit" in table.keys()  # noqa: SIM118 - a method of ours, not a mapping's
+    pin = DependencyPin(
+        name=name,
+        url=_url(table),
+        revision=table.text("revision", REVISION, "a tag or commit"),
+        commit=_commit(table) if has_commit else None,
+        variable=table.text("variable", VARIABLE, "an environment variable"),
+        content=table.optional_text("content", CONTENT, "a FetchContent name") or name,
+        targets=table.texts("targets", TARGET, "a CMake target"),
+        archs=table.texts("archs", ARCH, 'a CUDA arch like "9.0a"'),
+        folder=_folder(table, "folder", required=False),
+        submodules=tuple(_submodule(x) for x in table.tables("submodules")),
+        package=None if package is None else _package(package),
+    )
+    table.finish()
+    return pin
+
+
+def _submodule(table: Table) -> SubmodulePin:
+    pin = SubmodulePin(path=_folder(table, "path", required=True), url=_url(table), commit=_commit(table))
+    table.finish()
+    return pin
+
+
+def _package(table: Table) -> PackagePin:
+    pin = PackagePin(
+        project=table.text("project", PROJECT, "a project's name on the package index"),
+        version=table.text("version", VERSION, "an exact version"),
+        record_sha256=table.text("record_sha256", SHA256, "64 hexadecimal digits"),
+        root=_folder(table, "root", required=True),
+        folders=table.texts("folders", CONTENT, "a folder's name"),
+    )
+    table.finish()
+    return pin
+
+
+def _url(table: Table) -> str:
+    return table.text("url", URL, "an https, ssh, git or file URL")
+
+
+def _commit(table: Table) -> Oid:
+    return Oid(table.text("commit", COMMIT, "40 hexadecimal digits, lower case"))
+
+
+def _folder(table: Table, key: str, *, required: bool) -> str:
+    what = "a relative path with forward slashes"
+    path = table.text(key, FOLDER, what) if required else table.optional_text(key, FOLDER, what) or ""
+    fault = name_fault(path) if path else None
+    if fault is not None:
+        raise table.fault(f"`{key}` {path!r} {fault}")
+    return path
