@@ -1,0 +1,235 @@
+"""What a build is asked to be: the keys of a profile, their types, defaults and meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from types import MappingProxyType
+from typing import Annotated, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.fields import FieldInfo
+
+from winvllm_build.profile.values import (
+    ArchList,
+    AutoOrCount,
+    AutoOrSize,
+    AutoOrSpecifier,
+    CMakeText,
+    DependencyFolders,
+    OptionalCMakeText,
+    SourcePatterns,
+    Specifier,
+    Tag,
+    TargetNames,
+    Text,
+    TorchCuda,
+    Variables,
+    choice_of,
+)
+
+DEFAULT_TAG: Final = "v0.14.1"
+
+
+class SourceChoice(Enum):
+    """Where vLLM's source comes from."""
+
+    AUTO = "auto"
+    GIT = "git"
+    LOCAL = "local"
+    SDIST = "sdist"
+
+
+class BuildType(Enum):
+    """CMake's build types that vLLM supports."""
+
+    RELEASE = "Release"
+    RELWITHDEBINFO = "RelWithDebInfo"
+    DEBUG = "Debug"
+
+
+class TorchChoice(Enum):
+    """Which torch the extensions are compiled against."""
+
+    AUTO = "auto"
+    INSTALLED = "installed"
+    HEADERS = "headers"
+
+
+class Section(BaseModel):
+    """Every table of a profile: immutable, no unknown keys, no silent conversions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
+
+
+class SourceSection(Section):
+    """Where vLLM and what it vendors come from."""
+
+    kind: Annotated[SourceChoice, BeforeValidator(choice_of(SourceChoice))] = Field(
+        default=SourceChoice.AUTO,
+        description="Where vLLM's source comes from: a clone of the pinned commit (git), a repository or "
+        "folder on this machine (local), the package index (sdist), or the first that works (auto).",
+    )
+    location: OptionalCMakeText = Field(
+        default=None,
+        description="Folder or URL of the source. Unset: the address of the patch set. A relative folder "
+        "starts at the file that names it.",
+    )
+    dependencies: DependencyFolders = Field(
+        default_factory=dict,
+        description="Local folders of vendored dependencies by name, such as cutlass. One that is not "
+        "named is fetched at the revision the tag pins.",
+    )
+
+
+class CudaSection(Section):
+    """The CUDA toolkit and what it compiles for."""
+
+    home: CMakeText = Field(
+        default="auto",
+        description="Folder of the CUDA toolkit, the one that holds bin/nvcc. auto: the newest installed "
+        "one that fits cuda.version.",
+        min_length=1,
+    )
+    version: Specifier = Field(
+        default=">=12.6,<14", description="Specifier of the toolkit releases that fit."
+    )
+    arch_list: ArchList = Field(
+        default=("8.6",),
+        description='Compute capabilities to compile for, such as ["8.6", "12.0"]. +PTX is accepted as '
+        "torch writes it, though vLLM ignores it.",
+    )
+    nvcc_threads: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Architectures of one file that one nvcc compiles at a time. Of no use with one "
+        "architecture; each takes the memory of a job.",
+    )
+    allow_laydown: bool = Field(
+        default=True,
+        description="Lay a toolkit down from NVIDIA's compiler and header wheels when no installed one fits.",
+    )
+
+
+class BuildSection(Section):
+    """What is compiled and how hard."""
+
+    type: Annotated[BuildType, BeforeValidator(choice_of(BuildType))] = Field(
+        default=BuildType.RELEASE, description="CMake's build type."
+    )
+    max_jobs: AutoOrCount = Field(
+        default="auto",
+        description="Compile jobs at a time. auto: from memory, cores and what the kernels need. Unlike "
+        "in vLLM's setup.py it is not divided by the nvcc threads.",
+    )
+    memory_per_job: AutoOrSize = Field(
+        default="auto",
+        description="GiB of memory that auto allows one job. auto: what the kernels were measured to need.",
+    )
+    targets: TargetNames = Field(
+        default=(),
+        description="Extension targets to build, such as cumem_allocator. Empty: all of them, unless "
+        "build.objects names single files.",
+    )
+    leave_out: TargetNames = Field(default=(), description="Extension targets not to build.")
+    objects: SourcePatterns = Field(
+        default=(),
+        description="Shell patterns of source files to compile without linking, such as csrc/attention/*.cu.",
+    )
+    keep_going: bool = Field(
+        default=False, description="Compile what can be compiled after a file has failed."
+    )
+    wheel: bool = Field(default=True, description="Pack a wheel when everything is linked.")
+
+
+class PythonSection(Section):
+    """The interpreter the extensions are built for."""
+
+    executable: CMakeText = Field(
+        default="auto",
+        min_length=1,
+        description="The interpreter: a path, or a name searched on PATH. auto: the active environment's.",
+    )
+    version: AutoOrSpecifier = Field(
+        default="auto",
+        description="Specifier of the Python releases that fit. auto: what the tag supports.",
+    )
+
+
+class TorchSection(Section):
+    """The torch the extensions are compiled against."""
+
+    version: AutoOrSpecifier = Field(
+        default="auto",
+        description="Specifier of the torch releases that fit. auto: the one the tag pins.",
+    )
+    cuda: TorchCuda = Field(
+        default="auto",
+        description='CUDA release torch is built for, such as "12.8", or cpu. auto: the one that suits '
+        "the toolkit.",
+    )
+    source: Annotated[TorchChoice, BeforeValidator(choice_of(TorchChoice))] = Field(
+        default=TorchChoice.AUTO,
+        description="The torch installed beside the interpreter (installed), only the headers and CMake "
+        "files of a wheel (headers: compiles, cannot run), or the former when it has CUDA (auto).",
+    )
+
+
+class Profile(Section):
+    """A complete build profile."""
+
+    description: Text = Field(default="", description="One line on what the profile is for.")
+    inherit: Text | None = Field(
+        default=None,
+        min_length=1,
+        description="Profile whose values apply where this file says nothing. In winvllm-build.toml and "
+        "config.toml: the profile taken when none is named.",
+    )
+    tag: Tag = Field(default=DEFAULT_TAG, description="vLLM tag to build; it needs a patch set.")
+    source: SourceSection = Field(default_factory=SourceSection)
+    cuda: CudaSection = Field(default_factory=CudaSection)
+    build: BuildSection = Field(default_factory=BuildSection)
+    python: PythonSection = Field(default_factory=PythonSection)
+    torch: TorchSection = Field(default_factory=TorchSection)
+    environment: Variables = Field(
+        default_factory=dict,
+        description="Further variables for CMake and the compilers. Those that the tool sets itself are "
+        "refused with the key that does it.",
+    )
+
+
+SECTIONS: Final[Mapping[str, type[Section]]] = MappingProxyType(
+    {
+        "source": SourceSection,
+        "cuda": CudaSection,
+        "build": BuildSection,
+        "python": PythonSection,
+        "torch": TorchSection,
+    }
+)
+TABLES: Final = frozenset({("source", "dependencies"), ("environment",)})
+"""Keys that hold names of the user's choice; each entry has its own origin."""
+FILE_ONLY: Final = frozenset({("description",), ("inherit",)})
+"""Keys that say something about a file, which no variable or option sets."""
+FOLDERS: Final = frozenset(
+    {("source", "location"), ("source", "dependencies"), ("cuda", "home"), ("python", "executable")}
+)
+"""Keys whose relative paths start at the file that names them."""
+
+
+def keys() -> tuple[tuple[str, ...], ...]:
+    """Every key of a profile, in the order of the model."""
+    return tuple(fields())
+
+
+def fields() -> dict[tuple[str, ...], FieldInfo]:
+    """Every key with its type, default and description."""
+    found: dict[tuple[str, ...], FieldInfo] = {}
+    for name, info in Profile.model_fields.items():
+        section = SECTIONS.get(name)
+        if section is None:
+            found[(name,)] = info
+        else:
+            found |= {(name, key): inner for key, inner in section.model_fields.items()}
+    return found

@@ -1,0 +1,299 @@
+"""Combinations that cannot work, refused before the first compiler runs, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Final
+
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from winvllm_build.profile import arch
+from winvllm_build.profile.model import Profile, TorchChoice
+from winvllm_build.profile.problem import InvalidProfileError, Origin, Problem
+from winvllm_build.profile.suggest import did_you_mean
+
+KNOWN_TOOLKITS: Final = (
+    *(Version(f"12.{minor}") for minor in (0, 1, 2, 3, 4, 5, 6, 8, 9)),
+    *(Version(f"13.{minor}") for minor in range(5)),
+)
+"""CUDA releases a specifier is tried on; 12.7 was never published."""
+
+
+class Severity(Enum):
+    """What a finding does to the build."""
+
+    REFUSED = "refused"
+    NOTE = "note"
+
+
+class TorchOrigin(Enum):
+    """What stands behind the torch that was found."""
+
+    INSTALLED = "installed"
+    HEADERS = "headers"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolkitFacts:
+    """What is known of the tools and the tag; None or empty: not known, and then not checked.
+
+    Attributes:
+        cuda_home: the toolkit's folder as it was given.
+        home_is_toolkit: whether that folder holds an nvcc (see `holds_nvcc`).
+        cuda_version: the release of its nvcc, such as `13.0`.
+        listed_archs: what `nvcc --list-gpu-arch` lists, as `8.6`.
+        torch_version: torch's version, a local part included.
+        torch_cuda: the CUDA release torch was built for; None for a CPU torch when `torch_origin` is set.
+        torch_origin: where torch comes from; None while there is none.
+        python_version: the version of the target interpreter.
+        tag_python: `requires-python` of the tag.
+        tag_torch: the torch release the tag pins.
+        tag_archs: the architectures the tag's CMakeLists.txt supports.
+        patched_tags: the tags that have a patch set.
+    """
+
+    cuda_home: str | None = None
+    home_is_toolkit: bool | None = None
+    cuda_version: Version | None = None
+    listed_archs: tuple[str, ...] = ()
+    torch_version: Version | None = None
+    torch_cuda: Version | None = None
+    torch_origin: TorchOrigin | None = None
+    python_version: Version | None = None
+    tag_python: SpecifierSet | None = None
+    tag_torch: str | None = None
+    tag_archs: frozenset[str] = frozenset()
+    patched_tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One combination, under the key that has to change.
+
+    Attributes:
+        fix: the edit that repairs it; empty for a note.
+    """
+
+    key: str
+    message: str
+    fix: str = ""
+    severity: Severity = Severity.REFUSED
+
+
+def check(profile: Profile, facts: ToolkitFacts) -> list[Finding]:
+    """Every impossible combination, and every one worth a note, that the facts known so far show."""
+    rooms: tuple[Callable[[Profile, ToolkitFacts], Iterator[Finding]], ...] = (
+        _tag,
+        _cuda_home,
+        _cuda_version,
+        _arch_list,
+        _tag_archs,
+        _torch,
+        _python,
+        _build,
+    )
+    return [finding for room in rooms for finding in room(profile, facts)]
+
+
+def require(findings: Iterable[Finding], origins: Mapping[str, Origin]) -> tuple[Finding, ...]:
+    """The notes among the findings.
+
+    Raises:
+        InvalidProfileError: there are refused combinations; all are listed with their origins and fixes.
+    """
+    findings = tuple(findings)
+    refused = [f for f in findings if f.severity is Severity.REFUSED]
+    if refused:
+        problems = [Problem(origin=origins.get(f.key), key=f.key, message=f.message) for f in refused]
+        raise InvalidProfileError(problems, fix="; ".join(dict.fromkeys(f.fix for f in refused)))
+    return findings
+
+
+def holds_nvcc(home: Path) -> bool:
+    """Whether a folder is a CUDA toolkit."""
+    return any((home / "bin" / name).is_file() for name in ("nvcc", "nvcc.exe"))
+
+
+def _tag(profile: Profile, facts: ToolkitFacts) -> Iterator[Finding]:
+    if facts.patched_tags and profile.tag not in facts.patched_tags:
+        near = did_you_mean(profile.tag, facts.patched_tags)
+        known = ", ".join(facts.patched_tags)
+        yield Finding(
+            key="tag",
+            message=f"there is no patch set for {profile.tag}{near}",
+            fix=f"set tag to one of {known}",
+        )
+
+
+def _cuda_home(profile: Profile, facts: ToolkitFacts) -> Iterator[Finding]:
+    home = facts.cuda_home or profile.cuda.home
+    if home == "auto":
+        return
+    parent = above_bin(home)
+    if parent is not None:
+        message = f"{home} is the toolkit's bin folder, not the toolkit"
+        yield Finding(key="cuda.home", message=message, fix=f"set cuda.home (or CUDA_HOME) to {parent}")
+    elif facts.home_is_toolkit is False:
+        yield Finding(
+            key="cuda.home",
+            message=f"{home} is no CUDA toolkit: it holds no bin/nvcc",
+            fix='set cuda.home to the folder that holds bin/nvcc, or to "auto"',
+        )
+
+
+def above_bin(home: str) -> str | None:
+    """The folder above a path that ends in `bin`, else None; Windows and POSIX paths alike."""
+    windows = "\\" in home or ":" in home[:2]
+    path = PureWindowsPath(home) if windows else PurePosixPath(home)
+    return str(path.parent) if path.name.lower() == "bin" else None
+
+
+def _cuda_version(profile: Profile, facts: ToolkitFacts) -> Iterator[Finding]:
+    cuda, wanted = facts.cuda_version, profile.cuda.version
+    if cuda and not SpecifierSet(wanted).contains(cuda):
+        yield Finding(
+            key="cuda.version",
+            message=f"the toolkit is CUDA {cuda}, the profile asks for {wanted}",
+            fix=f"set cuda.home to a toolkit that fits {wanted}, or widen cuda.version",
+        )
+
+
+def _arch_list(profile: Profile, facts: ToolkitFacts) -> Iterator[Finding]:
+    for name in profile.cuda.arch_list:
+        if name.endswith("+PTX"):
+            message = f"vLLM ignores the +PTX of {name}: it decides on PTX file by file"
+            yield Finding(key="cuda.arch_list", message=message, severity=Severity.NOTE)
+        reason = _cannot_compile(name, profile, facts)
+        if reason:
+            fix = f"remove {name} from cuda.arch_list, or set cuda.home to a toolkit that compiles it"
+            yield Finding(key="cuda.arch_list", message=reason, fix=fix)
+
+
+def _cannot_compile(name: str, profile: Profile, facts: ToolkitFacts) -> str | None:
+    cuda = facts.cuda_version
+    if cuda is None:
+        return _no_release_compiles(name, profile.cuda.version)
+    known = arch.refusal(name, cuda)
+    if known is None and facts.listed_archs and arch.base(name) not in facts.listed_archs:
+        listed = ", ".join(sorted(facts.listed_archs, key=arch.order))
+        return f"the nvcc of CUDA {cuda} does not compile architecture {name}; it lists {listed}"
+    return known
+
+
+def _no_release_compiles(name: str, wanted: str) -> str | None:
+    """Why none of the releases that a specifier admits compiles an architecture."""
+    reasons = [arch.refusal(name, release) for release in SpecifierSet(wanted).filter(KNOWN_TOOLKITS)]
+    if not reasons or None in reasons:
+        return None
+    return f"no toolkit that fits cuda.version {wanted} will do: {reasons[-1]}".replace(
+        "this is", "that allows"
+    )
+
+
+def _tag_archs(profile: Profile, facts: ToolkitFacts) -> Iterator[Finding]:
+    """Upstream takes for each architecture the nearest supported one below it with the same major number."""
+    if not facts.tag_archs:
+        return
+    supported = sorted(facts.tag_archs, key=arch.order)
+    for name in profile.cuda.arch_list:
+        number = arch.base(name)
+        if number in facts.tag_archs:
+            continue
+        below = [
+            s
+            for s in supported
+            if arch.order(s)[0] == arch.order(number)[0] and arch.order(s) < arch.order(number)
+        ]
+        if below:
+            message = (
+                f"vLLM {profile.tag} has no kernels for {number} of its own; it compiles {below[-1]} instead"
+            )
+            yield Finding(key="cuda.arch_list", message=message, severity=Severity.NOTE)
+        else:
+            message = (
+                f"vLLM {profile.tag} does not support architecture {name}; it supports {', '.join(supported)}"
+            )
+            yield Finding(key="cuda.arch_list", message=message, fix=f"remove {name} from cuda.arch_list")
+
+
+def _torch(profile: Profile, facts: ToolkitFacts) -> Iterator[Finding]:
+    if facts.torch_origin is None:
+        return
+    yield from _torch_version(profile, facts)
+    cuda, toolkit = facts.torch_cuda, facts.cuda_version
+    installed = facts.torch_origin is TorchOrigin.INSTALLED
+    if cuda is None:
+        if installed and profile.torch.cuda != "cpu":
+            yield Finding(
+                key="torch.source",
+                message="the installed torch has no CUDA",
+                fix='install the CUDA torch the tag pins, or set torch.source = "headers"',
+            )
+        return
+    if profile.torch.cuda not in {"auto", f"{cuda.major}.{cuda.minor}"}:
+        message = f"torch is built for CUDA {cuda}, the profile asks for {profile.torch.cuda}"
+        yield Finding(key="torch.cuda", message=message, fix='install that torch, or set torch.cuda = "auto"')
+    if toolkit is not None and cuda.major != toolkit.major:
+        yield _different_major(cuda, toolkit, installed=installed)
+
+
+def _different_major(cuda: Version, toolkit: Version, *, installed: bool) -> Finding:
+    message = f"torch is built for CUDA {cuda}, the toolkit is CUDA {toolkit}: the major versions differ"
+    if installed:
+        fix = (
+            f"set cuda.home to a CUDA {cuda.major} toolkit, or install a torch built for CUDA {toolkit.major}"
+        )
+        return Finding(key="cuda.home", message=message, fix=fix)
+    note = (
+        f"{message}. Only torch's headers are used and none of its CUDA libraries is linked, so this checks "
+    )
+    return Finding(
+        key="torch.source",
+        message=f"{note}that everything compiles; the result will not run",
+        severity=Severity.NOTE,
+    )
+
+
+def _torch_version(profile: Profile, facts: ToolkitFacts) -> Iterator[Finding]:
+    version, wanted = facts.torch_version, profile.torch.version
+    if version is None:
+        return
+    if wanted != "auto":
+        if not SpecifierSet(wanted).contains(version, prereleases=True):
+            message = f"torch is {version}, the profile asks for {wanted}"
+            yield Finding(key="torch.version", message=message, fix=f'pip install "torch{wanted}"')
+    elif facts.tag_torch and Version(version.public) != Version(facts.tag_torch):
+        message = f"torch is {version}, vLLM {profile.tag} pins {facts.tag_torch}"
+        yield Finding(key="torch.version", message=message, severity=Severity.NOTE)
+
+
+def _python(profile: Profile, facts: ToolkitFacts) -> Iterator[Finding]:
+    version = facts.python_version
+    if version is None:
+        return
+    if facts.tag_python is not None and not facts.tag_python.contains(version, prereleases=True):
+        message = f"Python is {version}, vLLM {profile.tag} needs {facts.tag_python}"
+        yield Finding(key="python.executable", message=message, fix="set python.executable to one that fits")
+    wanted = profile.python.version
+    if wanted != "auto" and not SpecifierSet(wanted).contains(version, prereleases=True):
+        message = f"Python is {version}, the profile asks for {wanted}"
+        yield Finding(key="python.version", message=message, fix="set python.executable to one that fits")
+
+
+def _build(profile: Profile, _: ToolkitFacts) -> Iterator[Finding]:
+    build = profile.build
+    for name in sorted(set(build.targets) & set(build.leave_out)):
+        message = f"{name} is both in build.targets and in build.leave_out"
+        yield Finding(key="build.leave_out", message=message, fix=f"remove {name} from one of them")
+    if build.wheel and build.objects:
+        message = "build.objects compiles single files, which make no wheel"
+        yield Finding(
+            key="build.wheel", message=message, fix="set build.wheel = false, or empty build.objects"
+        )
+    if profile.torch.source is TorchChoice.INSTALLED and profile.torch.cuda == "cpu":
+        message = "a CPU torch is of use for its headers only"
+        yield Finding(key="torch.source", message=message, fix='set torch.source = "headers"')
