@@ -95,7 +95,8 @@ make_environment() {
     say "environment $folder is ready"
 }
 
-# One install at a time; the kernel frees the lock when its holder dies. Without flock, none is taken.
+# One install at a time. The kernel frees the lock when the last holder ends: this shell, and the pip that
+# outlives it when it alone is killed. Without flock, none is taken.
 lock_environment() {
     command -v flock >/dev/null 2>&1 || return 0
     { mkdir -p "$root/build" && [ -w "$root/build" ]; } ||
@@ -154,7 +155,7 @@ install_checkout() {
     note_state "$1" installing
     (
         unset PYTHONHOME PYTHONPATH PIP_TARGET PIP_PREFIX PIP_USER PIP_REQUIRE_VIRTUALENV
-        "$1/bin/python" -m pip install --disable-pip-version-check --no-input --editable "$root$2" 9>&-
+        "$1/bin/python" -m pip install --disable-pip-version-check --no-input --editable "$root$2"
     ) >"$1/winvllm-build.log" 2>&1 ||
         failed_step "$1/winvllm-build.log" 8 "pip could not install $root$2" \
             "read the lines above; check the network or pip's index settings (pip config list), then run again"

@@ -20,9 +20,9 @@ failed=
 
 check() {
     say "$*"
-    program_name=$1
+    command=$1
     shift
-    "$bin/$program_name" "$@" 9>&- || failed="$failed $program_name"
+    "$bin/$command" "$@" 9>&- || failed="$failed, $command ${1:-}"
 }
 
 check ruff check .
@@ -32,7 +32,7 @@ say "pytest -n ${WINVLLM_TEST_JOBS:-2} $*"
 "$bin/python" -m pytest -n "${WINVLLM_TEST_JOBS:-2}" "$@" 9>&-
 status=$?
 if [ -n "$failed" ]; then
-    printf 'test: failed before pytest:%s (see above)\n' "$failed" >&2
+    printf 'test: error: failed before pytest: %s (see above)\n' "${failed#, }" >&2
     [ "$status" -ne 0 ] || status=1
 fi
 exit "$status"

@@ -1,0 +1,216 @@
+"""The scripts that a bare machine starts with, run against a Python that only notes what it is asked."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from winvllm_build import process
+from winvllm_build.git import Git
+
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell script")
+TOOLS = "basename cat chmod cksum cp date dirname find flock git grep mkdir rm sed sh tail touch tr uname"
+
+FAKE_PYTHON = """\
+#!/bin/sh
+# `-m venv DIR` copies this file there; `-m pip install` adds the command, or fails like pip
+echo "$*" >>"$FAKE_LOG"
+case "$1 $2" in
+    "-c import ensurepip, venv") exit "${FAKE_ENSUREPIP:-0}" ;;
+    "-m venv") mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+    "-m virtualenv") exit 1 ;;
+    "-m pip")
+        [ "$3" = install ] || exit "${FAKE_HAS_PIP:-0}"
+        echo "pip says hello"
+        [ -z "${FAKE_PIP_FAILS:-}" ] || { echo "no such index"; exit 1; }
+        printf '#!/bin/sh\\nfor x in "$@"; do echo "<$x>"; done\\n' >"${0%python}winvllm-build"
+        chmod +x "${0%python}winvllm-build" ;;
+esac
+"""
+
+
+class BareMachine:
+    """A checkout in a folder with a blank in its name, and a PATH of its own."""
+
+    def __init__(self, folder: Path, checkout: Path) -> None:
+        self.bin = folder / "bin"
+        self.bin.mkdir()
+        self.log = folder / "asked"
+        self.checkout = folder / "my checkout"
+        shutil.copytree(
+            checkout / "scripts", self.checkout / "scripts", ignore=shutil.ignore_patterns("__pycache__")
+        )
+        shutil.copy(checkout / "pyproject.toml", self.checkout)
+        for name in TOOLS.split():
+            found = process.which(name)
+            if found is not None:
+                (self.bin / name).symlink_to(found)
+        self.add("python3", FAKE_PYTHON)
+        self.add("c++", "#!/bin/sh\n")
+        self.environment = {"PATH": str(self.bin), "FAKE_LOG": str(self.log), "HOME": str(folder)}
+        self.commit()
+
+    def add(self, name: str, script: str) -> None:
+        (self.bin / name).write_text(script, encoding="utf-8")
+        (self.bin / name).chmod(0o755)
+
+    def commit(self) -> None:
+        git = Git(self.checkout)
+        git.out("init", "--quiet")
+        git.out("add", "-A")
+        git.out("commit", "--quiet", "--allow-empty", "-m", "state")
+
+    def run(self, *args: str, **environment: str) -> process.Completed:
+        script = self.checkout / "scripts" / "quickstart.sh"
+        self.log.unlink(missing_ok=True)
+        return process.capture(["sh", script, *args], env=self.environment | environment)
+
+    def asked(self) -> list[str]:
+        """The environments made and the installs done by the last run."""
+        lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
+        return [line.split()[1] for line in lines if re.match(r"-m venv|-m pip install", line)]
+
+    @property
+    def state(self) -> Path:
+        return self.checkout / ".venv" / "winvllm-build.state"
+
+
+@pytest.fixture
+def machine(tmp_path: Path, checkout: Path) -> BareMachine:
+    return BareMachine(tmp_path, checkout)
+
+
+@posix_only
+def test_the_first_run_makes_the_environment_and_builds_the_default(machine: BareMachine) -> None:
+    done = machine.run()
+    assert (done.code, done.text) == (0, "<build>\n<--profile>\n<quickstart>\n"), done.error_text
+    assert machine.asked() == ["venv", "pip"]
+    assert re.search(r"\[ +\d+ s\] installing", done.error_text)
+
+
+@posix_only
+def test_arguments_are_passed_on_as_they_are(machine: BareMachine) -> None:
+    done = machine.run("--profile", "sm 86", "--set", "a;b $HOME *", "")
+    assert done.text == "<build>\n<--profile>\n<sm 86>\n<--set>\n<a;b $HOME *>\n<>\n"
+
+
+@posix_only
+def test_the_second_run_installs_nothing_and_a_new_commit_installs_again(machine: BareMachine) -> None:
+    machine.run()
+    assert machine.run().code == 0
+    assert machine.asked() == []
+    machine.commit()
+    assert machine.run().code == 0
+    assert machine.asked() == ["pip"]
+
+
+@posix_only
+def test_a_run_killed_while_installing_is_done_again_from_nothing(machine: BareMachine) -> None:
+    machine.run()
+    machine.state.write_text("creating\ninstalling\n", encoding="utf-8")
+    half_installed = machine.checkout / ".venv" / "half"
+    half_installed.touch()
+    done = machine.run()
+    assert (done.code, machine.asked()) == (0, ["venv", "pip"]), done.error_text
+    assert not half_installed.exists()
+
+
+@posix_only
+def test_a_run_killed_while_updating_keeps_what_the_user_added(machine: BareMachine) -> None:
+    machine.run()
+    machine.state.write_text("creating\ninstalling\nready old\ninstalling\n", encoding="utf-8")
+    added = machine.checkout / ".venv" / "torch"
+    added.touch()
+    assert machine.run().code == 0
+    assert machine.asked() == ["pip"]
+    assert added.exists()
+
+
+@posix_only
+def test_an_environment_whose_python_is_gone_is_made_anew(machine: BareMachine) -> None:
+    machine.run()
+    (machine.checkout / ".venv" / "bin" / "python").unlink()
+    assert machine.run().code == 0
+    assert machine.asked() == ["venv", "pip"]
+
+
+@posix_only
+def test_a_foreign_folder_is_never_removed(machine: BareMachine) -> None:
+    precious = machine.checkout / ".venv" / "precious"
+    precious.parent.mkdir()
+    precious.touch()
+    done = machine.run()
+    assert done.code == 4
+    assert "was not made by this script" in done.error_text
+    assert precious.exists()
+
+
+@posix_only
+def test_a_failing_pip_is_one_error_and_the_next_run_repairs(machine: BareMachine) -> None:
+    failed = machine.run(FAKE_PIP_FAILS="1")
+    assert failed.code == 8
+    assert failed.out == b""
+    assert "no such index" in failed.error_text
+    assert failed.error_text.count("error:") == 1
+    assert "fix: " in failed.error_text
+    assert "ready" not in machine.state.read_text(encoding="utf-8")
+    assert machine.run().code == 0
+
+
+@posix_only
+@pytest.mark.parametrize("missing", ["git", "c++"])
+def test_a_missing_program_is_named_before_anything_is_made(machine: BareMachine, missing: str) -> None:
+    (machine.bin / missing).unlink()
+    done = machine.run()
+    assert done.code == 4
+    assert f"not on PATH: {'g++' if missing == 'c++' else missing}\nfix: " in done.error_text
+    assert not machine.state.parent.exists()
+
+
+@posix_only
+def test_no_python_and_an_unfit_chosen_one_are_told_apart(machine: BareMachine) -> None:
+    machine.add("python3", "#!/bin/sh\nexit 1\n")
+    none = machine.run()
+    chosen = machine.run(PYTHON="python3")
+    assert (none.code, chosen.code) == (4, 4)
+    assert "no Python 3.10 or newer on PATH" in none.error_text
+    assert "PYTHON=python3 does not run or is older than 3.10" in chosen.error_text
+
+
+@posix_only
+def test_a_python_without_venv_and_pip_is_told_with_the_package_to_install(machine: BareMachine) -> None:
+    done = machine.run(FAKE_ENSUREPIP="1", FAKE_HAS_PIP="1")
+    assert done.code == 4
+    assert "cannot make environments" in done.error_text
+    assert "python3-venv" in done.error_text
+
+
+@posix_only
+@pytest.mark.parametrize("script", ["environment.sh", "quickstart.sh", "test.sh"])
+def test_shell_scripts_parse(checkout: Path, script: str) -> None:
+    assert process.capture(["sh", "-n", checkout / "scripts" / script]).error_text == ""
+
+
+def test_windows_scripts_are_plain_ascii_without_drive_letters(checkout: Path) -> None:
+    for name in ("quickstart.bat", "quickstart.ps1"):
+        text = (checkout / "scripts" / name).read_bytes().decode("ascii")
+        assert re.findall(r"(?<![A-Za-z$])[A-Za-z]:[\\/]", text) == []
+
+
+def test_the_batch_front_has_windows_line_ends_and_quotes_its_folder(checkout: Path) -> None:
+    content = (checkout / "scripts" / "quickstart.bat").read_bytes()
+    assert content.count(b"\n") == content.count(b"\r\n") > 0
+    assert b'"%~dp0quickstart.ps1" %*' in content
+    assert content.endswith(b"exit /b %ERRORLEVEL%\r\n")
+
+
+def test_the_continuous_check_runs_the_test_command_of_the_readme(checkout: Path) -> None:
+    command = (checkout / ".ci" / "run").read_text(encoding="utf-8").splitlines()[-1].removeprefix("exec ")
+    assert command == "sh scripts/test.sh"
+    assert command in (checkout / "README.md").read_text(encoding="utf-8")
+    assert sys.platform == "win32" or os.access(checkout / ".ci" / "run", os.X_OK)
