@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -55,6 +55,9 @@ ISOLATION: Final = {
     "GIT_TERMINAL_PROMPT": "0",
     "LC_ALL": "C",
 }
+UNATTENDED: Final = {"GCM_INTERACTIVE": "never", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+PATIENCE: Final = ("http.lowSpeedLimit=1000", "http.lowSpeedTime=30", "fetch.writeCommitGraph=false")
+"""A transfer slower than 1000 bytes a second for 30 s has died."""
 IDENTITY: Final = {
     "GIT_AUTHOR_DATE": "@0 +0000",
     "GIT_AUTHOR_EMAIL": "winvllm-build@localhost",
@@ -88,11 +91,14 @@ class TreeEntry:
 class Git:
     """git in one folder (a worktree, a `.git` or a bare repository)."""
 
-    def __init__(self, folder: Path, *, program: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, program: Path | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder
         self.program = program or find_git()
+        self.environment = dict(environment or {})
         kept = {k: v for k, v in os.environ.items() if k.upper() in INHERITED}
-        self._env = kept | ISOLATION | IDENTITY
+        self._env = kept | ISOLATION | IDENTITY | self.environment
         self._options = tuple(x for pin in PINNED for x in ("-c", pin))
 
     def run(
@@ -112,6 +118,26 @@ class Git:
         env = self._env if index is None else self._env | {"GIT_INDEX_FILE": str(index)}
         done = process.capture([self.program, "-C", self.folder, *self._options, *args], env=env, stdin=stdin)
         if done.code not in ok:
+            raise GitError(args, done.code, done.err)
+        return done
+
+    def network(self, *args: str, timeout: float | None = None) -> process.Completed:
+        """Run git against a remote: the user's proxies, credentials and URL rewrites count, prompts do not.
+
+        Args:
+            args: git's arguments; this folder is a bare repository.
+            timeout: seconds after which git is ended.
+
+        Raises:
+            ToolchainError: git failed (`GitError`) or ran out of time.
+        """
+        foreign = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE")
+        env = {k: v for k, v in os.environ.items() if k.upper() not in foreign} | UNATTENDED
+        options = [*self._options, *(x for pin in PATIENCE for x in ("-c", pin))]
+        done = process.capture(
+            [self.program, f"--git-dir={self.folder}", *options, *args], env=env, timeout=timeout
+        )
+        if done.code != 0:
             raise GitError(args, done.code, done.err)
         return done
 

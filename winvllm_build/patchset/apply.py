@@ -1,0 +1,232 @@
+"""Applying a patch set exactly, all or nothing, and taking it back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from winvllm_build.errors import FindingsError, PatchError, TreeStateError
+from winvllm_build.git import NO_OBJECT, Oid, RepoPath
+from winvllm_build.patchset import materialise, status, tree
+from winvllm_build.patchset.materialise import Move
+from winvllm_build.patchset.patchset import MAIN_TARGET, Patch, PatchSet
+from winvllm_build.patchset.status import FileState, TreeState, TreeStatus
+from winvllm_build.patchset.worktree import Worktree, open_worktree, scratch, snapshot
+from winvllm_build.workspace import locked, storage_errors
+
+OnEvent = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyResult:
+    """What was done.
+
+    Attributes:
+        files: the files that were rewritten (or would be, in a check).
+        already: nothing had to be done.
+        seconds: wall time.
+        tree: the tree object the index and the patched files now stand for.
+        recovered: what became of an interrupted run, if there was one.
+        saved: the ref that keeps what `restore` replaced.
+    """
+
+    files: tuple[RepoPath, ...]
+    already: bool
+    seconds: float
+    tree: Oid
+    recovered: str | None = None
+    saved: str | None = None
+
+
+def apply(
+    patch_set: PatchSet, worktree: Path, *, on_event: OnEvent, target: str = MAIN_TARGET,
+    check: bool = False, restore: bool = False,
+) -> ApplyResult:  # fmt: skip
+    """Bring the patched files of `worktree` to their patched content.
+
+    Args:
+        patch_set: what to apply.
+        worktree: a worktree whose HEAD is the tag's commit or the sdist's.
+        on_event: told what happens, one sentence each.
+        target: which source tree of the set.
+        check: prove everything, write nothing.
+        restore: overwrite edited files too, after the worktree was saved as a commit.
+
+    Raises:
+        TreeStateError: foreign, wrong base, partial or dirty (in a check: FindingsError for the last two).
+        PatchError: patches, lock and tree do not fit each other.
+        StorageError: the disk refused; everything is as before.
+        BusyError: another run works on this tree.
+    """
+    return _run(_Goal(patch_set, target, reverse=False), worktree, on_event, check=check, restore=restore)
+
+
+def unapply(
+    patch_set: PatchSet, worktree: Path, *, on_event: OnEvent, target: str = MAIN_TARGET,
+    check: bool = False, restore: bool = False,
+) -> ApplyResult:  # fmt: skip
+    """Bring the patched files of `worktree` back to HEAD's content; arguments and errors as in `apply`."""
+    return _run(_Goal(patch_set, target, reverse=True), worktree, on_event, check=check, restore=restore)
+
+
+class _Goal:
+    """One direction of one target."""
+
+    def __init__(self, patch_set: PatchSet, target: str, *, reverse: bool) -> None:
+        self.patch_set = patch_set
+        self.target = target
+        self.reverse = reverse
+        self.name = "unapply" if reverse else "apply"
+        self.patches = patch_set.of(target)
+        self.wanted = FileState.PRISTINE if reverse else FileState.APPLIED
+        self.reached = TreeState.PRISTINE if reverse else TreeState.APPLIED
+        self.other = TreeState.APPLIED if reverse else TreeState.PRISTINE
+
+    def move(self, patch: Patch, current: Oid) -> Move:
+        modes = patch.modes[::-1] if self.reverse else patch.modes
+        new = patch.pre if self.reverse else patch.post
+        return Move(path=patch.path, old=current, new=new, old_mode=modes[0], new_mode=modes[1])
+
+
+def _run(goal: _Goal, worktree: Path, on_event: OnEvent, *, check: bool, restore: bool) -> ApplyResult:
+    begun = time.monotonic()
+    place = open_worktree(worktree)
+    with _exclusive(place, needed=not check):
+        recovered = None if check else materialise.recover(place)
+        if recovered is not None:
+            on_event(recovered)
+        found = status.examine(place, goal.patch_set, goal.target)
+        _refuse_wrong_base(found)
+        proven = _prove(place, goal, keep=not check and found.state is not goal.reached)
+        _refuse_unready(goal, found, check=check, restore=restore)
+        moves = _moves(goal, found)
+        saved = None
+        if not check:
+            if moves and found.state is not goal.other:
+                saved = _save(place, goal, found)
+                on_event(f"the worktree as it was is kept as {saved}")
+            _write(place, goal, moves, proven)
+        return ApplyResult(
+            files=tuple(move.path for move in moves), already=not moves, seconds=time.monotonic() - begun,
+            tree=place.base if goal.reverse else proven, recovered=recovered, saved=saved,
+        )  # fmt: skip
+
+
+@contextmanager
+def _exclusive(place: Worktree, *, needed: bool) -> Iterator[None]:
+    if not needed:
+        yield
+        return
+    with locked(place.lock_file, f"the tree {place.folder}"):
+        yield
+
+
+def _prove(place: Worktree, goal: _Goal, *, keep: bool) -> Oid:
+    """The patched tree, computed in objects and compared with patches and lock."""
+    expected = {patch.path: tree.entry_of(patch.content.diff, patch.pre, patch.post) for patch in goal.patches}
+    pair = goal.patch_set.target(goal.target).pair_of(place.base)
+    with storage_errors(str(place.objects)), scratch(place, keep=keep) as git:
+        try:
+            made = tree.compute(git, place.base, [patch.content.diff for patch in goal.patches])
+        except PatchError:
+            _explain(place, goal)
+            raise
+        actual = tree.difference(git, place.base, made)
+        tree.prove(expected, actual, what=f"the patches of {goal.patch_set.tag} do not fit this tree")
+    if pair is not None and pair.patched is not None and pair.patched != made:
+        raise PatchError(
+            f"the patched tree is {made}, but the lock says {pair.patched}", fix="winvllm-build regen --relock"
+        )
+    return made
+
+
+def _explain(place: Worktree, goal: _Goal) -> None:
+    """Name the files whose base differs, where that is why git refused.
+
+    Raises:
+        PatchError: there are such files.
+    """
+    there = place.git.entries(place.base, tuple(patch.path for patch in goal.patches))
+    faults = []
+    for patch in goal.patches:
+        entry = there.get(patch.path)
+        if (entry.oid if entry else NO_OBJECT) != patch.pre:
+            has = f"blob {entry.oid[:12]}" if entry else "no such file"
+            faults.append(f"  {patch.path}: the patch is for blob {patch.pre[:12]}, the tree has {has}")
+    if faults:
+        listed = "\n".join(faults)
+        raise PatchError(
+            f"the patches of {goal.patch_set.tag} are made for other files:\n{listed}",
+            fix="use the tree of that tag, or regenerate the patches on this one",
+        )
+
+
+def _refuse_wrong_base(found: TreeStatus) -> None:
+    if found.state is TreeState.WRONG_BASE:
+        raise TreeStateError(f"{found.worktree}: {found.detail}", fix="check out the commit the patches are for")
+
+
+def _refuse_unready(goal: _Goal, found: TreeStatus, *, check: bool, restore: bool) -> None:
+    blocked = [file for file in found.files if file.current == status.IN_THE_WAY]
+    ready = found.state in (goal.reached, goal.other) or (restore and not blocked)
+    if ready:
+        return
+    bad = found.having(FileState.DIRTY, FileState.MISSING) or found.having(goal.wanted)
+    listed = "\n".join(f"  {f.path}: {f.detail or f.state.value}" for f in bad)
+    reverse = " --reverse" if goal.reverse else ""
+    message = f"{found.worktree} is {found.state.value}; nothing was changed:\n{listed}"
+    fix = f"winvllm-build apply{reverse} --restore (it first saves the tree as a commit)"
+    if blocked:
+        fix = "move the folders or links named above away"
+    if check:
+        raise FindingsError(message, fix=fix)
+    raise TreeStateError(message, fix=fix)
+
+
+def _moves(goal: _Goal, found: TreeStatus) -> list[Move]:
+    current = {file.path: file for file in found.files}
+    return [
+        goal.move(patch, current[patch.path].current)
+        for patch in goal.patches
+        if current[patch.path].state is not goal.wanted
+    ]
+
+
+def _write(place: Worktree, goal: _Goal, moves: Sequence[Move], proven: Oid) -> None:
+    with storage_errors(str(place.private)):
+        if moves:
+            materialise.materialise(place, moves, operation=goal.name)
+        staged = status.index_entries(place, [patch.path for patch in goal.patches])
+        stale = [
+            move
+            for move in (goal.move(patch, NO_OBJECT) for patch in goal.patches)
+            if (staged[move.path].oid if move.path in staged else NO_OBJECT) != move.new
+        ]
+        if stale:
+            materialise.set_index(place, stale)
+        if moves and not goal.reverse:
+            place.git.out("update-ref", kept_ref(goal.patch_set.tag, goal.target), proven)
+
+
+def kept_ref(tag: str, target: str) -> str:
+    """The worktree's own ref that keeps the patched tree's objects alive and says what was applied here."""
+    return f"refs/worktree/winvllm/{tag}/{target}"
+
+
+def _save(place: Worktree, goal: _Goal, found: TreeStatus) -> str:
+    """Commit the worktree as it lies, without touching it, under a ref of its own."""
+    staged = status.index_entries(place, [file.path for file in found.files])
+    new = [
+        file.path
+        for file in found.files
+        if file.path not in staged and file.current not in (NO_OBJECT, status.IN_THE_WAY)
+    ]
+    with storage_errors(str(place.objects)), scratch(place, keep=True) as git:
+        kept = snapshot(place, git, new)
+        commit = git.commit_tree(kept, f"The worktree before {goal.name} --restore", parents=(place.head,))
+    ref = f"refs/winvllm/saved/{time.strftime('%Y%m%d-%H%M%S')}-{commit[:8]}"
+    place.git.out("update-ref", ref, commit)
+    return ref

@@ -1,0 +1,255 @@
+"""A patch set: the manifest, the patch files and the lock of one tag, read and checked against each other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from winvllm_build.errors import PatchError
+from winvllm_build.git import NO_OBJECT, Oid, RepoPath
+from winvllm_build.patchset import convert, lock, manifest
+from winvllm_build.patchset.convert import BlobReader
+from winvllm_build.patchset.diff import Change
+from winvllm_build.patchset.lock import Lock, TargetLock
+from winvllm_build.patchset.manifest import Layer, Manifest
+from winvllm_build.patchset.patchfile import SUFFIX, PatchFile
+from winvllm_build.patchset.paths import collisions
+from winvllm_build.sources.pins import SourcePin, read_pins
+
+MAIN_TARGET: Final = "vllm"
+RELOCK: Final = "winvllm-build regen --relock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patch:
+    """One patch of the set; `pre` and `post` are the file's ids before and after (`NO_OBJECT` for none)."""
+
+    layer: str
+    target: str
+    file: Path
+    content: PatchFile
+    pre: Oid
+    post: Oid
+
+    @property
+    def path(self) -> RepoPath:
+        return self.content.diff.path
+
+    @property
+    def change(self) -> Change:
+        return self.content.diff.change
+
+    @property
+    def modes(self) -> tuple[str, str]:
+        return self.content.diff.modes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatchSet:
+    """What is to be done to the sources of one tag.
+
+    `notices` say what had to be converted while reading; `findings` what a person still has to write.
+    """
+
+    tag: str
+    pin: SourcePin
+    layers: tuple[Layer, ...]
+    patches: tuple[Patch, ...]
+    lock: Lock
+    root: Path
+    manifest: Manifest
+    notices: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        return self.root / self.tag
+
+    def of(self, target: str) -> tuple[Patch, ...]:
+        """The patches of one source tree, by path.
+
+        Raises:
+            PatchError: the set has none for it.
+        """
+        found = tuple(patch for patch in self.patches if patch.target == target)
+        if not found:
+            raise PatchError(f"the patch set {self.tag} has no patches for {target}")
+        return found
+
+    def target(self, name: str) -> TargetLock:
+        """The lock's word on one source tree.
+
+        Raises:
+            PatchError: the lock has none.
+        """
+        if name not in self.lock.targets:
+            raise PatchError(f"{self.folder / lock.FILE} has no target {name}", fix=RELOCK)
+        return self.lock.targets[name]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A patch set as the files say it, not yet compared with the lock."""
+
+    folder: Path
+    tag: str
+    pin: SourcePin
+    manifest: Manifest
+    lock: Lock | None
+    patches: tuple[Patch, ...]
+    notices: tuple[str, ...]
+
+    def disagreements(self) -> Iterator[str]:
+        """Every difference between patch files and lock; nothing if they agree."""
+        targets = self.lock.targets if self.lock else {}
+        for target in sorted({*targets, *(patch.target for patch in self.patches)}):
+            here = {p.path: (p.layer, p.content.diff) for p in self.patches if p.target == target}
+            empty = TargetLock(commit=self.pin.commit, trees={}, patches={})
+            locked = targets.get(target, empty)
+            if target == MAIN_TARGET and locked.commit != self.pin.commit:
+                yield f"{target}: the lock is for the commit {locked.commit}, the manifest pins {self.pin.commit}"
+            yield from lock.disagreements(locked, here)
+
+
+def tags(root: Path) -> tuple[str, ...]:
+    """Every tag with a manifest under `root`, oldest first."""
+    found = [entry.parent.name for entry in root.glob(f"*/{manifest.FILE}")]
+    return tuple(sorted(found, key=_version))
+
+
+def load(root: Path, tag: str) -> PatchSet:
+    """Read the patch set of `tag` and prove that manifest, patch files and lock agree.
+
+    Raises:
+        PatchError: no such tag, a malformed or unsafe patch, or a lock that does not fit.
+    """
+    draft = read(root, tag)
+    differing = list(draft.disagreements())
+    if draft.lock is None:
+        raise PatchError(f"{draft.folder / lock.FILE} does not exist", fix=RELOCK)
+    if differing:
+        listed = "\n".join(f"  {line}" for line in differing)
+        raise PatchError(f"{draft.folder / lock.FILE} does not fit the patch files:\n{listed}", fix=RELOCK)
+    return PatchSet(
+        tag=tag, pin=draft.pin, layers=draft.manifest.layers, patches=draft.patches, lock=draft.lock, root=root,
+        manifest=draft.manifest, notices=draft.notices, findings=tuple(_findings(draft)),
+    )  # fmt: skip
+
+
+def read(root: Path, tag: str, *, blobs: BlobReader | None = None) -> Draft:
+    """Read manifest, patch files and lock without comparing them.
+
+    Args:
+        root: the folder of all patch sets.
+        tag: its name.
+        blobs: reads the patched files, to decide about CRLF where no lock knows.
+
+    Raises:
+        PatchError: no such tag, a malformed manifest or lock, a malformed or unsafe patch.
+    """
+    folder = root / tag
+    file = folder / manifest.FILE
+    if os.sep in tag or "/" in tag or not file.is_file():
+        known = tags(root)
+        hint = manifest.suggestion(tag, known)
+        raise PatchError(
+            f"there is no patch set for {tag} in {root}{hint}", fix=f"available: {', '.join(known) or 'none'}"
+        )
+    rules = manifest.read(file)
+    pin = read_pins(file).upstream
+    if pin.tag != tag:
+        raise PatchError(f"{file} is for {pin.tag}, not for {tag}", fix=f"correct {file}")
+    locked = lock.read(folder / lock.FILE)
+    found = [_patch(file, layer, target, path, locked, blobs)
+             for layer, target, path, file in _files(folder, rules)]  # fmt: skip
+    patches = tuple(sorted((patch for patch, _ in found), key=lambda p: (p.target, p.path, p.layer)))
+    _refuse_duplicates(patches)
+    return Draft(
+        folder=folder, tag=tag, pin=pin, manifest=rules, lock=locked, patches=patches,
+        notices=tuple(notice for _, notices in found for notice in notices),
+    )  # fmt: skip
+
+
+def _files(folder: Path, rules: Manifest) -> Iterator[tuple[str, str, str, Path]]:
+    """Layer, target, patched path and file of every patch below `folder`."""
+    layers = [layer.name for layer in rules.layers]
+    targets = [MAIN_TARGET, *rules.dependencies]
+    for layer in _folders(folder, layers, "layer"):
+        for target in _folders(folder / layer, targets, "target"):
+            top = folder / layer / target
+            for file in _walk(top):
+                if not file.name.endswith(SUFFIX):
+                    raise PatchError(f"{file} is not a {SUFFIX} file", fix=f"move {file} away")
+                yield layer, target, file.relative_to(top).as_posix().removesuffix(SUFFIX), file
+
+
+def _folders(parent: Path, known: list[str], kind: str) -> list[str]:
+    names = sorted(entry.name for entry in parent.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    for name in names:
+        if name not in known:
+            raise PatchError(
+                f"{parent / name} is not a known {kind}{manifest.suggestion(name, known)}",
+                fix=f"known: {', '.join(known)}; others are declared in {manifest.FILE}",
+            )
+    return names
+
+
+def _walk(top: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(top):
+        folders.sort()
+        for name in [*folders, *files]:
+            if Path(parent, name).is_symlink():
+                raise PatchError(f"{Path(parent, name)} is a link", fix="patch files are plain files")
+        for name in sorted(files):
+            if not name.startswith(".") or name.endswith(SUFFIX):  # the rest: temporary files of a killed run
+                yield Path(parent, name)
+
+
+def _patch(
+    file: Path, layer: str, target: str, path: str, locked: Lock | None, blobs: BlobReader | None
+) -> tuple[Patch, tuple[str, ...]]:
+    known = locked.targets.get(target) if locked else None
+    entry = known.patches.get(RepoPath(path)) if known else None
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise PatchError(f"cannot read {file}: {error.strerror}", fix=f"make {file} readable") from error
+    made = convert.read(raw, path=path, where=str(file), sha256=entry.sha256 if entry else None, blobs=blobs)
+    diff = made.patch.diff
+    blank = entry.pre if entry else NO_OBJECT
+    patch = Patch(
+        layer=layer, target=target, file=file, content=made.patch,
+        pre=blank if diff.pre is None else diff.pre, post=blank if diff.post is None else diff.post,
+    )  # fmt: skip
+    return patch, made.notices
+
+
+def _refuse_duplicates(patches: tuple[Patch, ...]) -> None:
+    seen: dict[tuple[str, str], Patch] = {}
+    for patch in patches:
+        earlier = seen.setdefault((patch.target, patch.path), patch)
+        if earlier is not patch:
+            raise PatchError(f"{patch.path} of {patch.target} is patched twice: {earlier.file} and {patch.file}")
+    for target in {patch.target for patch in patches}:
+        for one, other in collisions([patch.path for patch in patches if patch.target == target]):
+            raise PatchError(f"{one} and {other} are one file where case does not count")
+
+
+def _findings(draft: Draft) -> Iterator[str]:
+    topics: Mapping[str, object] = {topic.name: topic for topic in draft.manifest.topics}
+    for patch in draft.patches:
+        for finding in patch.content.findings():
+            yield f"{patch.file}: {finding}"
+        for name in (patch.content.header.get("Topic") or "").replace(",", " ").split():
+            if name not in topics:
+                yield f"{patch.file}: unknown topic {name}{manifest.suggestion(name, topics)}"
+
+
+def _version(tag: str) -> tuple[tuple[int, int | str], ...]:
+    """v0.9.0 before v0.14.1."""
+    parts = tag.replace("-", ".").lstrip("v").split(".")
+    return tuple((0, int(part)) if part.isdigit() else (1, part) for part in parts)
+

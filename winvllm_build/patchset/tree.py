@@ -1,0 +1,136 @@
+"""The patched tree, computed and proven in objects before any file is touched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from winvllm_build.errors import PatchError, TreeStateError
+from winvllm_build.git import NO_OBJECT, Git, GitError, Oid, RepoPath
+from winvllm_build.patchset.diff import Diff, parse
+
+EXPORT: Final = (
+    "diff-tree", "-r", "-p", "--full-index", "--binary", "--no-renames", "--no-ext-diff", "--no-textconv",
+    "--no-color", "--src-prefix=a/", "--dst-prefix=b/", "-U3", "--inter-hunk-context=0",
+    "--diff-algorithm=histogram", "--indent-heuristic", "-O/dev/null",
+)  # fmt: skip
+"""Every setting that could change a byte of the diff, pinned."""
+RAW: Final = ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev")
+PART: Final = re.compile(rb"^(?=diff --git )", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One file's step from a tree to another: ids (`NO_OBJECT` for none) and modes on both sides."""
+
+    pre: Oid
+    post: Oid
+    modes: tuple[str, str]
+
+
+def compute(git: Git, base: Oid, diffs: Iterable[Diff]) -> Oid:
+    """The tree that `diffs` make of `base`; one `git apply`, so all of them or none.
+
+    Raises:
+        PatchError: git refuses; its own words are kept.
+    """
+    texts = b"".join(diff.text for diff in diffs)
+    if not texts:
+        return base
+    with git.temporary_index(base) as index:
+        try:
+            git.out("apply", "--cached", "--whitespace=nowarn", "-", stdin=texts, index=index)
+        except GitError as error:
+            words = error.stderr.decode("utf-8", "replace").strip()
+            raise PatchError(
+                f"git cannot apply the patches to the tree {base}:\n{words}", fix="winvllm-build status"
+            ) from error
+        return Oid(git.line("write-tree", index=index))
+
+
+def difference(git: Git, old: Oid, new: Oid) -> dict[RepoPath, Entry]:
+    """Every file that differs between two trees."""
+    fields = git.out(*RAW, old, new).split(b"\0")[:-1]
+    found: dict[RepoPath, Entry] = {}
+    for meta, name in zip(fields[0::2], fields[1::2], strict=True):
+        before, after, pre, post, _ = meta.decode("ascii").removeprefix(":").split()
+        path = RepoPath(name.decode("utf-8", "surrogateescape"))
+        found[path] = Entry(pre=Oid(pre), post=Oid(post), modes=(before, after))
+    return found
+
+
+def prove(expected: Mapping[RepoPath, Entry], actual: Mapping[RepoPath, Entry], *, what: str) -> None:
+    """Refuse unless exactly the expected files changed, from exactly the expected content to exactly the other.
+
+    Raises:
+        PatchError: they did not; each file is named.
+    """
+    faults: list[str] = []
+    for path in sorted({*expected, *actual}):
+        wanted, made = expected.get(path), actual.get(path)
+        if wanted == made:
+            continue
+        if wanted is None:
+            faults.append(f"{path}: changed without a patch")
+        elif made is None:
+            faults.append(f"{path}: its patch changes nothing")
+        elif wanted.pre != made.pre:
+            faults.append(f"{path}: the patch is for {_named(wanted.pre)}, the tree has {_named(made.pre)}")
+        elif wanted.post != made.post:
+            faults.append(f"{path}: the result is {_named(made.post)}, not {_named(wanted.post)}")
+        else:
+            faults.append(f"{path}: the mode becomes {made.modes[1]}, not {wanted.modes[1]}")
+    if faults:
+        raise PatchError(f"{what}:\n" + "\n".join(f"  {fault}" for fault in faults), fix="winvllm-build status")
+
+
+def export(git: Git, base: Oid, tree: Oid) -> dict[RepoPath, Diff]:
+    """The diff of each file between two trees, in canonical bytes.
+
+    Raises:
+        PatchError: a path or mode that no patch may have.
+        TreeStateError: a file became a link, a folder or a submodule.
+    """
+    raw = difference(git, base, tree)
+    for path, entry in raw.items():
+        kinds = {mode[:3] for mode in entry.modes if mode != "000000"}
+        if kinds != {"100"}:
+            raise TreeStateError(
+                f"{path} is or becomes something else than a regular file (modes {' -> '.join(entry.modes)})",
+                fix=f"make {path} a regular file again",
+            )
+    parts = PART.split(git.out(*EXPORT, base, tree))[1:]
+    made = {
+        path: parse(part, path=path, where=f"diff of {path}") for path, part in zip(raw, parts, strict=True)
+    }
+    return {path: made[path] for path in sorted(made)}
+
+
+def contents(git: Git, oids: Iterable[Oid]) -> dict[Oid, bytes]:
+    """Blobs by id, read by one git process; ids that are not there are left out."""
+    wanted = sorted({oid for oid in oids if oid != NO_OBJECT})
+    if not wanted:
+        return {}
+    out = git.out("cat-file", "--batch", stdin="".join(f"{oid}\n" for oid in wanted).encode("ascii"))
+    found: dict[Oid, bytes] = {}
+    at = 0
+    for oid in wanted:
+        end = out.index(b"\n", at)
+        head = out[at:end].split()
+        at = end + 1
+        if head[1] != b"missing":
+            size = int(head[2])
+            found[oid] = out[at : at + size]
+            at += size + 1
+    return found
+
+
+def entry_of(diff: Diff, pre: Oid, post: Oid) -> Entry:
+    """What `diff` promises; where git names no blob (a change of mode alone) the given ids stand."""
+    return Entry(pre=diff.pre or pre, post=diff.post or post, modes=diff.modes)
+
+
+def _named(oid: Oid) -> str:
+    return "no file" if oid == NO_OBJECT else f"blob {oid[:12]}"
