@@ -14,6 +14,7 @@ from winvllm_build.profile import tomlfile
 from winvllm_build.profile.layers import Layer
 from winvllm_build.profile.problem import LayerKind, Origin, Problem
 from winvllm_build.profile.suggest import did_you_mean
+from winvllm_build.profile.values import dependency_key
 from winvllm_build.profile.variables import PROFILE_VARIABLE
 
 PROJECT_FILE: Final = "winvllm-build.toml"
@@ -110,6 +111,9 @@ def file_layer(path: Path, kind: LayerKind) -> Layer | Problem:
     if isinstance(read, Problem):
         return read
     origins = {key: origin.at(line) for key, line in read.lines.items()}
+    for key, line in read.lines.items():
+        if key[:-1] == ("source", "dependencies"):
+            origins[("source", "dependencies", dependency_key(key[-1]))] = origin.at(line)
     return Layer(origin=origin, table=read.table, origins=origins, folder=path.absolute().parent)
 
 
@@ -117,7 +121,7 @@ def stack(asked: str | None, *, variable: str | None, roots: ProfileRoots) -> Fi
     """The files of the profile that is meant.
 
     Args:
-        asked: the name given on the command line.
+        asked: the name, or the path of a TOML file, given on the command line.
         variable: the value of `WINVLLM_PROFILE`.
         roots: where files are looked for.
     """
@@ -171,8 +175,15 @@ def _inherited(layers: list[Layer] | Iterator[Layer]) -> Iterator[tuple[str, Ori
 
 def _layers_of(name: str, roots: ProfileRoots) -> list[Layer | Problem]:
     """The shipped and the user's file of a name; a name is looked up, never joined to a path."""
+    if is_file_name(name):
+        return [file_layer(Path(name), LayerKind.USER)]
     files = ((kind, _named_files(folder).get(name)) for kind, folder in roots.profile_folders)
     return [file_layer(path, kind) for kind, path in files if path]
+
+
+def is_file_name(asked: str) -> bool:
+    """Whether a profile is asked for by the path of its file."""
+    return asked.lower().endswith(".toml") or "/" in asked or "\\" in asked
 
 
 def _named_files(folder: Path) -> dict[str, Path]:

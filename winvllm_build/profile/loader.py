@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -12,14 +11,13 @@ from winvllm_build.profile import files, variables
 from winvllm_build.profile.files import FileStack, ProfileRoots, ProfileSummary
 from winvllm_build.profile.layers import Checked, check, merge, nested
 from winvllm_build.profile.model import Profile
-from winvllm_build.profile.problem import InvalidProfileError, LayerKind, Origin, Problem, dotted
+from winvllm_build.profile.problem import InvalidProfileError, LayerKind, Origin, dotted
 
 __all__ = [
     "ProfileRoots",
     "ProfileSummary",
     "ResolvedProfile",
     "available",
-    "check_file",
     "resolve",
     "schema",
 ]
@@ -60,7 +58,8 @@ def resolve(
     """The profile of that name, and over it the project's, the environment's and the command line's values.
 
     Args:
-        name: the profile; None for `WINVLLM_PROFILE`, else what the project's or the user's file inherits.
+        name: the profile or the path of its file; None for `WINVLLM_PROFILE`, else what the project's or
+            the user's file inherits.
         roots: where files are looked for.
         environment: the variables to read, usually `os.environ`.
         overrides: values of the command line by dotted key, as text or typed; None means not given.
@@ -85,12 +84,6 @@ def resolve(
         origins=MappingProxyType({dotted(key): origin for key, origin in origins.items()}),
         notes=tuple(_replacements(checked[:count], checked[count])),
     )
-
-
-def check_file(path: Path) -> tuple[Problem, ...]:
-    """The problems of one file by itself, whatever it inherits."""
-    layer = files.file_layer(path, LayerKind.PROJECT)
-    return (layer,) if isinstance(layer, Problem) else check(layer).problems
 
 
 def _say_parent(
