@@ -1,0 +1,184 @@
+"""The CUDA toolkit: an installed one that fits, else one laid down from NVIDIA's wheels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+from packaging.version import Version
+
+from winvllm_build.errors import ToolchainError
+from winvllm_build.index import PlatformTag
+from winvllm_build.toolchain import nvcc
+from winvllm_build.toolchain.cuda_search import Candidate, Places, candidates, named_candidate
+from winvllm_build.toolchain.request import ToolchainRequest
+from winvllm_build.toolchain.system import link_library
+
+RUNTIME_HEADER: Final = "include/cuda_runtime.h"
+LIBRARY_FOLDERS: Final = ("lib64", "lib", "lib/x64", "targets/x86_64-linux/lib")
+STUB_FOLDERS: Final = tuple(f"{folder}/stubs" for folder in LIBRARY_FOLDERS)
+
+
+class CudaOrigin(Enum):
+    """INSTALLED: somebody else's folder, never written to. LAID_DOWN: ours, from NVIDIA's wheels."""
+
+    INSTALLED = "installed"
+    LAID_DOWN = "laid down"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """A toolkit that was found and not taken."""
+
+    path: Path
+    named_by: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path} ({self.named_by}): {self.reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CudaToolkit:
+    """A toolkit that fits.
+
+    Attributes:
+        home: CUDA_HOME; on Windows without blanks where the file system has a short name for it.
+        nvcc: the compiler itself, not a wrapper around it.
+        architectures: compute capabilities this nvcc compiles for, ascending: "7.5", "8.0", ...
+        include_dirs: headers the toolkit lacks, in a folder of ours.
+        libraries: libraries the toolkit lacks, by CMake variable (`CUDA_nvrtc_LIBRARY`).
+        problems: what still is missing; nothing for a complete toolkit.
+    """
+
+    home: Path
+    nvcc: Path
+    version: Version
+    architectures: tuple[str, ...]
+    origin: CudaOrigin
+    named_by: str
+    rejections: tuple[Rejection, ...] = ()
+    include_dirs: tuple[Path, ...] = ()
+    libraries: Mapping[str, Path] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+    @property
+    def short_version(self) -> str:
+        """As torch spells it: 13.0."""
+        return f"{self.version.major}.{self.version.minor}"
+
+    def has_header(self, name: str) -> bool:
+        """Whether `include/...` is in the toolkit itself."""
+        return (self.home / name).is_file()
+
+    def has_library(self, name: str, system: PlatformTag) -> bool:
+        """Whether a linker finds the shared library, or a stub for it, in the toolkit itself."""
+        file = link_library(name, system)
+        return any((self.home / folder / file).is_file() for folder in (*LIBRARY_FOLDERS, *STUB_FOLDERS))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """What the search for an installed toolkit found: at most one that fits, and why not the others."""
+
+    toolkit: CudaToolkit | None
+    rejections: tuple[Rejection, ...]
+
+
+def find_installed(
+    request: ToolchainRequest,
+    places: Places,
+    system: PlatformTag,
+    *,
+    ask: Callable[[Path], nvcc.Nvcc] = nvcc.ask,
+) -> Search:
+    """The first installed toolkit that fits.
+
+    Raises:
+        ToolchainError: the one the user named is broken or does not fit; a variable names a `bin` folder.
+    """
+    if request.cuda_home is not None:
+        return Search(toolkit=_named(request, request.cuda_home, system, ask), rejections=())
+    rejections: list[Rejection] = []
+    for candidate in candidates(places, system):
+        found = _examine(candidate, request, system, ask)
+        if isinstance(found, CudaToolkit):
+            return Search(toolkit=found, rejections=tuple(rejections))
+        rejections.append(found)
+    return Search(toolkit=None, rejections=tuple(rejections))
+
+
+def misfit(request: ToolchainRequest, version: Version, architectures: tuple[str, ...]) -> str | None:
+    """Why a toolkit of this version does not do, or None."""
+    if not request.cuda_version.contains(version, prereleases=True):
+        return f"CUDA {version} is not {request.cuda_version}"
+    missing = [wanted for wanted in request.capabilities if wanted not in architectures]
+    if missing:
+        return (
+            f"CUDA {version} does not compile for {', '.join(missing)} (it lists {', '.join(architectures)})"
+        )
+    return None
+
+
+def nothing_fits(request: ToolchainRequest, rejections: tuple[Rejection, ...], why: str) -> ToolchainError:
+    """No toolkit was found and none can be laid down: everything that was looked at, and what to do."""
+    wanted = f"CUDA {request.cuda_version}" if str(request.cuda_version) else "CUDA"
+    lines = [f"no {wanted} toolkit for {', '.join(request.architectures)}: {why}"]
+    lines += [f"  rejected {rejection}" for rejection in rejections]
+    return ToolchainError(
+        "\n".join(lines),
+        fix="install a CUDA toolkit that fits, then set cuda.home (or CUDA_HOME) to its folder",
+    )
+
+
+def _named(
+    request: ToolchainRequest, home: Path, system: PlatformTag, ask: Callable[[Path], nvcc.Nvcc]
+) -> CudaToolkit:
+    candidate = named_candidate(home, system)
+    found = _examined(candidate, request, system, ask)
+    if isinstance(found, Rejection):
+        raise ToolchainError(
+            f"the toolkit named in the profile does not fit: {found}",
+            fix="set cuda.home to another toolkit or to auto, or change the arch list",
+        )
+    return found
+
+
+def _examine(
+    candidate: Candidate, request: ToolchainRequest, system: PlatformTag, ask: Callable[[Path], nvcc.Nvcc]
+) -> CudaToolkit | Rejection:
+    if not candidate.nvcc.is_file():
+        return _rejected(candidate, "there is no such file")
+    try:
+        return _examined(candidate, request, system, ask)
+    except ToolchainError as error:
+        return _rejected(candidate, error.message)
+
+
+def _examined(
+    candidate: Candidate, request: ToolchainRequest, system: PlatformTag, ask: Callable[[Path], nvcc.Nvcc]
+) -> CudaToolkit | Rejection:
+    said = ask(candidate.nvcc)
+    reason = misfit(request, said.version, said.architectures)
+    if reason is not None:
+        return _rejected(candidate, reason)
+    found = CudaToolkit(
+        home=said.home,
+        nvcc=said.program,
+        version=said.version,
+        architectures=said.architectures,
+        origin=CudaOrigin.INSTALLED,
+        named_by=candidate.named_by,
+    )
+    if not found.has_header(RUNTIME_HEADER):
+        return _rejected(candidate, f"{found.home} has no {RUNTIME_HEADER}")
+    if not found.has_library("cudart", system):
+        return _rejected(candidate, f"{found.home} has no {link_library('cudart', system)} to link with")
+    return found
+
+
+def _rejected(candidate: Candidate, reason: str) -> Rejection:
+    return Rejection(path=candidate.nvcc, named_by=candidate.named_by, reason=reason)

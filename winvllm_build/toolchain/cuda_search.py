@@ -1,0 +1,149 @@
+"""Where a CUDA toolkit may be, best first."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from typing_extensions import assert_never
+
+from winvllm_build import process
+from winvllm_build.errors import ToolchainError
+from winvllm_build.index import PlatformTag
+from winvllm_build.toolchain.system import program
+
+VARIABLES: Final = ("CUDA_HOME", "CUDA_PATH")
+VERSIONED: Final = re.compile(r"CUDA_PATH_V(\d+)_(\d+)", re.IGNORECASE)
+WINDOWS_FOLDER: Final = "NVIDIA GPU Computing Toolkit/CUDA"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A compiler that may do.
+
+    Attributes:
+        nvcc: the program; it may be missing.
+        named_by: what points at it, for messages.
+    """
+
+    nvcc: Path
+    named_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """What the search looks at; a test hands in its own.
+
+    Attributes:
+        environment: variables that name toolkits, and PATH.
+        roots: folders that hold toolkits by convention (`cuda-13.0`, `v13.0`).
+        sites: site-packages folders that may hold NVIDIA's wheels.
+    """
+
+    environment: Mapping[str, str]
+    roots: tuple[Path, ...] = ()
+    sites: tuple[Path, ...] = field(default=())
+
+
+def machine_places(environment: Mapping[str, str], system: PlatformTag, *, sites: Sequence[Path]) -> Places:
+    """This machine's environment and conventional folders."""
+    match system:
+        case PlatformTag.LINUX_X86_64:
+            roots = [Path("/usr/local"), Path("/opt")]
+        case PlatformTag.WINDOWS_AMD64:
+            programs = environment.get("PROGRAMFILES", r"C:\Program Files")
+            roots = [Path(programs) / WINDOWS_FOLDER]
+        case _:
+            assert_never(system)
+    return Places(environment=environment, roots=tuple(roots), sites=tuple(sites))
+
+
+def named_candidate(home: Path, system: PlatformTag) -> Candidate:
+    """The toolkit the user named in the profile.
+
+    Raises:
+        ToolchainError: the folder is the toolkit's `bin`, or holds no nvcc.
+    """
+    refuse_bin(home, "cuda.home")
+    found = Candidate(nvcc=home / "bin" / program("nvcc", system), named_by="cuda.home of the profile")
+    if not found.nvcc.is_file():
+        raise ToolchainError(
+            f"cuda.home = {home} is not a CUDA toolkit: there is no {found.nvcc}",
+            fix="set cuda.home to the toolkit's folder (the one that contains bin), or to auto",
+        )
+    return found
+
+
+def candidates(places: Places, system: PlatformTag) -> list[Candidate]:
+    """Every toolkit the machine points at, each once, in the order of trust.
+
+    Raises:
+        ToolchainError: a variable names a toolkit's `bin` folder.
+    """
+    ordered = [
+        *_from_variables(places.environment, system),
+        *_from_path(places.environment, system),
+        *_from_roots(places.roots, system),
+        *_from_wheels(places.sites, system),
+    ]
+    once: dict[Path, Candidate] = {}
+    for found in ordered:
+        once.setdefault(found.nvcc, found)
+    return list(once.values())
+
+
+def refuse_bin(home: Path, named_by: str) -> None:
+    """CMake and torch both append `bin` themselves.
+
+    Raises:
+        ToolchainError: `home` ends in `bin`.
+    """
+    if home.name.lower() == "bin":
+        raise ToolchainError(
+            f"{named_by} = {home} names the toolkit's bin folder; the toolkit is the folder above",
+            fix=f"set {named_by} to {home.parent}",
+        )
+
+
+def _from_variables(environment: Mapping[str, str], system: PlatformTag) -> Iterator[Candidate]:
+    versioned = [(_version(name), name) for name in environment if VERSIONED.fullmatch(name)]
+    for name in [*VARIABLES, *(name for _, name in sorted(versioned, reverse=True))]:
+        value = environment.get(name, "").strip().strip('"')
+        if value:
+            home = Path(value)
+            refuse_bin(home, name)
+            yield Candidate(nvcc=home / "bin" / program("nvcc", system), named_by=name)
+
+
+def _version(name: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", name))
+
+
+def _from_path(environment: Mapping[str, str], system: PlatformTag) -> Iterator[Candidate]:
+    """Every nvcc on PATH: the first one may be the wrong version."""
+    for folder in environment.get("PATH", "").split(os.pathsep):
+        found = process.which(program("nvcc", system), path=folder) if folder else None
+        if found is not None:
+            yield Candidate(nvcc=found, named_by="PATH")
+
+
+def _from_roots(roots: Sequence[Path], system: PlatformTag) -> Iterator[Candidate]:
+    """Newest first; a link like `cuda` comes after the folders with a version."""
+    for root in roots:
+        found = [home for pattern in ("cuda*", "v[0-9]*") for home in root.glob(pattern)]
+        for home in sorted(found, key=lambda home: _version(home.name), reverse=True):
+            nvcc = home / "bin" / program("nvcc", system)
+            if nvcc.is_file():
+                yield Candidate(nvcc=nvcc, named_by=str(root))
+
+
+def _from_wheels(sites: Sequence[Path], system: PlatformTag) -> Iterator[Candidate]:
+    for site in sites:
+        for home in sorted((site / "nvidia").glob("cu[0-9]*"), reverse=True):
+            nvcc = home / "bin" / program("nvcc", system)
+            if nvcc.is_file():
+                yield Candidate(nvcc=nvcc, named_by=f"the NVIDIA wheels in {site}")

@@ -1,0 +1,54 @@
+"""What a build asks of the toolchain."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+from packaging.specifiers import SpecifierSet
+
+ARCHITECTURE: Final = re.compile(r"(\d+\.\d)[af]?(\+PTX)?")
+
+
+class TorchSource(Enum):
+    """Where torch's headers come from; AUTO takes the environment's CUDA torch if it fits."""
+
+    AUTO = "auto"
+    INSTALLED = "installed"
+    HEADERS = "headers"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolchainRequest:
+    """The part of a profile and of a tag's expectations that decides the toolchain.
+
+    Attributes:
+        cuda_home: a toolkit folder the user named; None searches.
+        cuda_version: which toolkit versions fit, as in ">=12.6".
+        architectures: compute capabilities as in TORCH_CUDA_ARCH_LIST: "8.6", "9.0a", "12.0+PTX".
+        python: the interpreter of the target environment; None is the running one.
+        python_version: which Pythons the tag supports.
+        torch_version: the version the tag pins, without a local part.
+        allow_laydown: whether NVIDIA's wheels may stand in for a missing toolkit.
+        environment: extra variables for CMake and the compilers; they win.
+    """
+
+    cuda_home: Path | None = None
+    cuda_version: SpecifierSet = field(default_factory=SpecifierSet)
+    architectures: tuple[str, ...]
+    python: Path | None = None
+    python_version: SpecifierSet = field(default_factory=SpecifierSet)
+    torch_version: str
+    torch_source: TorchSource = TorchSource.AUTO
+    allow_laydown: bool = True
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """The architectures without suffixes, as nvcc lists them."""
+        matched = [ARCHITECTURE.fullmatch(a.strip()) for a in self.architectures]
+        return tuple(dict.fromkeys(m.group(1) for m in matched if m is not None))

@@ -1,0 +1,53 @@
+"""The two systems a toolchain is found on, and how programs and libraries are named there."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from typing import Final
+
+from typing_extensions import assert_never
+
+from winvllm_build.errors import ToolchainError
+from winvllm_build.index import PlatformTag
+
+MACHINES: Final = ("x86_64", "amd64")
+
+
+def this_system(*, name: str = sys.platform, machine: str | None = None) -> PlatformTag:
+    """The system this interpreter runs on.
+
+    Raises:
+        ToolchainError: it is neither Linux nor Windows on x86-64.
+    """
+    machine = platform.machine() if machine is None else machine
+    if machine.lower() in MACHINES:
+        if name == "linux":
+            return PlatformTag.LINUX_X86_64
+        if name == "win32":
+            return PlatformTag.WINDOWS_AMD64
+    raise ToolchainError(
+        f"vLLM's CUDA kernels are built on Windows and Linux, x86-64; this is {name} on {machine}",
+        fix="run on one of these (WSL counts as Linux)",
+    )
+
+
+def program(name: str, system: PlatformTag) -> str:
+    match system:
+        case PlatformTag.LINUX_X86_64:
+            return name
+        case PlatformTag.WINDOWS_AMD64:
+            return f"{name}.exe"
+        case _:
+            assert_never(system)
+
+
+def link_library(name: str, system: PlatformTag) -> str:
+    """The file a linker is given for the shared library `name`."""
+    match system:
+        case PlatformTag.LINUX_X86_64:
+            return f"lib{name}.so"
+        case PlatformTag.WINDOWS_AMD64:
+            return f"{name}.lib"
+        case _:
+            assert_never(system)

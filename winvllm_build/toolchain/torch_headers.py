@@ -1,0 +1,253 @@
+"""Torch's headers and CMake files without its libraries: 8 MB out of a wheel of 900."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from typing_extensions import assert_never
+
+from winvllm_build.errors import OfflineError, ToolchainError
+from winvllm_build.index import Index, PlatformTag
+from winvllm_build.toolchain import stubs, torch
+from winvllm_build.toolchain.host import HostCompiler
+from winvllm_build.toolchain.stubs import Stub
+from winvllm_build.toolchain.system import link_library
+from winvllm_build.toolchain.table import read_table
+from winvllm_build.toolchain.torch import Torch, TorchOrigin
+from winvllm_build.toolchain.torch_shim import write_shim
+from winvllm_build.workspace import Workspace, locked, staged_folder
+
+TABLE: Final = "torch_wheels.toml"
+FOLDERS: Final = ("torch/include/", "torch/share/cmake/")
+FILES: Final = ("torch/version.py", "torch/utils/cpp_extension.py")
+LOCK_SECONDS: Final = 900.0
+TARGET_FILE: Final = re.compile(r"\$\{_IMPORT_PREFIX\}/(lib/[\w.+-]+)")
+CUDA_LIBRARIES: Final = ("torch_cuda", "c10_cuda", "caffe2_nvrtc")
+"""What a CPU wheel has no target for and TorchConfig looks for once CUDA is switched on."""
+CUDA_CONFIG: Final = """\
+#pragma once
+// For compiling extensions against a CPU build's headers: none of the optional libraries.
+#define AT_CUDNN_ENABLED() 0
+#define AT_CUSPARSELT_ENABLED() 0
+#define AT_HIPSPARSELT_ENABLED() 0
+#define AT_ROCM_ENABLED() 0
+#define AT_MAGMA_ENABLED() 0
+#define NVCC_FLAGS_EXTRA ""
+"""
+CUDA_MACROS: Final = """\
+#pragma once
+#define C10_CUDA_BUILD_SHARED_LIBS
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TorchPin:
+    """A wheel whose headers serve every Python.
+
+    Attributes:
+        python: for which Python the wheel is; any does, one is pinned.
+        cuda_build: False where the index has only a CPU build for the system.
+        record: the sha256 of its RECORD.
+    """
+
+    version: str
+    system: PlatformTag
+    python: str
+    cuda_build: bool
+    record: str
+
+    @property
+    def folder_name(self) -> str:
+        return f"torch-{self.version}-headers-{self.system.value}"
+
+
+def read_pin(version: str, system: PlatformTag) -> TorchPin:
+    """The pinned wheel of this version.
+
+    Raises:
+        ToolchainError: none is pinned.
+    """
+    table = read_table(TABLE)
+    for entry in table.get(version, ()):
+        if entry["platform"] == system.value:
+            return TorchPin(
+                version=version,
+                system=system,
+                python=entry["python"],
+                cuda_build=entry["build"] == "cuda",
+                record=entry["record"],
+            )
+    known = ", ".join(name for name in table if name != "schema")
+    raise ToolchainError(
+        f"no wheel of torch {version} is pinned for its headers (pinned: {known})",
+        fix=f"install torch {version} with CUDA into the environment, then set torch.source to installed",
+    )
+
+
+def lay_down(
+    pin: TorchPin,
+    *,
+    host: HostCompiler,
+    installed: Path | None,
+    workspace: Workspace,
+    index: Index,
+    on_event: Callable[[str], None],
+) -> Torch:
+    """Headers, CMake files, a stand-in package and empty libraries; made once, then found.
+
+    Args:
+        pin: which wheel.
+        host: makes the libraries.
+        installed: a torch package of the same release whose headers serve where the index does not answer.
+        workspace: where it goes.
+        index: where the wheel comes from.
+        on_event: told what happens.
+
+    Raises:
+        OfflineError: it is not there yet, the index does not answer and no installed torch can stand in.
+        SourceError: the index has another wheel than the pinned one.
+        ToolchainError: the wheel is laid out differently.
+    """
+    home = workspace.toolchains / f"{pin.folder_name}-{host.kind.value}"
+    with locked(home.with_name(f".{home.name}.lock"), "torch's headers", wait=LOCK_SECONDS):
+        if not home.is_dir():
+            on_event(f"taking the headers of torch {pin.version}")
+            origin = _origin(pin, installed, workspace=workspace, index=index, on_event=on_event)
+            with staged_folder(home) as staged:
+                shutil.copytree(origin, staged, dirs_exist_ok=True)
+                prepare(staged / "torch", host=host, system=pin.system)
+            if origin.parent == workspace.toolchains / ".parts":
+                shutil.rmtree(origin, ignore_errors=True)
+    return describe(home / "torch")
+
+
+def describe(package: Path) -> Torch:
+    """The laid-down package as a value."""
+    said = torch.read_version(package)
+    if said is None:
+        raise ToolchainError(f"{package} is damaged", fix=f"delete {package.parent} and run again")
+    return Torch(
+        version=said.version,
+        cuda=said.cuda,
+        origin=TorchOrigin.HEADERS,
+        package=package,
+        import_path=package.parent,
+        cxx11_abi=torch.has_cxx11_abi(package / torch.CONFIG),
+    )
+
+
+def prepare(package: Path, *, host: HostCompiler, system: PlatformTag) -> None:
+    """Turn the wheel's bare headers into something CMake finds complete."""
+    said = torch.read_version(package)
+    if said is None or said.cuda is None:
+        enable_cuda(package)
+    write_shim(package, (package / "utils" / "cpp_extension.py").read_text("utf-8"))
+    libraries = package / "lib"
+    libraries.mkdir(exist_ok=True)
+    for file in sorted(set(_target_files(package))):
+        _empty_library(package / file, host, system)
+    for name in CUDA_LIBRARIES:
+        if not (libraries / link_library(name, system)).exists():
+            stubs.make(_stub(name), libraries, host=host, system=system)
+
+
+def enable_cuda(package: Path) -> None:
+    """Make a CPU build's CMake files look for CUDA, and add the two headers its build did not generate.
+
+    Raises:
+        ToolchainError: the CMake files are laid out differently.
+    """
+    caffe2 = package / "share/cmake/Caffe2/Caffe2Config.cmake"
+    for file in (caffe2, package / torch.CONFIG):
+        text = file.read_text("utf-8", "replace")
+        text = re.sub(r"^(\s*if\()0\)", r"\1ON)", text, flags=re.MULTILINE)
+        text = text.replace("if( AND NOT CAFFE2_USE_CUDA)", "if(ON AND NOT CAFFE2_USE_CUDA)")
+        text = re.sub(r"\(CAFFE2_USE_CUDA (0|OFF)\)", "(CAFFE2_USE_CUDA ON)", text, count=1)
+        file.write_text(text, encoding="utf-8", newline="\n")
+    if "set(CAFFE2_USE_CUDA ON)" not in caffe2.read_text("utf-8"):
+        raise ToolchainError(
+            f"{caffe2} is laid out differently from the CPU builds known",
+            fix="install a torch built with CUDA, then set torch.source to installed",
+        )
+    for name, text in {
+        "ATen/cuda/CUDAConfig.h": CUDA_CONFIG,
+        "c10/cuda/impl/cuda_cmake_macros.h": CUDA_MACROS,
+    }.items():
+        header = package / "include" / name
+        if not header.exists():
+            header.parent.mkdir(parents=True, exist_ok=True)
+            header.write_text(text, encoding="ascii", newline="\n")
+
+
+def wanted(member: str) -> bool:
+    """Of a torch wheel: headers, CMake files, version, compiler flags, licence, import libraries."""
+    import_library = member.startswith("torch/lib/") and member.endswith(".lib")
+    licence = ".dist-info/licenses/LICENSE" in member or member.endswith(".dist-info/LICENSE")
+    return member.startswith(FOLDERS) or member in FILES or import_library or licence
+
+
+def _origin(
+    pin: TorchPin,
+    installed: Path | None,
+    *,
+    workspace: Workspace,
+    index: Index,
+    on_event: Callable[[str], None],
+) -> Path:
+    """A folder that holds `torch/include` and the rest: the wheel's members, else the installed package's."""
+    try:
+        return index.members(
+            "torch",
+            pin.version,
+            wanted=wanted,
+            record_sha256=pin.record,
+            into=workspace.toolchains / ".parts" / f"torch-{pin.version}-{pin.record[:12]}",
+            platform=pin.system,
+            python=pin.python,
+        )
+    except OfflineError:
+        if installed is None:
+            raise
+        on_event(f"the index does not answer; taking the headers of {installed}")
+        return _copied(installed, workspace.toolchains / ".parts" / f"torch-{pin.version}-installed")
+
+
+def _copied(package: Path, folder: Path) -> Path:
+    """The same files as in the wheel, from an installed package."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with staged_folder(folder) as staged:
+        for name in FOLDERS:
+            shutil.copytree(package.parent / name, staged / name)
+        for name in FILES:
+            (staged / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(package.parent / name, staged / name)
+    return folder
+
+
+def _target_files(package: Path) -> Iterator[str]:
+    """The libraries that torch's CMake targets name; CMake stops where one of them is missing."""
+    for file in (package / "share/cmake").rglob("*Targets-*.cmake"):
+        yield from TARGET_FILE.findall(file.read_text("utf-8", "replace"))
+
+
+def _empty_library(file: Path, host: HostCompiler, system: PlatformTag) -> None:
+    if file.exists():
+        return
+    match system:
+        case PlatformTag.LINUX_X86_64 if file.suffix == ".so":
+            stubs.make(_stub(file.stem.removeprefix("lib")), file.parent, host=host, system=system)
+        case PlatformTag.WINDOWS_AMD64 if file.suffix == ".lib":
+            stubs.make(_stub(file.stem), file.parent, host=host, system=system)
+        case PlatformTag.LINUX_X86_64 | PlatformTag.WINDOWS_AMD64:
+            file.touch()  # CMake only wants it to exist: a DLL, or an archive nothing is taken from
+        case _:
+            assert_never(system)
+
+
+def _stub(name: str) -> Stub:
+    return Stub(name=name, soname=f"lib{name}.so", dll=f"{name}.dll")
