@@ -1,0 +1,124 @@
+"""The tool's own bare repositories: created whole, filled by fetch or by files, commits kept by refs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from winvllm_build.git import Git, GitError, Oid
+from winvllm_build.sources.archive import Member
+from winvllm_build.workspace import staged_folder, write_atomic
+
+LOCAL_CONFIGURATION: Final = """\
+[core]
+\trepositoryformatversion = 0
+\tfilemode = false
+\tbare = true
+\tautocrlf = false
+\teol = lf
+\tlongpaths = true
+\tsymlinks = false
+\tfsmonitor = false
+[gc]
+\tauto = 0
+[maintenance]
+\tauto = false
+"""
+"""Written into each repository, because the maintainer's own git works in its worktrees too."""
+EXCLUDED: Final = """\
+# what upstream's configure and build steps write into the source tree
+/.deps/
+/build/
+/vllm/_version.py
+*.egg-info/
+*.pyd
+*.so
+__pycache__/
+csrc/**/generated/
+csrc/**/*marlin*/kernel_selector.h
+csrc/**/*marlin*/sm[0-9]*_kernel_*.cu
+"""
+COMMITTER: Final = "winvllm-build <winvllm-build@localhost> 0 +0000"
+
+
+def open_repository(folder: Path) -> Git:
+    """The bare repository at `folder`, made if it does not exist; the caller holds its lock.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    if not folder.is_dir():
+        with staged_folder(folder) as part:
+            Git(part).run("init", "--quiet", "--bare", "--template=", ".")
+            write_atomic(part / "config", LOCAL_CONFIGURATION.encode())
+            write_atomic(part / "info" / "exclude", EXCLUDED.encode())
+    _remove_leftovers(folder)
+    return Git(folder)
+
+
+def commit_at(git: Git, ref: str) -> Oid | None:
+    """The commit a ref keeps, if its objects are really there."""
+    done = git.run("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", ok=(0, 1, 128))
+    if done.code != 0:
+        return None
+    commit = Oid(done.text.strip())
+    return commit if git.run("cat-file", "-e", f"{commit}^{{tree}}", ok=(0, 1, 128)).code == 0 else None
+
+
+def import_files(git: Git, files: Iterable[Member], *, ref: str, message: str) -> Oid:
+    """One parentless commit of exactly these bytes and modes, kept by `ref`.
+
+    The objects are written by `git fast-import`, past every filter, attribute and line-end setting, and
+    past the file system, so the tree is the same on a system without executable bits.
+    """
+    stream = bytearray(b"feature done\n")
+    text = message.encode()
+    stream += f"commit {ref}\ncommitter {COMMITTER}\ndata {len(text)}\n".encode() + text + b"\n"
+    for file in files:
+        mode = "100755" if file.executable else "100644"
+        stream += f'M {mode} inline "{file.path}"\ndata {len(file.content)}\n'.encode()
+        stream += file.content + b"\n"
+    stream += b"done\n"
+    options = ("-c", "core.ignorecase=false", "-c", "fastimport.unpackLimit=0")
+    git.run(*options, "fast-import", "--quiet", "--force", "--date-format=raw", stdin=bytes(stream))
+    return Oid(git.line("rev-parse", "--verify", f"{ref}^{{commit}}"))
+
+
+def fetch_commit(git: Git, url: str, commit: Oid, *, ref: str, tag: str | None = None) -> None:
+    """Fetch one commit without its history and keep it by `ref`; by its tag where ids are not served.
+
+    Raises:
+        ToolchainError: the remote does not have it or the transfer failed.
+    """
+    options = ("fetch", "--quiet", "--depth=1", "--no-tags", "--force", "--no-write-fetch-head",
+               "--no-recurse-submodules", "--no-auto-maintenance")  # fmt: skip
+    try:
+        git.network(*options, url, f"{commit}:{ref}")
+    except GitError:
+        if tag is None:
+            raise
+        git.network(*options, url, f"refs/tags/{tag}:{ref}")
+    git.run("update-ref", ref, commit)
+
+
+def is_repository(folder: Path) -> bool:
+    """Whether this very folder is a repository (not one inside a repository)."""
+    bare = all((folder / name).exists() for name in ("HEAD", "objects", "refs"))
+    return (folder / ".git").exists() or bare
+
+
+def has_commit(folder: Path, commit: Oid) -> bool:
+    return Git(folder).run("cat-file", "-e", f"{commit}^{{tree}}", ok=(0, 1, 128)).code == 0
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """What a killed git left: lock files that would block the next one, and half-written packs."""
+    names = [folder / name for name in ("shallow.lock", "config.lock", "packed-refs.lock", "HEAD.lock")]
+    names += folder.glob("refs/winvllm/**/*.lock")
+    names += folder.glob("objects/pack/tmp_*")
+    names += folder.glob("fast_import_crash_*")
+    for leftover in names:
+        with contextlib.suppress(OSError):
+            leftover.unlink(missing_ok=True)

@@ -1,0 +1,286 @@
+"""A tag becomes a commit and a tree in the tool's own repository, and a worktree of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+from typing_extensions import assert_never
+
+from winvllm_build.errors import OfflineError, SourceError, ToolchainError, TreeStateError
+from winvllm_build.git import Git, Oid
+from winvllm_build.index import Index
+from winvllm_build.sources.local import import_local
+from winvllm_build.sources.pins import SourcePin
+from winvllm_build.sources.remote import Remotes, moved_tag
+from winvllm_build.sources.repository import commit_at, fetch_commit, open_repository
+from winvllm_build.sources.sdist import import_sdist, message
+from winvllm_build.workspace import Workspace, locked, storage_errors, write_atomic
+
+LOCK_SECONDS: Final = 900.0
+"""How long to wait while another run fills the same repository."""
+COMPLETE: Final = "winvllm-complete"
+"""In a worktree's private folder: the commit it was completely checked out from."""
+
+
+class SourceKind(Enum):
+    AUTO = "auto"
+    GIT = "git"
+    LOCAL = "local"
+    SDIST = "sdist"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Upstream at one tag.
+
+    `commit` is the tag's own where the source is git; for an sdist or a folder it is a commit of ours
+    with the same blobs. `repository` is the tool's bare repository that holds the objects.
+    """
+
+    kind: SourceKind
+    tag: str
+    commit: Oid
+    tree: Oid
+    repository: Path
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """What `acquire` was asked for, with the doors it may use."""
+
+    pin: SourcePin
+    git: Git
+    index: Index
+    remotes: Remotes
+    tell: Callable[[str], None]
+
+    def ref(self, kind: SourceKind) -> str:
+        return f"refs/winvllm/{self.pin.tag}/base-{kind.value}"
+
+    def source(self, kind: SourceKind, commit: Oid, description: str) -> Source:
+        return Source(
+            kind=kind,
+            tag=self.pin.tag,
+            commit=commit,
+            tree=self.git.tree_of(commit),
+            repository=self.git.folder,
+            description=description,
+        )
+
+
+def acquire(
+    pin: SourcePin,
+    *,
+    kind: SourceKind,
+    location: str | None,
+    workspace: Workspace,
+    offline: bool,
+    on_event: Callable[[str], None],
+    index: Index | None = None,
+    remotes: Remotes | None = None,
+) -> Source:
+    """Have the pinned source in the tool's repository.
+
+    Args:
+        pin: what it has to be.
+        kind: where from; AUTO is `location` if given, what is cached, git, then the sdist.
+        location: a local repository, folder or archive.
+        workspace: where the repository lives.
+        offline: use only what is cached or local.
+        on_event: told what is taken, and why the earlier choices were not.
+        index: the package index to share with other rooms.
+        remotes: what is known of the network in this run.
+
+    Raises:
+        SourceError: the tag is unknown or moved, a hash is wrong, the local source does not fit.
+        OfflineError: the network does not answer and nothing is cached.
+        BusyError: another run fills the repository for longer than a quarter of an hour.
+        StorageError: it cannot be written.
+    """
+    folder = workspace.sources / target_name(pin)
+    with locked(folder / "repo.lock", f"the source repository {folder}", wait=LOCK_SECONDS):
+        request = _Request(
+            pin=pin,
+            git=open_repository(folder / "repo.git"),
+            index=index or Index(workspace, offline=offline, on_event=on_event),
+            remotes=remotes or Remotes(offline=offline),
+            tell=on_event,
+        )
+        source = _take(request, kind, location)
+    on_event(f"source: {source.description}")
+    return source
+
+
+def target_name(pin: SourcePin) -> str:
+    """The repository's own name, `vllm`: patches and folders are named after it."""
+    return pin.url.rstrip("/").rpartition("/")[2].removesuffix(".git") or "upstream"
+
+
+def worktree(source: Source, folder: Path) -> Path:
+    """A worktree at `source.commit`: made, or finished where a killed run left it half-made.
+
+    A complete one is returned as it is, whatever was changed in it since.
+
+    Raises:
+        TreeStateError: the folder is something else, or a worktree of another source.
+        StorageError: it cannot be written.
+    """
+    git = Git(source.repository)
+    lock = source.repository.parent / "repo.lock"
+    with locked(lock, f"the source repository {source.repository}", wait=LOCK_SECONDS):
+        private = _private_folder(source, folder)
+        if private is not None and (private / COMPLETE).is_file():
+            _require_same(source, folder, (private / COMPLETE).read_text(encoding="utf-8").strip())
+            return folder
+        with storage_errors(str(folder)):
+            _remove_half_made(folder, private)
+            begun = _begun(folder)
+            write_atomic(begun, f"{source.commit}\n".encode())
+            add = ("worktree", "add", "--quiet", "--force", "--force", "--detach")
+            git.run(*add, str(folder), source.commit)
+            write_atomic(Git(folder).private_path(COMPLETE), f"{source.commit}\n".encode())
+            begun.unlink()
+    return folder
+
+
+def _begun(folder: Path) -> Path:
+    """Exists exactly while the tool makes `folder`: only then may what is there be removed."""
+    return folder.with_name(f".{folder.name}.begun")
+
+
+def _remove_half_made(folder: Path, private: Path | None) -> None:
+    if private is None:
+        return
+    if not _begun(folder).is_file():
+        raise TreeStateError(
+            f"{folder} is a worktree of the tool's repository that the tool did not make",
+            fix=f"move your work out of {folder}, or choose another folder",
+        )
+    shutil.rmtree(folder)
+    shutil.rmtree(private, ignore_errors=True)
+
+
+def _private_folder(source: Source, folder: Path) -> Path | None:
+    """The worktree's folder inside our repository; None where there is no worktree yet."""
+    marker = folder / ".git"
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return None
+    named = marker.read_text(encoding="utf-8", errors="replace").strip() if marker.is_file() else ""
+    private = Path(named.removeprefix("gitdir:").strip()) if named.startswith("gitdir:") else None
+    ours = (source.repository / "worktrees").resolve()
+    if private is None or private.parent.resolve() != ours or not private.is_dir():
+        raise TreeStateError(
+            f"{folder} is not empty and not a worktree of this tool",
+            fix=f"move {folder} away, or choose another folder",
+        )
+    return private
+
+
+def _require_same(source: Source, folder: Path, commit: str) -> None:
+    if commit != source.commit:
+        raise TreeStateError(
+            f"{folder} was made from commit {commit},\n"
+            f"the source now is {source.commit} ({source.description})",
+            fix=f"git -C {source.repository} worktree remove {folder}, or choose the source it was made from",
+        )
+
+
+def _take(request: _Request, kind: SourceKind, location: str | None) -> Source:
+    match kind:
+        case SourceKind.AUTO:
+            return _automatic(request, location)
+        case SourceKind.LOCAL:
+            return _local(request, location)
+        case SourceKind.GIT:
+            return _cached_git(request) or _from_git(request)
+        case SourceKind.SDIST:
+            return _cached_sdist(request) or _from_sdist(request)
+        case _:
+            assert_never(kind)
+
+
+def _automatic(request: _Request, location: str | None) -> Source:
+    if location is not None:
+        return _local(request, location)
+    cached = _cached_git(request) or _cached_sdist(request)
+    if cached is not None:
+        return cached
+    reasons: list[str] = []
+    for attempt in (_from_git, _from_sdist):
+        try:
+            return attempt(request)
+        except OfflineError as error:
+            reasons.append(error.message)
+            request.tell(f"not taken: {error.message}")
+    raise OfflineError(
+        "\n".join([f"vLLM {request.pin.tag} cannot be had and nothing is cached", *reasons]),
+        fix="connect to the network, or give a local copy as the source's location",
+    )
+
+
+def _local(request: _Request, location: str | None) -> Source:
+    if location is None:
+        raise SourceError(
+            "the local source has no location", fix="give the path of a repository, folder or archive"
+        )
+    ref = request.ref(SourceKind.LOCAL)
+    commit, description = import_local(request.git, Path(location).absolute(), request.pin, ref=ref)
+    return request.source(SourceKind.LOCAL, commit, f"{request.pin.tag} from {description}")
+
+
+def _cached_git(request: _Request) -> Source | None:
+    for kind in (SourceKind.GIT, SourceKind.LOCAL):
+        if commit_at(request.git, request.ref(kind)) == request.pin.commit:
+            return request.source(SourceKind.GIT, request.pin.commit, _git_words(request.pin) + ", cached")
+    return None
+
+
+def _from_git(request: _Request) -> Source:
+    pin, git = request.pin, request.git
+    found = request.remotes.tag_commit(git, pin.url, pin.tag)
+    if found != pin.commit:
+        raise moved_tag(pin.url, pin.tag, pin.commit, found)
+    request.tell(f"fetching {pin.tag} from {pin.url}")
+    try:
+        fetch_commit(git, pin.url, pin.commit, ref=request.ref(SourceKind.GIT), tag=pin.tag)
+    except ToolchainError as error:
+        raise OfflineError(
+            f"fetching {pin.tag} from {pin.url} failed: {error.message}", fix="run the same command again"
+        ) from error
+    return request.source(SourceKind.GIT, pin.commit, _git_words(pin))
+
+
+def _git_words(pin: SourcePin) -> str:
+    return f"{pin.tag} from git, {pin.url} at {pin.commit}"
+
+
+def _cached_sdist(request: _Request) -> Source | None:
+    sdist = request.pin.sdist
+    commit = commit_at(request.git, request.ref(SourceKind.SDIST))
+    if sdist is None or commit is None:
+        return None
+    _, _, text = request.git.out("cat-file", "commit", commit).partition(b"\n\n")
+    if text.decode("utf-8", "replace").strip() != message(sdist).strip():
+        return None
+    return request.source(SourceKind.SDIST, commit, _sdist_words(request.pin) + ", cached")
+
+
+def _from_sdist(request: _Request) -> Source:
+    sdist = request.pin.sdist
+    if sdist is None:
+        raise OfflineError(f"no source archive is pinned for {request.pin.tag}")
+    archive = request.index.download(sdist.project, sdist.version, sha256=sdist.sha256, sdist=True)
+    commit = import_sdist(request.git, archive, sdist, ref=request.ref(SourceKind.SDIST))
+    return request.source(SourceKind.SDIST, commit, _sdist_words(request.pin))
+
+
+def _sdist_words(pin: SourcePin) -> str:
+    if pin.sdist is None:
+        return pin.tag
+    return f"{pin.tag} from the published archive {pin.sdist.project} {pin.sdist.version}"
