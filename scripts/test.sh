@@ -22,7 +22,7 @@ check() {
     say "$*"
     command=$1
     shift
-    "$bin/$command" "$@" 9>&- || failed="$failed, $command ${1:-}"
+    "$bin/$command" "$@" 9>&- || failed="$failed, $command${1:+ $1}"
 }
 
 check ruff check .
