@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -64,6 +65,8 @@ def complete(
                 for pin, part in zip(headers, parts, strict=True):
                     assemble(part, pin, staged)
                 _make_stubs(libraries, staged, toolkit, host, pins.system)
+            for part in parts:
+                shutil.rmtree(part, ignore_errors=True)
     found = {f"CUDA_{LINKED[name]}_LIBRARY": _library(folder, name, pins.system) for name in libraries}
     include = (folder / "include",) if headers else ()
     return replace(toolkit, include_dirs=include, libraries=found, problems=problems)

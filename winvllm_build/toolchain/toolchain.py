@@ -8,23 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from packaging.version import Version
-from typing_extensions import assert_never
-
 from winvllm_build.errors import OfflineError, ToolchainError, WinvllmError
 from winvllm_build.index import Index, PlatformTag
-from winvllm_build.toolchain import cuda as cuda_room
-from winvllm_build.toolchain import cuda_overlay, cuda_wheels, nvcc, torch_headers
-from winvllm_build.toolchain import torch as torch_room
 from winvllm_build.toolchain.buildtools import find_cmake, find_ninja
-from winvllm_build.toolchain.cuda import CudaOrigin, CudaToolkit
-from winvllm_build.toolchain.cuda_search import Places, machine_places
+from winvllm_build.toolchain.cuda import CudaToolkit
+from winvllm_build.toolchain.cuda_search import Places
 from winvllm_build.toolchain.environment import allowed, build_environment
-from winvllm_build.toolchain.host import HostCompiler, HostKind, HostLimits, find_gnu, read_limits
-from winvllm_build.toolchain.msvc import find_msvc
+from winvllm_build.toolchain.host import HostCompiler, HostKind
+from winvllm_build.toolchain.parts import (
+    Surroundings,
+    complete_toolkit,
+    find_host,
+    find_toolkit,
+    find_torch,
+)
 from winvllm_build.toolchain.python import TargetPython, find_python
-from winvllm_build.toolchain.request import ToolchainRequest, TorchSource
-from winvllm_build.toolchain.system import program, this_system
+from winvllm_build.toolchain.request import ToolchainRequest
+from winvllm_build.toolchain.system import this_system
 from winvllm_build.toolchain.torch import Torch
 from winvllm_build.workspace import Workspace
 
@@ -62,17 +62,25 @@ class Toolchain:
             found["CMAKE_CUDA_STANDARD_INCLUDE_DIRECTORIES"] = folders
         return found
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What discovery works in and with; a test hands in its own machine."""
-
-    workspace: Workspace
-    index: Index
-    on_event: Callable[[str], None]
-    system: PlatformTag
-    environment: Mapping[str, str]
-    places: Places | None = None
+    def describe(self) -> dict[str, str]:
+        """One line for each part, for a summary; what is missing or only stands in is said."""
+        cuda, torch = self.cuda, self.torch
+        lines = {
+            "cuda": f"{cuda.version} ({cuda.origin.value}, {cuda.named_by}): {cuda.home}",
+            "host": str(self.host),
+            "python": f"{self.python.version}: {self.python.executable}",
+            "torch": f"{torch.version} ({_told(torch)}): {torch.package}",
+            "cmake": str(self.cmake),
+            "ninja": str(self.ninja),
+        }
+        if cuda.libraries or cuda.include_dirs:
+            stubs = ", ".join(library.name for library in cuda.libraries.values())
+            lines["completed"] = ", ".join([*(str(folder) for folder in cuda.include_dirs), f"stubs {stubs}"])
+        if cuda.rejections:
+            lines["not taken"] = "; ".join(str(rejection) for rejection in cuda.rejections)
+        if cuda.problems:
+            lines["problems"] = "; ".join(cuda.problems)
+        return lines
 
 
 class Problems:
@@ -96,6 +104,10 @@ class Problems:
         kind = OfflineError if all(isinstance(e, OfflineError) for e in self._errors) else ToolchainError
         lines = [f"{number}. {error}" for number, error in enumerate(self._errors, 1)]
         return kind(f"{len(lines)} problems with the toolchain:\n" + "\n".join(lines))
+
+
+def _told(torch: Torch) -> str:
+    return "installed" if torch.runs else "headers only: what is linked is checked, not run"
 
 
 def discover(
@@ -168,94 +180,4 @@ def _discover(request: ToolchainRequest, around: Surroundings) -> Toolchain:
             python_path=() if torch.import_path is None else (torch.import_path,),
             system=around.system,
         ),
-    )
-
-
-def find_toolkit(request: ToolchainRequest, around: Surroundings, python: TargetPython | None) -> CudaToolkit:
-    """An installed toolkit that fits, else one laid down from wheels."""
-    sites = python.sites if python is not None else ()
-    places = around.places or machine_places(around.environment, around.system, sites=sites)
-    search = cuda_room.find_installed(request, places, around.system)
-    for rejection in search.rejections:
-        around.on_event(f"not taken: {rejection}")
-    if search.toolkit is not None:
-        return search.toolkit
-    pins = cuda_wheels.read_pins(around.system)
-    if not request.allow_laydown:
-        raise cuda_room.nothing_fits(request, search.rejections, "the profile does not allow to lay one down")
-    if not request.cuda_version.contains(pins.version, prereleases=True):
-        why = f"the one that can be laid down is {pins.version}"
-        raise cuda_room.nothing_fits(request, search.rejections, why)
-    home = cuda_wheels.lay_down(
-        pins, workspace=around.workspace, index=around.index, on_event=around.on_event
-    )
-    said = nvcc.ask(home / "bin" / program("nvcc", around.system), env=allowed(around.environment))
-    why_not = cuda_room.misfit(request, said.version, said.architectures)
-    if why_not is not None:
-        raise cuda_room.nothing_fits(request, search.rejections, why_not)
-    return CudaToolkit(
-        home=home,
-        nvcc=said.program,
-        version=said.version,
-        architectures=said.architectures,
-        origin=CudaOrigin.LAID_DOWN,
-        named_by="NVIDIA's wheels",
-        rejections=search.rejections,
-    )
-
-
-def find_host(around: Surroundings, base: Mapping[str, str], cuda: CudaToolkit | None) -> HostCompiler:
-    """The host compiler; without a toolkit any version does, so that its absence is told as well."""
-    limits = HostLimits() if cuda is None else read_limits(cuda.home)
-    match around.system:
-        case PlatformTag.LINUX_X86_64:
-            named = {name: value for name, value in around.environment.items() if name == "CXX"}
-            return find_gnu({**base, **named}, limits)
-        case PlatformTag.WINDOWS_AMD64:
-            return find_msvc(base, limits, around.workspace)
-        case _:
-            assert_never(around.system)
-
-
-def complete_toolkit(cuda: CudaToolkit, host: HostCompiler, around: Surroundings) -> CudaToolkit:
-    """The toolkit with an overlay for headers and libraries it lacks."""
-    return cuda_overlay.complete(
-        cuda,
-        pins=cuda_wheels.read_pins(around.system),
-        host=host,
-        workspace=around.workspace,
-        index=around.index,
-        on_event=around.on_event,
-    )
-
-
-def find_torch(
-    request: ToolchainRequest, python: TargetPython, host: HostCompiler, cuda: Version, around: Surroundings
-) -> Torch:
-    """The environment's CUDA torch of the pinned version; else the headers of the wheel the tag pins.
-
-    A CPU torch of the right version is not preferred to the wheel's headers: those are a CUDA build's own.
-    It stands in only where the index does not answer.
-    """
-    installed = None
-    if request.torch_source is not TorchSource.HEADERS:
-        installed = torch_room.find_installed(python, request)
-        if isinstance(installed, Torch):
-            mismatch = torch_room.major_mismatch(installed, cuda)
-            if mismatch is not None:
-                raise mismatch
-            return installed
-        if request.torch_source is TorchSource.INSTALLED:
-            raise ToolchainError(
-                f"torch.source is installed, but {installed}",
-                fix=f"{python.executable} -m pip install torch=={request.torch_version}",
-            )
-        around.on_event(f"{installed}: taking the headers of the wheel instead")
-    return torch_headers.lay_down(
-        torch_headers.read_pin(request.torch_version, around.system),
-        host=host,
-        installed=torch_room.same_release_package(python, request),
-        workspace=around.workspace,
-        index=around.index,
-        on_event=around.on_event,
     )

@@ -93,6 +93,7 @@ def lay_down(
     pin: TorchPin,
     *,
     host: HostCompiler,
+    because: str,
     installed: Path | None,
     workspace: Workspace,
     index: Index,
@@ -103,6 +104,7 @@ def lay_down(
     Args:
         pin: which wheel.
         host: makes the libraries.
+        because: why no installed torch is taken, for the message.
         installed: a torch package of the same release whose headers serve where the index does not answer.
         workspace: where it goes.
         index: where the wheel comes from.
@@ -116,7 +118,7 @@ def lay_down(
     home = workspace.toolchains / f"{pin.folder_name}-{host.kind.value}"
     with locked(home.with_name(f".{home.name}.lock"), "torch's headers", wait=LOCK_SECONDS):
         if not home.is_dir():
-            on_event(f"taking the headers of torch {pin.version}")
+            on_event(f"taking only the headers of torch {pin.version}: {because}")
             origin = _origin(pin, installed, workspace=workspace, index=index, on_event=on_event)
             with staged_folder(home) as staged:
                 shutil.copytree(origin, staged, dirs_exist_ok=True)
