@@ -9,8 +9,9 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PIP_CONFIGURATIONS = (".config/pip/pip.conf", ".pip/pip.conf", "pip/pip.ini", "AppData/Roaming/pip/pip.ini")
-SEALED_PREFIXES = ("GIT_", "WINVLLM_BUILD_")
-"""Variables that would let the machine's own settings into a test."""
+SEALED_PREFIXES = ("GIT_", "WINVLLM_")
+"""Variables that would let the machine's own settings into a test; those of the test run itself stay."""
+TEST_RUN_PREFIX = "WINVLLM_TEST_"
 
 
 def _pip_configuration(home: Path) -> Path | None:
@@ -27,8 +28,9 @@ def hermetic_seal(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.
     """
     index = os.environ.get("PIP_CONFIG_FILE") or _pip_configuration(Path.home())
     home = tmp_path_factory.mktemp("sealed-home")
-    for name in [name for name in os.environ if name.upper().startswith(SEALED_PREFIXES)]:
-        monkeypatch.delenv(name)
+    for name in list(os.environ):
+        if name.upper().startswith(SEALED_PREFIXES) and not name.startswith(TEST_RUN_PREFIX):
+            monkeypatch.delenv(name)
     for name in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(name, str(home))
     for name, folder in {
@@ -51,6 +53,92 @@ def hermetic_seal(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.
     if index is not None:
         monkeypatch.setenv("PIP_CONFIG_FILE", str(index))
     return home
+
+
+HOSTILE = """\
+[core]
+\tautocrlf = true
+\teol = crlf
+\tfsmonitor = {hook}
+\thooksPath = {hooks}
+\tattributesFile = {attributes}
+\tquotePath = true
+\twhitespace = trailing-space,cr-at-eol,tab-in-indent
+\tignoreCase = true
+\tprecomposeUnicode = true
+[apply]
+\twhitespace = fix
+\tignoreWhitespace = change
+[color]
+\tui = always
+\tdiff = always
+[commit]
+\tgpgSign = true
+[diff]
+\talgorithm = minimal
+\tnoprefix = true
+\tmnemonicPrefix = true
+\trenames = copies
+\tcontext = 1
+\tinterHunkContext = 9
+\torderFile = {hook}
+\text = false
+\tsubmodule = log
+\tsuppressBlankEmpty = true
+\texternal = false
+[fetch]
+\tprune = true
+\trecurseSubmodules = true
+[filter "hostile"]
+\tclean = tr a-z A-Z
+\tsmudge = tr a-z A-Z
+\trequired = true
+[gpg]
+\tprogram = false
+[i18n]
+\tcommitEncoding = ISO-8859-1
+[init]
+\tdefaultBranch = "hostile"
+\ttemplateDir = {template}
+[merge]
+\tconflictStyle = diff3
+\trenames = false
+[pager]
+\tdiff = false
+[tag]
+\tgpgSign = true
+"""
+"""Settings that change what git writes when it is asked carelessly."""
+
+
+@pytest.fixture
+def hostile_git(hermetic_seal: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A maintainer's git configuration that alters bytes wherever it is let in.
+
+    Returns:
+        The configuration file.
+    """
+    hooks = hermetic_seal / "hooks"
+    template = hermetic_seal / "template"
+    for folder in (hooks, template / "hooks"):
+        folder.mkdir(parents=True)
+        for name in ("post-checkout", "reference-transaction", "pre-commit", "fsmonitor"):
+            (folder / name).write_text("#!/bin/sh\nexit 1\n")
+            (folder / name).chmod(0o755)
+    attributes = hermetic_seal / "attributes"
+    attributes.write_text("* text eol=crlf filter=hostile -diff ident working-tree-encoding=UTF-16\n")
+    configuration = hermetic_seal / ".gitconfig"
+    configuration.write_text(
+        HOSTILE.format(
+            hook=(hooks / "fsmonitor").as_posix(),
+            hooks=hooks.as_posix(),
+            attributes=attributes.as_posix(),
+            template=template.as_posix(),
+        )
+    )
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(configuration))
+    monkeypatch.setenv("GIT_ATTR_SOURCE", "HEAD")
+    return configuration
 
 
 @pytest.fixture(scope="session")
