@@ -100,7 +100,8 @@ def _run(goal: _Goal, worktree: Path, on_event: OnEvent, *, check: bool, restore
             on_event(recovered)
         found = status.examine(place, goal.patch_set, goal.target)
         _refuse_wrong_base(found)
-        proven = _prove(place, goal, keep=not check and found.state is not goal.reached)
+        reached = found.state is goal.reached
+        proven = _prove(place, goal, keep=not check and not reached, known=not check and reached)
         _refuse_unready(goal, found, check=check, restore=restore)
         moves = _moves(goal, found)
         saved = None
@@ -124,10 +125,19 @@ def _exclusive(place: Worktree, *, needed: bool) -> Iterator[None]:
         yield
 
 
-def _prove(place: Worktree, goal: _Goal, *, keep: bool) -> Oid:
-    """The patched tree, computed in objects and compared with patches and lock."""
-    expected = {patch.path: tree.entry_of(patch.content.diff, patch.pre, patch.post) for patch in goal.patches}
+def _prove(place: Worktree, goal: _Goal, *, keep: bool, known: bool) -> Oid:
+    """The patched tree, computed in objects and compared with patches and lock.
+
+    Args:
+        place: the worktree.
+        goal: the patches.
+        keep: leave the new objects in the worktree's repository.
+        known: the files are proven already, so the lock's word is enough.
+    """
+    expected = {p.path: tree.entry_of(p.content.diff, p.pre, p.post) for p in goal.patches}
     pair = goal.patch_set.target(goal.target).pair_of(place.base)
+    if known and pair is not None and pair.patched is not None:
+        return pair.patched
     with storage_errors(str(place.objects)), scratch(place, keep=keep) as git:
         try:
             made = tree.compute(git, place.base, [patch.content.diff for patch in goal.patches])
@@ -138,7 +148,8 @@ def _prove(place: Worktree, goal: _Goal, *, keep: bool) -> Oid:
         tree.prove(expected, actual, what=f"the patches of {goal.patch_set.tag} do not fit this tree")
     if pair is not None and pair.patched is not None and pair.patched != made:
         raise PatchError(
-            f"the patched tree is {made}, but the lock says {pair.patched}", fix="winvllm-build regen --relock"
+            f"the patched tree is {made}, but the lock says {pair.patched}",
+            fix="winvllm-build regen --relock",
         )
     return made
 
@@ -166,7 +177,9 @@ def _explain(place: Worktree, goal: _Goal) -> None:
 
 def _refuse_wrong_base(found: TreeStatus) -> None:
     if found.state is TreeState.WRONG_BASE:
-        raise TreeStateError(f"{found.worktree}: {found.detail}", fix="check out the commit the patches are for")
+        raise TreeStateError(
+            f"{found.worktree}: {found.detail}", fix="check out the commit the patches are for"
+        )
 
 
 def _refuse_unready(goal: _Goal, found: TreeStatus, *, check: bool, restore: bool) -> None:

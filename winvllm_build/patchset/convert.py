@@ -77,9 +77,10 @@ def read(
 
 def _decoded(raw: bytes, where: str) -> tuple[bytes, tuple[str, ...]]:
     for mark, encoding, name in BOMS:
+        errors = "surrogateescape" if encoding == "utf-8" else "strict"
         if raw.startswith(mark):
             try:
-                text = raw[len(mark) :].decode(encoding, "surrogateescape" if encoding == "utf-8" else "strict")
+                text = raw[len(mark) :].decode(encoding, errors)
             except UnicodeDecodeError as error:
                 raise PatchError(
                     f"{where}: starts as {name}, but is damaged at byte {error.start}",
@@ -101,7 +102,10 @@ def _has_crlf_metadata(content: bytes) -> bool:
 
 def _forms(content: bytes) -> Iterator[tuple[bytes, str]]:
     yield content.replace(b"\r\n", b"\n"), "CRLF line ends converted to LF"
-    yield b"".join(_plain_metadata(content)), "CRLF line ends converted to LF, except those of the patched file"
+    yield (
+        b"".join(_plain_metadata(content)),
+        "CRLF line ends converted to LF, except those of the patched file",
+    )
 
 
 def _plain_metadata(content: bytes) -> Iterator[bytes]:

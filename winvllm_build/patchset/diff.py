@@ -204,7 +204,9 @@ class _Reader:
         pre, post = Oid(match[1].decode()), Oid(match[2].decode())
         if len(pre) != len(NO_OBJECT) or len(post) != len(NO_OBJECT):
             raise self._fault("the object ids are abbreviated; all 40 digits are needed")
-        if (pre == NO_OBJECT) != (change is Change.ADDED) or (post == NO_OBJECT) != (change is Change.DELETED):
+        if (pre == NO_OBJECT) != (change is Change.ADDED) or (post == NO_OBJECT) != (
+            change is Change.DELETED
+        ):
             raise self._fault("the object ids do not fit the change: an added or deleted file has one id")
         modes = self._mode_pair(change, match[3])
         self._at += 1
@@ -248,7 +250,9 @@ class _Reader:
             if old < free:
                 raise self._fault("this hunk starts before the end of the one above: reordered?", at=at)
             if new - old != shift:
-                raise self._fault("the line numbers do not follow from the hunks above: one is missing?", at=at)
+                raise self._fault(
+                    "the line numbers do not follow from the hunks above: one is missing?", at=at
+                )
             shift += hunk.new_count - hunk.old_count
             free = old + hunk.old_count
             hunks.append(hunk)

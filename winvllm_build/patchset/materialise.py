@@ -1,4 +1,4 @@
-"""Files and index moved from one proven state to another: staged first, then renamed, crash-safe throughout."""
+"""Files and index moved from one proven state to another: staged, then renamed, crash-safe throughout."""
 
 from __future__ import annotations
 
@@ -247,15 +247,11 @@ def _index_error(tree: Worktree, error: GitError) -> WinvllmError:
 def _index_locked(tree: Worktree) -> Iterator[None]:
     """Hold git's lock of the index, so that no other git writes it meanwhile."""
     lock = tree.index.with_name("index.lock")
-    until = time.monotonic() + LOCK_SECONDS
-    while True:
-        try:
-            handle = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-            break
-        except FileExistsError:
-            if time.monotonic() > until:
-                raise _busy(lock) from None
-            time.sleep(0.05)
+    _refuse_foreign_lock(tree)
+    try:
+        handle = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    except FileExistsError:
+        raise _busy(lock) from None
     try:
         os.write(handle, OWNER)
         os.close(handle)

@@ -66,7 +66,7 @@ def parse(content: bytes, *, path: str, where: str) -> PatchFile:
 
 
 def carried(old: Header, new: Diff) -> Header:
-    """`old` as the header of `new`: notes follow their hunks, `?` is filled in order, the rest is orphaned."""
+    """`old` as the header of `new`: notes follow their hunks, `?` is filled in order, the rest orphaned."""
     ids = [hunk.id for hunk in new.hunks]
     waiting = [note for note in old.notes if note.hunk != headers.UNKNOWN_HUNK]
     unnamed = [note for note in old.notes if note.hunk == headers.UNKNOWN_HUNK]

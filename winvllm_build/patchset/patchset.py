@@ -110,7 +110,7 @@ class Draft:
             empty = TargetLock(commit=self.pin.commit, trees={}, patches={})
             locked = targets.get(target, empty)
             if target == MAIN_TARGET and locked.commit != self.pin.commit:
-                yield f"{target}: the lock is for the commit {locked.commit}, the manifest pins {self.pin.commit}"
+                yield f"{target}: the lock is for commit {locked.commit}, the manifest for {self.pin.commit}"
             yield from lock.disagreements(locked, here)
 
 
@@ -134,18 +134,19 @@ def load(root: Path, tag: str) -> PatchSet:
         listed = "\n".join(f"  {line}" for line in differing)
         raise PatchError(f"{draft.folder / lock.FILE} does not fit the patch files:\n{listed}", fix=RELOCK)
     return PatchSet(
-        tag=tag, pin=draft.pin, layers=draft.manifest.layers, patches=draft.patches, lock=draft.lock, root=root,
-        manifest=draft.manifest, notices=draft.notices, findings=tuple(_findings(draft)),
+        tag=tag, pin=draft.pin, layers=draft.manifest.layers, patches=draft.patches, lock=draft.lock,
+        root=root, manifest=draft.manifest, notices=draft.notices, findings=tuple(_findings(draft)),
     )  # fmt: skip
 
 
-def read(root: Path, tag: str, *, blobs: BlobReader | None = None) -> Draft:
+def read(root: Path, tag: str, *, blobs: BlobReader | None = None, lenient: bool = False) -> Draft:
     """Read manifest, patch files and lock without comparing them.
 
     Args:
         root: the folder of all patch sets.
         tag: its name.
         blobs: reads the patched files, to decide about CRLF where no lock knows.
+        lenient: a damaged lock counts as none (it is about to be written anew).
 
     Raises:
         PatchError: no such tag, a malformed manifest or lock, a malformed or unsafe patch.
@@ -162,9 +163,13 @@ def read(root: Path, tag: str, *, blobs: BlobReader | None = None) -> Draft:
     pin = read_pins(file).upstream
     if pin.tag != tag:
         raise PatchError(f"{file} is for {pin.tag}, not for {tag}", fix=f"correct {file}")
-    locked = lock.read(folder / lock.FILE)
-    found = [_patch(file, layer, target, path, locked, blobs)
-             for layer, target, path, file in _files(folder, rules)]  # fmt: skip
+    try:
+        locked = lock.read(folder / lock.FILE)
+    except PatchError:
+        if not lenient:
+            raise
+        locked = None
+    found = [_patch(place, locked, blobs) for place in _files(folder, rules)]
     patches = tuple(sorted((patch for patch, _ in found), key=lambda p: (p.target, p.path, p.layer)))
     _refuse_duplicates(patches)
     return Draft(
@@ -173,8 +178,21 @@ def read(root: Path, tag: str, *, blobs: BlobReader | None = None) -> Draft:
     )  # fmt: skip
 
 
-def _files(folder: Path, rules: Manifest) -> Iterator[tuple[str, str, str, Path]]:
-    """Layer, target, patched path and file of every patch below `folder`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a patch lies, and what it is of by that."""
+
+    layer: str
+    target: str
+    path: RepoPath
+    file: Path
+
+
+def place_of(folder: Path, layer: str, target: str, path: RepoPath) -> Place:
+    return Place(layer=layer, target=target, path=path, file=folder / layer / target / f"{path}{SUFFIX}")
+
+
+def _files(folder: Path, rules: Manifest) -> Iterator[Place]:
     layers = [layer.name for layer in rules.layers]
     targets = [MAIN_TARGET, *rules.dependencies]
     for layer in _folders(folder, layers, "layer"):
@@ -183,11 +201,14 @@ def _files(folder: Path, rules: Manifest) -> Iterator[tuple[str, str, str, Path]
             for file in _walk(top):
                 if not file.name.endswith(SUFFIX):
                     raise PatchError(f"{file} is not a {SUFFIX} file", fix=f"move {file} away")
-                yield layer, target, file.relative_to(top).as_posix().removesuffix(SUFFIX), file
+                path = RepoPath(file.relative_to(top).as_posix().removesuffix(SUFFIX))
+                yield Place(layer=layer, target=target, path=path, file=file)
 
 
 def _folders(parent: Path, known: list[str], kind: str) -> list[str]:
-    names = sorted(entry.name for entry in parent.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    names = sorted(
+        entry.name for entry in parent.iterdir() if entry.is_dir() and not entry.name.startswith(".")
+    )
     for name in names:
         if name not in known:
             raise PatchError(
@@ -208,20 +229,20 @@ def _walk(top: Path) -> Iterator[Path]:
                 yield Path(parent, name)
 
 
-def _patch(
-    file: Path, layer: str, target: str, path: str, locked: Lock | None, blobs: BlobReader | None
-) -> tuple[Patch, tuple[str, ...]]:
-    known = locked.targets.get(target) if locked else None
-    entry = known.patches.get(RepoPath(path)) if known else None
+def _patch(place: Place, locked: Lock | None, blobs: BlobReader | None) -> tuple[Patch, tuple[str, ...]]:
+    file = place.file
+    known = locked.targets.get(place.target) if locked else None
+    entry = known.patches.get(place.path) if known else None
     try:
         raw = file.read_bytes()
     except OSError as error:
         raise PatchError(f"cannot read {file}: {error.strerror}", fix=f"make {file} readable") from error
-    made = convert.read(raw, path=path, where=str(file), sha256=entry.sha256 if entry else None, blobs=blobs)
+    sha256 = entry.sha256 if entry else None
+    made = convert.read(raw, path=place.path, where=str(file), sha256=sha256, blobs=blobs)
     diff = made.patch.diff
     blank = entry.pre if entry else NO_OBJECT
     patch = Patch(
-        layer=layer, target=target, file=file, content=made.patch,
+        layer=place.layer, target=place.target, file=file, content=made.patch,
         pre=blank if diff.pre is None else diff.pre, post=blank if diff.post is None else diff.post,
     )  # fmt: skip
     return patch, made.notices
@@ -232,7 +253,9 @@ def _refuse_duplicates(patches: tuple[Patch, ...]) -> None:
     for patch in patches:
         earlier = seen.setdefault((patch.target, patch.path), patch)
         if earlier is not patch:
-            raise PatchError(f"{patch.path} of {patch.target} is patched twice: {earlier.file} and {patch.file}")
+            raise PatchError(
+                f"{patch.path} of {patch.target} is patched twice: {earlier.file} and {patch.file}"
+            )
     for target in {patch.target for patch in patches}:
         for one, other in collisions([patch.path for patch in patches if patch.target == target]):
             raise PatchError(f"{one} and {other} are one file where case does not count")
@@ -252,4 +275,3 @@ def _version(tag: str) -> tuple[tuple[int, int | str], ...]:
     """v0.9.0 before v0.14.1."""
     parts = tag.replace("-", ".").lstrip("v").split(".")
     return tuple((0, int(part)) if part.isdigit() else (1, part) for part in parts)
-

@@ -153,14 +153,14 @@ def _file_status(tree: Worktree, patch: Patch, staged: Mapping[RepoPath, Staged]
         detail = "a folder or a link is in its place"
     elif entry.stage != 0:
         detail = "it is in the middle of a merge"
-    elif entry.oid not in (patch.pre, patch.post):
-        detail = "other content is staged for it"
     elif patch.pre == patch.post == current:
         state = FileState.APPLIED if _mode(file, entry) == patch.modes[1] else FileState.PRISTINE
-    elif current == patch.pre:
-        state = FileState.PRISTINE
     elif current == patch.post:
         state = FileState.APPLIED
+    elif entry.oid not in (patch.pre, patch.post):
+        detail = "other content is staged for it"
+    elif current == patch.pre:
+        state = FileState.PRISTINE
     elif current == NO_OBJECT:
         state, detail = FileState.MISSING, "it was deleted"
     else:

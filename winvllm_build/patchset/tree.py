@@ -62,7 +62,7 @@ def difference(git: Git, old: Oid, new: Oid) -> dict[RepoPath, Entry]:
 
 
 def prove(expected: Mapping[RepoPath, Entry], actual: Mapping[RepoPath, Entry], *, what: str) -> None:
-    """Refuse unless exactly the expected files changed, from exactly the expected content to exactly the other.
+    """Refuse unless exactly the expected files changed, between exactly the expected contents.
 
     Raises:
         PatchError: they did not; each file is named.
@@ -83,7 +83,9 @@ def prove(expected: Mapping[RepoPath, Entry], actual: Mapping[RepoPath, Entry], 
         else:
             faults.append(f"{path}: the mode becomes {made.modes[1]}, not {wanted.modes[1]}")
     if faults:
-        raise PatchError(f"{what}:\n" + "\n".join(f"  {fault}" for fault in faults), fix="winvllm-build status")
+        raise PatchError(
+            f"{what}:\n" + "\n".join(f"  {fault}" for fault in faults), fix="winvllm-build status"
+        )
 
 
 def export(git: Git, base: Oid, tree: Oid) -> dict[RepoPath, Diff]:

@@ -20,7 +20,8 @@ UNFINISHED: Final = (
     "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply", "BISECT_LOG",
 )  # fmt: skip
 NEUTRAL_ATTRIBUTES: Final = (
-    b"* -text !eol !crlf -filter -ident !working-tree-encoding !diff !merge !whitespace !conflict-marker-size\n"
+    b"* -text !eol !crlf -filter -ident !working-tree-encoding !diff !merge !whitespace"
+    b" !conflict-marker-size\n"
 )
 """In info/attributes these outrank every .gitattributes, on each git since 2.38."""
 PROBED: Final = re.compile(r"core\.(filemode|ignorecase|precomposeunicode)\n(true|false)", re.IGNORECASE)
@@ -89,7 +90,7 @@ def open_worktree(folder: Path) -> Worktree:
 
 @contextmanager
 def scratch(tree: Worktree, *, keep: bool = False) -> Iterator[Git]:
-    """git on the worktree's objects without its configuration, attributes, hooks, index or files.
+    """A git on the worktree's objects without its configuration, attributes, hooks, index or files.
 
     Args:
         tree: whose objects are read.
@@ -150,7 +151,9 @@ def untracked(tree: Worktree) -> tuple[RepoPath, ...]:
 
 def _copy_probed_settings(tree: Worktree, folder: Path) -> None:
     """What `git init` found out about the file system decides what a change of mode is."""
-    listed = tree.git.run("config", "--null", "--get-regexp", r"^core\.(filemode|ignorecase|precompose)", ok=(0, 1))
+    listed = tree.git.run(
+        "config", "--null", "--get-regexp", r"^core\.(filemode|ignorecase|precompose)", ok=(0, 1)
+    )
     found = (PROBED.fullmatch(item) for item in listed.text.split("\0"))
     lines = [f"\t{match[1]} = {match[2]}\n" for match in found if match]
     with (folder / "config").open("ab") as file:

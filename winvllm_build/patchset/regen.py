@@ -1,0 +1,227 @@
+"""Writing the patch files anew from an edited worktree, proven before anything is written."""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from winvllm_build.errors import PatchError, TreeStateError
+from winvllm_build.git import NO_OBJECT, Git, Oid, RepoPath
+from winvllm_build.patchset import materialise, patchfile, patchset, rewrite, tree
+from winvllm_build.patchset.apply import OnEvent, kept_ref
+from winvllm_build.patchset.blob import proven
+from winvllm_build.patchset.diff import Change, Diff
+from winvllm_build.patchset.lock import TargetLock
+from winvllm_build.patchset.patchfile import PatchFile
+from winvllm_build.patchset.patchset import MAIN_TARGET, Draft
+from winvllm_build.patchset.reheader import headers_of
+from winvllm_build.patchset.rewrite import Job, RegenResult
+from winvllm_build.patchset.status import base_fault
+from winvllm_build.patchset.worktree import Worktree, open_worktree, scratch, snapshot, unfinished, untracked
+from winvllm_build.workspace import locked, storage_errors
+
+SCREENFUL: Final = 20
+
+
+def regen(
+    patch_set_root: Path, tag: str, worktree: Path, *, on_event: OnEvent, layer: str = "windows",
+    target: str = MAIN_TARGET, new: tuple[str, ...] = (), headers: Path | None = None, check: bool = False,
+    allow_empty: bool = False,
+) -> RegenResult:  # fmt: skip
+    """Write one patch per file that differs from HEAD in `worktree`, headers and hunk notes kept.
+
+    Args:
+        patch_set_root: the folder of all patch sets.
+        tag: which one; its manifest has to exist, patches and lock need not.
+        worktree: a worktree of the tag with the patches applied and edited.
+        on_event: told what happens, one sentence each.
+        layer: where patches of newly changed files go.
+        target: which source tree of the set.
+        new: globs of the untracked files to take in.
+        headers: a folder of `<path>.hdr` files that replace the headers of those paths.
+        check: write nothing; differences are an error.
+        allow_empty: an unchanged tree is meant: remove all patches.
+
+    Raises:
+        TreeStateError: unmerged, another HEAD, untracked files, CRLF brought into a file, or no change.
+        PatchError: a malformed patch, header or manifest, or a change that no patch may make.
+        FindingsError: the check found differences.
+        StorageError: the disk refused; a later run finishes.
+        BusyError: another run works on this tree.
+    """
+    begun = time.monotonic()
+    place = open_worktree(worktree)
+    guard = contextlib.nullcontext() if check else locked(place.lock_file, f"the tree {place.folder}")
+    with guard, scratch(place, keep=not check) as git:
+        draft = patchset.read(patch_set_root, tag, blobs=_reader(place.git), lenient=True)
+        for notice in draft.notices:
+            on_event(notice)
+        _refuse_unready(place, draft, target)
+        with storage_errors(str(git.folder)):
+            made = snapshot(place, git, _new_files(place, new))
+        _refuse_outdated(place, draft, target, made)
+        diffs = tree.export(git, place.base, made)
+        if not diffs and not allow_empty:
+            raise TreeStateError(f"nothing is changed in {place.folder}", fix=f"winvllm-build apply {tag}")
+        _refuse_crlf(git, diffs)
+        files = {path: PatchFile(header=header, diff=diffs[path])
+                 for path, header in headers_of(draft, target, diffs, headers).items()}  # fmt: skip
+        _prove(git, place.base, made, files)
+        job = Job(git=git, place=place, draft=draft, layer=layer, target=target, on_event=on_event)
+        result = rewrite.carry_out(rewrite.plan(job, files, made), begun, check=check)
+        if not check:
+            was = [patch.path for patch in draft.patches if patch.target == target]
+            materialise.set_index(place, _index_moves(git, place, made, was))
+            place.git.out("update-ref", kept_ref(tag, target), made)
+        return result
+
+
+def relock(
+    patch_set_root: Path, tag: str, worktree: Path, *, on_event: OnEvent, target: str = MAIN_TARGET
+) -> RegenResult:
+    """Take the patch files as they are: prove them on `worktree`'s HEAD, write canonical bytes and the lock.
+
+    Raises:
+        PatchError: they do not turn exactly their pre into exactly their post ids.
+    """
+    begun = time.monotonic()
+    place = open_worktree(worktree)
+    with locked(place.lock_file, f"the tree {place.folder}"), scratch(place) as git:
+        draft = patchset.read(patch_set_root, tag, blobs=_reader(place.git), lenient=True)
+        for notice in draft.notices:
+            on_event(notice)
+        mine = {patch.path: patch for patch in draft.patches if patch.target == target}
+        diffs = {path: patch.content.diff for path, patch in mine.items()}
+        made = tree.compute(git, place.base, diffs.values())
+        actual = tree.difference(git, place.base, made)
+        expected = {
+            path: tree.entry_of(diff, actual[path].pre, actual[path].post)
+            for path, diff in diffs.items()
+            if path in actual
+        }
+        tree.prove(expected, actual, what="the patch files do not do what their index lines say")
+        files = {path: patch.content for path, patch in mine.items()}
+        job = Job(git=git, place=place, draft=draft, layer="", target=target, on_event=on_event)
+        return rewrite.carry_out(rewrite.plan(job, files, made), begun, check=False)
+
+
+def _reader(git: Git) -> Callable[[Oid], bytes | None]:
+    return lambda oid: tree.contents(git, [oid]).get(oid)
+
+
+def _refuse_unready(place: Worktree, draft: Draft, target: str) -> None:
+    under_way = unfinished(place)
+    if under_way is not None:
+        raise TreeStateError(
+            f"{place.folder} is in the middle of something: {under_way}",
+            fix="finish or abort it (git status says how)",
+        )
+    if place.journal.read() is not None:
+        raise TreeStateError(
+            f"an apply was interrupted in {place.folder}", fix=f"winvllm-build apply {draft.tag}"
+        )
+    known = draft.lock.targets.get(target) if draft.lock else None
+    empty = TargetLock(commit=draft.pin.commit, trees={}, patches={})
+    fault = base_fault(place, known or empty)
+    if fault is not None and known is not None and known.trees:
+        raise TreeStateError(f"{place.folder}: {fault}", fix="check out the commit the patches are for")
+
+
+def _refuse_outdated(place: Worktree, draft: Draft, target: str, made: Oid) -> None:
+    """Refuse a tree with another version of the patch set applied: it would come back over this one."""
+    known = draft.lock.targets.get(target) if draft.lock else None
+    pair = known.pair_of(place.base) if known else None
+    done = place.git.run("rev-parse", "--verify", "--quiet", kept_ref(draft.tag, target), ok=(0, 1))
+    applied = done.text.strip()
+    if pair is None or pair.patched is None or not applied or pair.patched in {applied, made}:
+        return
+    raise TreeStateError(
+        f"{place.folder} has another version of the patch set {draft.tag} applied ({applied[:12]}, "
+        f"the lock has {pair.patched[:12]}); its patches would replace the present ones",
+        fix="winvllm-build apply --restore (saves your edits as a commit), then edit again",
+    )
+
+
+def _new_files(place: Worktree, globs: Sequence[str]) -> list[RepoPath]:
+    """The untracked files to take in.
+
+    Raises:
+        TreeStateError: there are others.
+    """
+    found = untracked(place)
+    wanted = [path for path in found if any(_matches(path, glob) for glob in globs)]
+    others = [path for path in found if path not in wanted]
+    if others:
+        shown = "".join(f"\n  {path}" for path in others[:SCREENFUL])
+        more = f"\n  and {len(others) - SCREENFUL} more" if len(others) > SCREENFUL else ""
+        raise TreeStateError(
+            f"{place.folder} has untracked files that no --new names:{shown}{more}",
+            fix=f"add --new {others[0]!r} to make it part of the patches, or delete it",
+        )
+    unused = [g for g in globs if not any(_matches(path, g) for path in found) and not place.git.out(
+        "ls-files", "-z", "--", f":(glob){g}")]  # fmt: skip
+    if unused:
+        raise TreeStateError(f"no new file matches {', '.join(unused)}", fix="check --new")
+    return wanted
+
+
+def _matches(path: RepoPath, glob: str) -> bool:
+    return path == glob or fnmatch.fnmatchcase(path, glob)
+
+
+def _refuse_crlf(git: Git, diffs: Mapping[RepoPath, Diff]) -> None:
+    ids = [oid for diff in diffs.values() if diff.change is Change.MODIFIED and not diff.binary
+           for oid in (diff.pre, diff.post) if oid is not None]  # fmt: skip
+    blobs = tree.contents(git, ids)
+    wrong = [
+        path
+        for path, diff in diffs.items()
+        if diff.pre in blobs and diff.post in blobs
+        and b"\r\n" not in blobs[diff.pre] and b"\r\n" in blobs[diff.post]
+    ]  # fmt: skip
+    if wrong:
+        listed = "".join(f"\n  {path}" for path in wrong)
+        raise TreeStateError(
+            f"CRLF line ends were brought into files that had none:{listed}",
+            fix="convert them back to LF (editor, or `dos2unix`), then run again",
+        )
+
+
+def _index_moves(git: Git, place: Worktree, made: Oid, was: Sequence[RepoPath]) -> list[materialise.Move]:
+    """The index follows the worktree: changed files at their new side, those in `was` alone at HEAD's."""
+    sides = {path: (e.post, e.modes[1]) for path, e in tree.difference(git, place.base, made).items()}
+    gone = tuple(path for path in was if path not in sides)
+    if gone:
+        there = git.entries(place.base, gone)
+        sides |= {p: (there[p].oid, there[p].mode) if p in there else (NO_OBJECT, "0") for p in gone}
+    return [
+        materialise.Move(path=path, old=NO_OBJECT, new=new, old_mode="0", new_mode=mode)
+        for path, (new, mode) in sides.items()
+    ]
+
+
+def _prove(git: Git, base: Oid, made: Oid, files: Mapping[RepoPath, PatchFile]) -> None:
+    """Blob by blob, as a tree in another order, and byte by byte: the files give exactly the worktree.
+
+    Raises:
+        PatchError: they do not; nothing was written.
+    """
+    blobs = tree.contents(git, [file.diff.pre for file in files.values() if file.diff.pre])
+    wrong = [
+        path
+        for path, file in files.items()
+        if file.diff.hunks and not proven(file.diff, blobs.get(file.diff.pre or NO_OBJECT))
+    ]
+    read = {path: patchfile.parse(file.serialise(), path=path, where=path) for path, file in files.items()}
+    wrong += [path for path, file in files.items() if read[path] != file]
+    result = tree.compute(git, base, [read[path].diff for path in reversed(list(read))])
+    again = {} if wrong else tree.export(git, base, result)
+    if wrong or result != made or again != {path: file.diff for path, file in read.items()}:
+        raise PatchError(
+            f"the round trip failed for {', '.join(wrong) or 'the whole tree'}; nothing was written",
+            fix="report this with the output of `git --version`",
+        )

@@ -1,0 +1,169 @@
+"""What a regeneration will write: every patch file and the lock, planned as bytes, then written."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from winvllm_build.errors import FindingsError
+from winvllm_build.git import Git, Oid, RepoPath
+from winvllm_build.patchset import lock, patchset, tree
+from winvllm_build.patchset.lock import Lock, PatchLock, TargetLock, TreePair
+from winvllm_build.patchset.patchfile import PatchFile
+from winvllm_build.patchset.patchset import MAIN_TARGET, Draft, Patch
+from winvllm_build.patchset.worktree import Worktree
+from winvllm_build.workspace import storage_errors, write_atomic
+
+GIT: Final = "git"
+SDIST: Final = "sdist"
+"""How a source came, where the lock does not know its tree yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegenResult:
+    """What was written; in a check that found nothing all of it is empty but `unchanged`.
+
+    Attributes:
+        written: patch files that are new or other than before.
+        removed: patch files whose change is gone.
+        unchanged: patch files that were right already.
+        orphans: `path: note` of each hunk note whose hunk vanished.
+        findings: what a person still has to write (templates, missing fields).
+        relocked: the lock was rewritten.
+        seconds: wall time.
+    """
+
+    written: tuple[Path, ...]
+    removed: tuple[Path, ...]
+    unchanged: tuple[Path, ...]
+    orphans: tuple[str, ...]
+    findings: tuple[str, ...]
+    relocked: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Every file as it has to be; None is a file that has to go."""
+
+    files: Mapping[Path, bytes | None]
+    lock: bytes
+    lock_file: Path
+    orphans: tuple[str, ...]
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What is regenerated; `layer` is where new patches go, `git` the scratch repository."""
+
+    git: Git
+    place: Worktree
+    draft: Draft
+    layer: str
+    target: str
+    on_event: Callable[[str], None]
+
+    @property
+    def before(self) -> Mapping[RepoPath, Patch]:
+        return {patch.path: patch for patch in self.draft.patches if patch.target == self.target}
+
+
+def plan(job: Job, files: Mapping[RepoPath, PatchFile], made: Oid) -> Plan:
+    before = job.before
+    actual = tree.difference(job.git, job.place.base, made)
+    wanted: dict[Path, bytes | None] = {
+        patch.file: None for path, patch in before.items() if path not in files
+    }
+    locks: dict[RepoPath, PatchLock] = {}
+    for path, file in files.items():
+        old = before.get(path)
+        place = patchset.place_of(job.draft.folder, old.layer if old else job.layer, job.target, path)
+        wanted[place.file] = file.serialise()
+        locks[path] = PatchLock.of(place.layer, file.diff, pre=actual[path].pre, post=actual[path].post)
+    targets = dict(job.draft.lock.targets) if job.draft.lock else {}
+    targets[job.target] = _target_lock(job, locks, files, made)
+    return Plan(
+        files=wanted, lock=Lock(targets=targets).serialise(), lock_file=job.draft.folder / lock.FILE,
+        orphans=tuple(
+            f"{path}: {note.hunk} {note.why}" for path, file in files.items() for note in file.header.orphans
+        ),
+        findings=tuple(f"{path}: {finding}" for path, file in files.items() for finding in file.findings()),
+    )  # fmt: skip
+
+
+def _target_lock(
+    job: Job, locks: Mapping[RepoPath, PatchLock], files: Mapping[RepoPath, PatchFile], made: Oid
+) -> TargetLock:
+    old = job.draft.lock.targets.get(job.target) if job.draft.lock else None
+    commit = job.draft.pin.commit if job.target == MAIN_TARGET or old is None else old.commit
+    trees = dict(old.trees) if old else {}
+    mine = next((kind for kind, pair in trees.items() if pair.base == job.place.base), None)
+    mine = mine or (GIT if job.place.head == commit else SDIST)
+    same = old is not None and dict(old.patches) == dict(locks)
+    for kind, pair in trees.items():
+        if kind != mine and not same:
+            trees[kind] = _other_tree(job, kind, pair, files)
+    trees[mine] = TreePair(base=job.place.base, patched=made)
+    return TargetLock(commit=commit, trees=trees, patches=locks)
+
+
+def _other_tree(job: Job, kind: str, pair: TreePair, files: Mapping[RepoPath, PatchFile]) -> TreePair:
+    """The other kind of source, patched anew if its objects are here."""
+    if job.git.run("cat-file", "-e", pair.base, ok=(0, 1, 128)).code != 0:
+        job.on_event(f"the {kind} tree {pair.base[:12]} is not here: only the files are proven for it")
+        return TreePair(base=pair.base, patched=None)
+    patched = tree.compute(job.git, pair.base, [file.diff for file in files.values()])
+    return TreePair(base=pair.base, patched=patched)
+
+
+def carry_out(planned: Plan, begun: float, *, check: bool) -> RegenResult:
+    present = {file: _read(file) for file in [*planned.files, planned.lock_file]}
+    written = tuple(
+        f for f, content in planned.files.items() if content is not None and present[f] != content
+    )
+    removed = tuple(f for f, content in planned.files.items() if content is None and present[f] is not None)
+    relocked = present[planned.lock_file] != planned.lock
+    if check and (written or removed or relocked):
+        lines = [
+            f"  {file}: differs" if present[file] is not None else f"  {file}: missing" for file in written
+        ]
+        lines += [f"  {file}: no longer needed" for file in removed]
+        lines += [f"  {planned.lock_file}: differs"] if relocked else []
+        raise FindingsError(
+            "the patch files are not what the tree gives:\n" + "\n".join(lines), fix="winvllm-build regen"
+        )
+    if not check:
+        _write(planned, written, removed, relocked=relocked)
+    return RegenResult(
+        written=written, removed=removed, unchanged=tuple(file for file in wanted if file not in written),
+        orphans=planned.orphans, findings=planned.findings, relocked=relocked,
+        seconds=time.monotonic() - begun,
+    )  # fmt: skip
+
+
+def _write(plan: Plan, written: Sequence[Path], removed: Sequence[Path], *, relocked: bool) -> None:
+    """Each file whole or not at all, the lock last: a killed run leaves a lock that does not fit."""
+    for file in written:
+        content = plan.files[file]
+        if content is not None:
+            write_atomic(file, content)
+    with storage_errors(str(plan.lock_file.parent)):
+        for file in removed:
+            file.unlink(missing_ok=True)
+            for parent in file.relative_to(plan.lock_file.parent).parents[:-2]:
+                with contextlib.suppress(OSError):
+                    (plan.lock_file.parent / parent).rmdir()
+    if relocked:
+        write_atomic(plan.lock_file, plan.lock)
+
+
+def _read(file: Path) -> bytes | None:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return None
