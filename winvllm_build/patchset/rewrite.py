@@ -123,9 +123,8 @@ def _other_tree(job: Job, kind: str, pair: TreePair, files: Mapping[RepoPath, Pa
 
 def carry_out(planned: Plan, begun: float, *, check: bool) -> RegenResult:
     present = {file: _read(file) for file in [*planned.files, planned.lock_file]}
-    written = tuple(
-        f for f, content in planned.files.items() if content is not None and present[f] != content
-    )
+    wanted = [file for file, content in planned.files.items() if content is not None]
+    written = tuple(file for file in wanted if present[file] != planned.files[file])
     removed = tuple(f for f, content in planned.files.items() if content is None and present[f] is not None)
     relocked = present[planned.lock_file] != planned.lock
     if check and (written or removed or relocked):
