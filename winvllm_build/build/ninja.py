@@ -259,7 +259,7 @@ def read_log(folder: Path) -> tuple[LogEntry, ...]:
 
 
 def read_compile_commands(folder: Path) -> list[dict[str, str]]:
-    """CMake's compilation database: `directory`, `command`, `file` and build-relative `output` of each compile."""
+    """CMake's compilation database: `directory`, `command`, `file`, build-relative `output` of each edge."""
     entries: list[dict[str, str]] = json.loads((folder / "compile_commands.json").read_bytes())
     for entry in entries:
         output = Path(entry.get("output", ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -9,8 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from packaging.version import Version
+
 from winvllm_build import process
+from winvllm_build.build.codemodel import CodeModel
 from winvllm_build.build.facts import TagFacts
+from winvllm_build.build.selection import Selection
 from winvllm_build.build.steps import StepRunner
 from winvllm_build.errors import PackError
 from winvllm_build.git import Git
@@ -59,6 +64,25 @@ class PackRequest:
     out: Path
 
 
+def version(tag: str, cuda: Version, arch_list: Sequence[str]) -> str:
+    """The wheel's version: the tag's public part and, as PEP 440 local part, what it was compiled for."""
+    archs = "-".join(arch.replace(".", "").replace("+PTX", "ptx") for arch in arch_list)
+    return str(Version(f"{tag.removeprefix('v')}+cu{cuda.major}{cuda.minor}.sm{archs}"))
+
+
+def components(model: CodeModel, selection: Selection) -> tuple[str, ...]:
+    """The install components of a selection: its extensions, and those that only copy Python files."""
+    left_out = {target.name for target in selection.left_out}
+    compiled = {target.name for target in model.extensions()}
+    chosen = [name for name in model.components if name in selection.targets]
+    copied = [
+        name
+        for name in model.components
+        if name not in compiled and name not in left_out and name in model.targets
+    ]
+    return tuple(sorted([*chosen, *copied]))
+
+
 def pack(request: PackRequest, facts: TagFacts, runner: StepRunner) -> Wheel:
     """Install, copy, pack; the wheel appears in `out` whole or not at all.
 
@@ -102,9 +126,15 @@ def packing_python(request: PackRequest, facts: TagFacts, runner: StepRunner) ->
         create: list[str | Path] = [request.python, "-m", "venv", "--system-site-packages", folder]
         runner.run("creating the packing environment", create)
         fill: list[str | Path] = [_interpreter(folder), "-m", "pip", "install", "--quiet", *wanted]
-        runner.run("installing the tag's build requirements", fill)
+        runner.run("installing the tag's build requirements", fill, extra=_for_pip())
         write_atomic(stamp, listed)
     return _interpreter(folder)
+
+
+def _for_pip() -> dict[str, str]:
+    """The variables by which pip is configured; upstream's own code never sees them."""
+    kept = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "XDG_CONFIG_HOME")
+    return {k: v for k, v in os.environ.items() if k.upper().startswith("PIP_") or k.upper() in kept}
 
 
 def _interpreter(environment: Path) -> Path:

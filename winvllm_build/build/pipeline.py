@@ -1,0 +1,351 @@
+"""A build from profile to wheel: every room once, in order, each step timed and told."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from winvllm_build import data
+from winvllm_build.build import codemodel, configure, equipment, facts, ninja, trees, wheel
+from winvllm_build.build.events import Note, Step, StepBegun, StepDone, Watcher
+from winvllm_build.build.result import BuildResult, DryRun
+from winvllm_build.build.selection import Selection, select
+from winvllm_build.build.steps import logged_steps
+from winvllm_build.errors import CompileError
+from winvllm_build.index import Index
+from winvllm_build.patchset import patchset
+from winvllm_build.profile import limits, machine
+from winvllm_build.profile.loader import ResolvedProfile
+from winvllm_build.profile.model import Profile
+from winvllm_build.sources.dependency import Outcome, Unavailable, acquire_dependencies
+from winvllm_build.sources.pins import Pins, read_pins
+from winvllm_build.sources.remote import Remotes
+from winvllm_build.sources.source import Source, SourceKind, acquire
+from winvllm_build.toolchain.toolchain import Toolchain
+from winvllm_build.workspace import Workspace, locked
+
+CHECK_ONLY: Final = (
+    "compiled against torch's headers alone: this proves compiling and linking, the results cannot be loaded;"
+    " install the tag's CUDA torch into the target environment for extensions that run"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildRequest:
+    """A build as the command line asks for it.
+
+    Attributes:
+        resolved: the profile.
+        offline: use only what is cached.
+        allow_edits: build patched files that carry edits on top of their patch.
+        fresh: drop the build folder first.
+        dry_run: configure, and say what would run.
+        wheels: folder for the wheel; None for the workspace's own.
+    """
+
+    resolved: ResolvedProfile
+    offline: bool = False
+    allow_edits: bool = False
+    fresh: bool = False
+    dry_run: bool = False
+    wheels: Path | None = None
+    workspace: Workspace = field(default_factory=Workspace.default)
+    patches: Path = field(default_factory=data.patches_root)
+
+
+def run(request: BuildRequest, watch: Watcher) -> BuildResult | DryRun:
+    """Build what the profile asks for, doing only what is left to do.
+
+    Raises:
+        WinvllmError: a subclass for each room that can fail.
+    """
+    equipment.refuse_early(request.resolved, patched_tags=patchset.tags(request.patches))
+    profile = request.resolved.profile
+    folder = trees.tree_folder(request.workspace, profile.tag, profile.cuda.arch_list)
+    with locked(folder.with_name(f"{folder.name}.lock"), f"the tree {folder}"):
+        return _Build(request=request, watch=watch, folder=folder).run()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Build:
+    """One run; every method is a step that uses what earlier steps returned."""
+
+    request: BuildRequest
+    watch: Watcher
+    folder: Path
+    seconds: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def profile(self) -> Profile:
+        return self.request.resolved.profile
+
+    @property
+    def workspace(self) -> Workspace:
+        return self.request.workspace
+
+    def tell(self, text: str) -> None:
+        self.watch(Note(text=text))
+
+    @contextlib.contextmanager
+    def step(self, step: Step, title: str) -> Iterator[list[str]]:
+        """Time a step; the block leaves its summary in the list."""
+        self.watch(StepBegun(step=step, title=title))
+        begun, summary = time.monotonic(), [title]
+        yield summary
+        self.seconds[step.value] = time.monotonic() - begun
+        self.watch(StepDone(step=step, seconds=self.seconds[step.value], summary=summary[-1]))
+
+    def run(self) -> BuildResult | DryRun:
+        for text in self.request.resolved.notes:
+            self.tell(text)
+        patches = patchset.load(self.request.patches, self.profile.tag)
+        pins = read_pins(patches.folder / "patchset.toml")
+        index = Index(self.workspace, offline=self.request.offline, on_event=self.tell)
+        remotes = Remotes(offline=self.request.offline)
+        source = self.source(pins, index, remotes)
+        tree = self.tree(source, patches)
+        tag = facts.read(tree.folder)
+        toolchain = self.toolchain(tag, index)
+        outcomes = self.dependencies(source, pins, index, remotes)
+        environment = {**toolchain.environment, **{o.variable: o.folder.as_posix() for o in outcomes}}
+        build = self.configure(tree, toolchain, environment)
+        model = codemodel.read(build)
+        selection = self.select(model, tree, build, outcomes)
+        door = ninja.Ninja(program=toolchain.ninja, folder=build, environment=environment)
+        total = len(door.commands(selection.ninja_targets)) if selection.ninja_targets else 0
+        if self.request.dry_run:
+            return self.plan(tree, door, selection, total)
+        ran = self.compile(door, selection)
+        packed = None
+        if self.profile.build.wheel and not ran.failed:
+            packed = self.pack(
+                tree=tree,
+                toolchain=toolchain,
+                tag=tag,
+                door=door,
+                components=wheel.components(model, selection),
+            )
+        return BuildResult(
+            tag=self.profile.tag,
+            source=source.description,
+            tree=tree.folder,
+            build=build,
+            toolchain=equipment.describe(toolchain),
+            patches=tree.patches,
+            artifacts=_artifacts(build, model, selection),
+            left_out=selection.left_out,
+            edges=ran.finished,
+            total=total,
+            failed=ran.failed,
+            seconds=self.seconds,
+            jobs=self.jobs()[1],
+            wheel=packed,
+            notes=(*self.notes, *(() if toolchain.torch.runs else (CHECK_ONLY,))),
+        )
+
+    def source(self, pins: Pins, index: Index, remotes: Remotes) -> Source:
+        with self.step(Step.SOURCE, f"vLLM {self.profile.tag}") as summary:
+            source = acquire(
+                pins.upstream,
+                kind=SourceKind(self.profile.source.kind.value),
+                location=self.profile.source.location,
+                workspace=self.workspace,
+                offline=self.request.offline,
+                on_event=self.tell,
+                index=index,
+                remotes=remotes,
+            )
+            summary.append(source.description)
+        return source
+
+    def tree(self, source: Source, patches: patchset.PatchSet) -> trees.PatchedTree:
+        with self.step(Step.TREE, str(self.folder)) as summary:
+            tree = trees.prepare(
+                source, patches, self.folder, allow_edits=self.request.allow_edits, on_event=self.tell
+            )
+            edits = trees.other_edits(
+                tree.folder, frozenset(p.path for p in patches.of(patchset.MAIN_TARGET))
+            )
+            if edits:
+                self.notes.append(
+                    f"{len(edits)} files outside the patch set are edited: {', '.join(edits[:5])}"
+                )
+            done = f"{tree.changed} of them written now" if tree.changed else "as they were"
+            summary.append(f"{tree.patches} patched files, {done}")
+        return tree
+
+    def toolchain(self, tag: facts.TagFacts, index: Index) -> Toolchain:
+        with self.step(Step.TOOLCHAIN, "CUDA, compiler, Python, torch") as summary:
+            found = equipment.equip(
+                self.request.resolved, tag, workspace=self.workspace, index=index, on_event=self.tell
+            )
+            summary.append(
+                ", ".join(f"{k} {v.split(' at ')[0]}" for k, v in equipment.describe(found).items())
+            )
+        return found
+
+    def dependencies(self, source: Source, pins: Pins, index: Index, remotes: Remotes) -> tuple[Outcome, ...]:
+        with self.step(Step.DEPENDENCIES, ", ".join(pin.name for pin in pins.dependencies)) as summary:
+            outcomes = acquire_dependencies(
+                source,
+                pins.dependencies,
+                archs=self.profile.cuda.arch_list,
+                workspace=self.workspace,
+                offline=self.request.offline,
+                on_event=self.tell,
+                locations={k: Path(v) for k, v in self.profile.source.dependencies.items()},
+                index=index,
+                remotes=remotes,
+            )
+            missing = [o.name for o in outcomes if isinstance(o, Unavailable)]
+            summary.append(f"without {', '.join(missing)}" if missing else "all there")
+        return outcomes
+
+    def configure(
+        self,
+        tree: trees.PatchedTree,
+        toolchain: Toolchain,
+        environment: Mapping[str, str],
+    ) -> Path:
+        folder = self.workspace.builds / build_name(tree.folder.name, self.profile, toolchain)
+        wanted = configure.Configuration(
+            cmake=toolchain.cmake,
+            ninja=toolchain.ninja,
+            source=tree.folder,
+            build=folder,
+            definitions={
+                **toolchain.cmake_definitions(),
+                "CMAKE_BUILD_TYPE": self.profile.build.type.value,
+                "FETCHCONTENT_BASE_DIR": (folder / "_deps").as_posix(),
+                "NVCC_THREADS": str(self.profile.cuda.nvcc_threads),
+                "VLLM_TARGET_DEVICE": "cuda",
+            },
+            environment=environment,
+        )
+        with self.step(
+            Step.CONFIGURE, f"upstream's CMake for {', '.join(self.profile.cuda.arch_list)}"
+        ) as summary:
+            done = configure.configure(
+                wanted, log=folder / "logs" / "configure.log", fresh=self.request.fresh
+            )
+            summary.append("nothing changed" if done.reused else f"log: {done.log}")
+        return folder
+
+    def select(
+        self, model: codemodel.CodeModel, tree: trees.PatchedTree, build: Path, outcomes: tuple[Outcome, ...]
+    ) -> Selection:
+        asked = self.profile.build
+        return select(
+            model,
+            commands=ninja.read_compile_commands(build),
+            source=tree.folder,
+            wanted=asked.targets,
+            leave_out=asked.leave_out,
+            objects=asked.objects,
+            unavailable={
+                target: f"{o.name}: {o.reason}"
+                for o in outcomes
+                if isinstance(o, Unavailable)
+                for target in o.targets
+            },
+        )
+
+    def jobs(self) -> tuple[int, str]:
+        limit = limits.job_limit(self.profile, machine.read())
+        return limit.jobs, f"{limit.jobs} at a time ({limit.reason})"
+
+    def plan(self, tree: trees.PatchedTree, door: ninja.Ninja, selection: Selection, total: int) -> DryRun:
+        return DryRun(
+            tag=self.profile.tag,
+            tree=tree.folder,
+            build=door.folder,
+            pending=tuple(door.pending(selection.ninja_targets)) if total else (),
+            total=total,
+            left_out=selection.left_out,
+            jobs=self.jobs()[1],
+        )
+
+    def compile(self, door: ninja.Ninja, selection: Selection) -> ninja.RunResult:
+        jobs, reason = self.jobs()
+        if not selection.ninja_targets:
+            raise CompileError(
+                "nothing is left to build: " + "; ".join(f"{o.name}: {o.reason}" for o in selection.left_out),
+                fix="name the targets with --targets, or make the missing sources available",
+            )
+        with self.step(Step.COMPILE, f"{' '.join(selection.targets) or 'objects'}, {reason}") as summary:
+            ran = door.run(
+                selection.ninja_targets,
+                jobs=jobs,
+                keep_going=self.profile.build.keep_going,
+                logs=door.folder / "logs",
+                on_edge=self.watch,
+            )
+            _refuse_failure(ran, keep_going=self.profile.build.keep_going)
+            summary.append(f"{ran.finished} edges ran" if ran.finished else "nothing to do")
+        return ran
+
+    def pack(
+        self,
+        *,
+        tree: trees.PatchedTree,
+        toolchain: Toolchain,
+        tag: facts.TagFacts,
+        door: ninja.Ninja,
+        components: tuple[str, ...],
+    ) -> wheel.Wheel:
+        request = wheel.PackRequest(
+            tree=tree.folder,
+            build=door.folder,
+            cmake=toolchain.cmake,
+            components=components,
+            version=wheel.version(self.profile.tag, toolchain.cuda.version, self.profile.cuda.arch_list),
+            python=toolchain.python.executable,
+            shim=toolchain.torch.import_path,
+            environments=self.workspace.toolchains,
+            out=self.request.wheels or self.workspace.wheels,
+        )
+        with self.step(Step.WHEEL, request.version) as summary:
+            with logged_steps(door.folder / "logs" / "wheel.log", door.environment) as runner:
+                made = wheel.pack(request, tag, runner)
+            summary.append(made.path.name)
+        return made
+
+
+def build_name(tree: str, profile: Profile, toolchain: Toolchain) -> str:
+    """`v0.14.1-sm86-release-1a2b3c4d`: one folder per tree, build type and toolchain."""
+    parts = [
+        str(toolchain.cuda.version),
+        str(toolchain.cuda.home),
+        str(toolchain.host.version),
+        str(toolchain.python.executable),
+        toolchain.torch.version,
+        toolchain.torch.origin.value,
+    ]
+    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
+    return f"{tree}-{profile.build.type.value.lower()}-{digest}"
+
+
+def _refuse_failure(ran: ninja.RunResult, *, keep_going: bool) -> None:
+    if ran.code == 0 or (keep_going and ran.failed):
+        return
+    if ran.failed:
+        first = ran.failed[0]
+        raise CompileError(
+            f"{' '.join(first.outputs)} failed: {first.first_error}\nlog: {first.log}",
+            fix="correct it and run the same command again: finished objects are kept",
+        )
+    raise CompileError(
+        f"ninja stopped with exit {ran.code}: {' '.join(ran.tail)}", fix="run the build again with --fresh"
+    )
+
+
+def _artifacts(build: Path, model: codemodel.CodeModel, selection: Selection) -> dict[str, int]:
+    names = [name for target in selection.targets for name in model.targets[target].artifacts]
+    made = [build / name for name in (*names, *selection.objects)]
+    return {file.relative_to(build).as_posix(): file.stat().st_size for file in made if file.is_file()}

@@ -1,0 +1,142 @@
+"""`winvllm-build build`: from a profile to compiled extensions and a wheel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from winvllm_build.cli import render
+
+if TYPE_CHECKING:
+    from winvllm_build.build.result import BuildResult, DryRun
+
+HELP = """Build vLLM: source, patches, toolkit, configure, compile, link, wheel.
+
+\b
+Examples:
+  winvllm-build build --profile quickstart             cumem_allocator and a few kernels
+  winvllm-build build --profile sm86                   everything for one card, and the wheel
+  winvllm-build build --profile sm86 --dry-run         the edges that would run
+  winvllm-build build --arch 8.9 --targets _moe_C      one extension
+  winvllm-build build --set build.max_jobs=2           any key of the profile
+A second run does what is left to do; interrupt it whenever you like.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    app.command(help=HELP)(build)
+
+
+def build(
+    *,
+    profile: Annotated[
+        str | None, typer.Option("--profile", "-p", help="Profile name or TOML file (see `profile list`).")
+    ] = None,
+    tag: Annotated[str | None, typer.Option(help="vLLM tag; it needs a patch set.")] = None,
+    arch: Annotated[
+        list[str] | None, typer.Option("--arch", help="CUDA architecture such as 8.6; repeat for more.")
+    ] = None,
+    jobs: Annotated[str | None, typer.Option("--jobs", "-j", help="Edges at a time, or auto.")] = None,
+    targets: Annotated[list[str] | None, typer.Option("--targets", help="Build only these targets.")] = None,
+    leave_out: Annotated[list[str] | None, typer.Option(help="Targets not to build.")] = None,
+    objects: Annotated[
+        list[str] | None, typer.Option("--object", help="Compile single files: a pattern such as csrc/*.cu.")
+    ] = None,
+    cuda_home: Annotated[str | None, typer.Option(help="CUDA toolkit folder, or auto.")] = None,
+    source: Annotated[str | None, typer.Option(help="auto, git, local or sdist.")] = None,
+    location: Annotated[
+        str | None, typer.Option(help="Repository or folder for --source local or git.")
+    ] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="Any profile key, as section.key=value.")
+    ] = None,
+    wheel: Annotated[bool | None, typer.Option("--wheel/--no-wheel", help="Pack a wheel.")] = None,
+    keep_going: Annotated[
+        bool | None, typer.Option("--keep-going/--stop-at-failure", "-k", help="Go on after a failed edge.")
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Use only what is cached.")] = False,
+    edited: Annotated[bool, typer.Option("--edited", help="Build edits in patched files too.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Drop the build folder first.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would run.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the wheel.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> int:
+    from winvllm_build.build import pipeline
+    from winvllm_build.build.result import DryRun
+    from winvllm_build.cli.profiles import resolve_profile
+    from winvllm_build.cli.watch import watching
+
+    overrides: dict[str, Any] = {
+        "tag": tag,
+        "cuda.arch_list": arch or None,
+        "cuda.home": cuda_home,
+        "build.max_jobs": jobs,
+        "build.targets": targets or None,
+        "build.leave_out": leave_out or None,
+        "build.objects": objects or None,
+        "build.wheel": wheel,
+        "build.keep_going": keep_going,
+        "source.kind": source,
+        "source.location": location,
+    }
+    resolved = resolve_profile(profile, settings=setting or [], overrides=overrides)
+    request = pipeline.BuildRequest(
+        resolved=resolved,
+        offline=offline,
+        allow_edits=edited,
+        fresh=fresh,
+        dry_run=dry_run,
+        wheels=out.absolute() if out is not None else None,
+    )
+    with watching(quiet=as_json) as watcher:
+        result = pipeline.run(request, watcher)
+    if as_json:
+        render.data(result.as_data())
+    elif isinstance(result, DryRun):
+        _show_plan(result)
+    else:
+        _show(result)
+    return 14 if not isinstance(result, DryRun) and result.failed else 0
+
+
+def _show_plan(plan: DryRun) -> None:
+    for title in plan.pending:
+        render.out(title)
+    render.out(f"{len(plan.pending)} of {plan.total} edges would run, {plan.jobs}")
+    for target in plan.left_out:
+        render.out(f"left out: {target.name} - {target.reason}")
+
+
+def _show(result: BuildResult) -> None:
+    render.out("")
+    render.out(f"vLLM {result.tag} built in {render.duration(sum(result.seconds.values()))}")
+    rows = [
+        ("source", result.source),
+        ("tree", f"{result.tree} ({result.patches} patches)"),
+        *result.toolchain.items(),
+        ("edges", f"{result.edges} ran of {result.total}; {result.jobs}"),
+        ("build folder", str(result.build)),
+    ]
+    for name, value in rows:
+        render.out(f"  {name:<13} {value}")
+    for artifact, size in result.artifacts.items():
+        render.out(f"  made          {artifact} ({size / 1e6:.1f} MB)")
+    for target in result.left_out:
+        render.out(f"  left out      {target.name}: {target.reason}")
+    if result.wheel is not None:
+        render.out(f"  wheel         {result.wheel.path} ({result.wheel.size / 1e6:.1f} MB)")
+    for text in result.notes:
+        render.out(f"  note          {text}")
+    for failed in result.failed:
+        render.out(f"  FAILED        {' '.join(failed.outputs)}: {failed.first_error} (log: {failed.log})")
+    render.out(f"next: {_next(result)}")
+
+
+def _next(result: BuildResult) -> str:
+    if result.failed:
+        return "read the logs above, then run the same command again"
+    if result.wheel is not None:
+        return f"pip install {result.wheel.path}"
+    return "winvllm-build build --profile sm86 builds everything for an RTX 30xx and packs the wheel"

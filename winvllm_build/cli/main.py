@@ -1,0 +1,123 @@
+"""Entry point: one typer application, every failure one clear message and its exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Final
+
+import typer
+from typer.exceptions import TyperException
+
+from winvllm_build.cli import build, patches, profiles, render, toolchain
+from winvllm_build.errors import EXIT_INTERRUPTED, UsageError, WinvllmError
+
+EXAMPLES: Final = """Build vLLM natively on Windows: sources, patches, toolkit, compile, wheel.
+
+\b
+Examples:
+  winvllm-build build --profile quickstart    a few real kernels, in minutes
+  winvllm-build build --profile sm86          everything for an RTX 30xx, and the wheel
+  winvllm-build status                        what state the patched tree is in
+  winvllm-build profile show sm86             every value and where it comes from
+"""
+
+app = typer.Typer(
+    help=EXAMPLES,
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if wanted:
+        from importlib.metadata import version
+
+        render.out(f"winvllm-build {version('winvllm-build')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show every program that is started.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    del version
+    if verbose:
+        logging.basicConfig(level=logging.DEBUG, format="%(message)s", stream=sys.stderr)
+        for loud in ("httpx", "httpcore", "unearth", "filelock", "urllib3"):
+            logging.getLogger(loud).setLevel(logging.WARNING)
+
+
+build.register(app)
+patches.register(app)
+profiles.register(app)
+toolchain.register(app)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; the exit code tells the class of failure (see `errors`)."""
+    as_json = "--json" in arguments
+    try:
+        code = app(list(arguments), standalone_mode=False, prog_name="winvllm-build")
+    except WinvllmError as error:
+        render.error(error, as_json=as_json)
+        return error.exit_code
+    except TyperException as error:
+        render.error(UsageError(error.format_message(), fix=_help_for(error)), as_json=as_json)
+        return UsageError.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        render.note("interrupted; the same command goes on where this one stopped")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        _silence_stdout()
+        return 0
+    except Exception as error:  # noqa: BLE001 - the last door: no traceback for users
+        render.error(_internal(error), as_json=as_json)
+        return WinvllmError.exit_code
+    return code if isinstance(code, int) else 0
+
+
+def _help_for(error: TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"{getattr(context, 'command_path', 'winvllm-build')} --help"
+
+
+def _internal(error: Exception) -> WinvllmError:
+    handle, name = tempfile.mkstemp(prefix="winvllm-build-", suffix=".txt")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        traceback.print_exception(error, file=file)
+    return WinvllmError(
+        f"internal error: {type(error).__name__}: {error}", fix=f"report it with the file {Path(name)}"
+    )
+
+
+def _silence_stdout() -> None:
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """The console script."""
+    signal.signal(signal.SIGTERM, _terminated)
+    sys.exit(run(sys.argv[1:]))
