@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -15,8 +15,12 @@ from winvllm_build.index import PlatformTag
 from winvllm_build.toolchain import nvcc
 from winvllm_build.toolchain.cuda_search import Candidate, Places, candidates, named_candidate
 from winvllm_build.toolchain.request import ToolchainRequest
-from winvllm_build.toolchain.system import link_library
+from winvllm_build.toolchain.system import link_library, short_name
 
+BLANKS: Final = (
+    "{home} has a blank in its name, which upstream's flags do not survive; "
+    'make a link without one (`mklink /J C:\\CUDA "{home}"`) and set cuda.home to it'
+)
 RUNTIME_HEADER: Final = "include/cuda_runtime.h"
 LIBRARY_FOLDERS: Final = ("lib64", "lib", "lib/x64", "targets/x86_64-linux/lib")
 STUB_FOLDERS: Final = tuple(f"{folder}/stubs" for folder in LIBRARY_FOLDERS)
@@ -106,7 +110,7 @@ def find_installed(
     for candidate in candidates(places, system):
         found = _examine(candidate, request, system, ask)
         if isinstance(found, CudaToolkit):
-            return Search(toolkit=found, rejections=tuple(rejections))
+            return Search(toolkit=replace(found, rejections=tuple(rejections)), rejections=tuple(rejections))
         rejections.append(found)
     return Search(toolkit=None, rejections=tuple(rejections))
 
@@ -121,6 +125,15 @@ def misfit(request: ToolchainRequest, version: Version, architectures: tuple[str
             f"CUDA {version} does not compile for {', '.join(missing)} (it lists {', '.join(architectures)})"
         )
     return None
+
+
+def without_blanks(toolkit: CudaToolkit) -> CudaToolkit:
+    """The toolkit under a name without blanks, or with the problem that it has none."""
+    home = short_name(toolkit.home)
+    problems = toolkit.problems
+    if " " in str(home):
+        problems = (*problems, BLANKS.format(home=home))
+    return replace(toolkit, home=home, nvcc=home / "bin" / toolkit.nvcc.name, problems=problems)
 
 
 def nothing_fits(request: ToolchainRequest, rejections: tuple[Rejection, ...], why: str) -> ToolchainError:

@@ -51,9 +51,11 @@ def complete(
     """
     headers = missing_headers(toolkit, pins)
     libraries = missing_libraries(toolkit, pins.system)
-    problems = tuple(f"{toolkit.home} has no {pin.marker}, and there is no pin for its version"
-                     for pin in headers if not _fits(pins, toolkit))  # fmt: skip
-    headers = [pin for pin in headers if _fits(pins, toolkit)]
+    problems = toolkit.problems
+    if headers and pins.version.major != toolkit.version.major:
+        lacking = ", ".join(pin.marker for pin in headers)
+        problems = (*problems, f"{toolkit.home} lacks {lacking}; no wheels are pinned for its major version")
+        headers = []
     if not headers and not libraries:
         return replace(toolkit, problems=problems)
     folder = workspace.toolchains / _name(toolkit, headers, libraries, host, pins.system)
@@ -91,11 +93,6 @@ def stub_of(name: str, toolkit: CudaToolkit, exports: Sequence[str]) -> Stub:
         dll=dlls.get(name, f"{name}64_{major}.dll"),
         exports=tuple(exports),
     )
-
-
-def _fits(pins: ToolkitPins, toolkit: CudaToolkit) -> bool:
-    """Library headers keep compiling with any compiler of their major version."""
-    return pins.version.major == toolkit.version.major
 
 
 def _name(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from packaging.version import Version
 from typing_extensions import assert_never
 
-from winvllm_build.errors import ToolchainError
+from winvllm_build.errors import OfflineError, ToolchainError
 from winvllm_build.index import Index, PlatformTag
 from winvllm_build.toolchain import cuda as cuda_room
 from winvllm_build.toolchain import cuda_overlay, cuda_wheels, nvcc, torch_headers
@@ -41,25 +42,30 @@ def find_toolkit(request: ToolchainRequest, around: Surroundings, python: Target
     """An installed toolkit that fits, else one laid down from wheels."""
     sites = python.sites if python is not None else ()
     places = around.places or machine_places(around.environment, around.system, sites=sites)
-    search = cuda_room.find_installed(request, places, around.system)
-    for rejection in search.rejections:
-        around.on_event(f"not taken: {rejection}")
+    ask = functools.partial(nvcc.ask, env=allowed(around.environment))
+    search = cuda_room.find_installed(request, places, around.system, ask=ask)
     if search.toolkit is not None:
-        return search.toolkit
+        return cuda_room.without_blanks(search.toolkit)
     pins = cuda_wheels.read_pins(around.system)
     if not request.allow_laydown:
         raise cuda_room.nothing_fits(request, search.rejections, "the profile does not allow to lay one down")
     if not request.cuda_version.contains(pins.version, prereleases=True):
         why = f"the one that can be laid down is {pins.version}"
         raise cuda_room.nothing_fits(request, search.rejections, why)
-    home = cuda_wheels.lay_down(
-        pins, workspace=around.workspace, index=around.index, on_event=around.on_event
-    )
-    said = nvcc.ask(home / "bin" / program("nvcc", around.system), env=allowed(around.environment))
+    for rejection in search.rejections:
+        around.on_event(f"not taken: {rejection}")
+    try:
+        home = cuda_wheels.lay_down(
+            pins, workspace=around.workspace, index=around.index, on_event=around.on_event
+        )
+    except OfflineError as error:
+        missing = cuda_room.nothing_fits(request, search.rejections, "and NVIDIA's wheels cannot be fetched")
+        raise OfflineError(f"{missing.message}\n{error.message}", fix=error.fix) from error
+    said = ask(home / "bin" / program("nvcc", around.system))
     why_not = cuda_room.misfit(request, said.version, said.architectures)
     if why_not is not None:
         raise cuda_room.nothing_fits(request, search.rejections, why_not)
-    return CudaToolkit(
+    laid_down = CudaToolkit(
         home=home,
         nvcc=said.program,
         version=said.version,
@@ -68,6 +74,7 @@ def find_toolkit(request: ToolchainRequest, around: Surroundings, python: Target
         named_by="NVIDIA's wheels",
         rejections=search.rejections,
     )
+    return cuda_room.without_blanks(laid_down)
 
 
 def find_host(around: Surroundings, base: Mapping[str, str], cuda: CudaToolkit | None) -> HostCompiler:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
 import sys
+from pathlib import Path
 from typing import Final
 
 from typing_extensions import assert_never
@@ -11,6 +13,7 @@ from typing_extensions import assert_never
 from winvllm_build.errors import ToolchainError
 from winvllm_build.index import PlatformTag
 
+LONGEST_PATH: Final = 32768
 MACHINES: Final = ("x86_64", "amd64")
 
 
@@ -30,6 +33,15 @@ def this_system(*, name: str = sys.platform, machine: str | None = None) -> Plat
         f"vLLM's CUDA kernels are built on Windows and Linux, x86-64; this is {name} on {machine}",
         fix="run on one of these (WSL counts as Linux)",
     )
+
+
+def short_name(path: Path) -> Path:
+    """The same folder by its 8.3 name, where Windows keeps one: not everything quotes CUDA's path."""
+    if sys.platform != "win32" or " " not in str(path):
+        return path
+    buffer = ctypes.create_unicode_buffer(LONGEST_PATH)
+    length = ctypes.windll.kernel32.GetShortPathNameW(str(path), buffer, LONGEST_PATH)
+    return Path(buffer.value) if 0 < length < LONGEST_PATH else path
 
 
 def program(name: str, system: PlatformTag) -> str:
