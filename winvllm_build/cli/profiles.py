@@ -182,8 +182,9 @@ def _problems(name: str | None, roots: ProfileRoots) -> Sequence[Problem]:
 def flat_values(resolved: ResolvedProfile) -> dict[str, str]:
     """Every value by dotted key in the order of the model, written as TOML would write it; unset as `-`."""
     values: dict[str, str] = {}
+    dumped = resolved.profile.model_dump(mode="json")
     for key in resolved.origins:
-        value: Any = resolved.profile.model_dump(mode="json")
+        value: Any = dumped
         for part in key.split("."):
             value = value[part]
         values[key] = "-" if value is None else _as_toml(value)

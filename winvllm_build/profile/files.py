@@ -129,7 +129,9 @@ def stack(asked: str | None, *, variable: str | None, roots: ProfileRoots) -> Fi
     user = _sound(_optional(roots.user_file, LayerKind.USER), problems)
     project = _sound(_optional(roots.project, LayerKind.PROJECT), problems)
     name, origin = _meant(asked, variable, [*project, *user])
-    own = _sound(_layers_of(name, roots), problems)
+    by_file = name in {asked, variable} and is_file_name(name)
+    read = [file_layer(Path(name), LayerKind.USER)] if by_file else _layers_of(name, roots)
+    own = _sound(read, problems)
     if not own and name != UNNAMED and not problems:
         problems.append(_no_such_profile(name, origin, roots))
     parent = next(_inherited(reversed(own)), None)
@@ -175,8 +177,6 @@ def _inherited(layers: list[Layer] | Iterator[Layer]) -> Iterator[tuple[str, Ori
 
 def _layers_of(name: str, roots: ProfileRoots) -> list[Layer | Problem]:
     """The shipped and the user's file of a name; a name is looked up, never joined to a path."""
-    if is_file_name(name):
-        return [file_layer(Path(name), LayerKind.USER)]
     files = ((kind, _named_files(folder).get(name)) for kind, folder in roots.profile_folders)
     return [file_layer(path, kind) for kind, path in files if path]
 

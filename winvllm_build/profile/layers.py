@@ -17,6 +17,7 @@ from winvllm_build.profile.suggest import did_you_mean
 
 PLAIN_WORDS = {
     "string_type": "expected a text in quotes",
+    "string_unicode": "expected a text that can be written as UTF-8",
     "int_type": "expected a whole number",
     "bool_type": "expected true or false",
     "tuple_type": "expected a list",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final
 
@@ -12,76 +10,17 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from winvllm_build.profile import arch
+from winvllm_build.profile.findings import Finding, Severity, ToolkitFacts, TorchOrigin, require
 from winvllm_build.profile.model import Profile, TorchChoice
-from winvllm_build.profile.problem import InvalidProfileError, Origin, Problem
 from winvllm_build.profile.suggest import did_you_mean
+
+__all__ = ["Finding", "Severity", "ToolkitFacts", "TorchOrigin", "check", "holds_nvcc", "require"]
 
 KNOWN_TOOLKITS: Final = (
     *(Version(f"12.{minor}") for minor in (0, 1, 2, 3, 4, 5, 6, 8, 9)),
     *(Version(f"13.{minor}") for minor in range(5)),
 )
 """CUDA releases a specifier is tried on; 12.7 was never published."""
-
-
-class Severity(Enum):
-    """What a finding does to the build."""
-
-    REFUSED = "refused"
-    NOTE = "note"
-
-
-class TorchOrigin(Enum):
-    """What stands behind the torch that was found."""
-
-    INSTALLED = "installed"
-    HEADERS = "headers"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolkitFacts:
-    """What is known of the tools and the tag; None or empty: not known, and then not checked.
-
-    Attributes:
-        cuda_home: the toolkit's folder as it was given.
-        home_is_toolkit: whether that folder holds an nvcc (see `holds_nvcc`).
-        cuda_version: the release of its nvcc, such as `13.0`.
-        listed_archs: what `nvcc --list-gpu-arch` lists, as `8.6`.
-        torch_version: torch's version, a local part included.
-        torch_cuda: the CUDA release torch was built for; None for a CPU torch when `torch_origin` is set.
-        torch_origin: where torch comes from; None while there is none.
-        python_version: the version of the target interpreter.
-        tag_python: `requires-python` of the tag.
-        tag_torch: the torch release the tag pins.
-        tag_archs: the architectures the tag's CMakeLists.txt supports.
-        patched_tags: the tags that have a patch set.
-    """
-
-    cuda_home: str | None = None
-    home_is_toolkit: bool | None = None
-    cuda_version: Version | None = None
-    listed_archs: tuple[str, ...] = ()
-    torch_version: Version | None = None
-    torch_cuda: Version | None = None
-    torch_origin: TorchOrigin | None = None
-    python_version: Version | None = None
-    tag_python: SpecifierSet | None = None
-    tag_torch: str | None = None
-    tag_archs: frozenset[str] = frozenset()
-    patched_tags: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One combination, under the key that has to change.
-
-    Attributes:
-        fix: the edit that repairs it; empty for a note.
-    """
-
-    key: str
-    message: str
-    fix: str = ""
-    severity: Severity = Severity.REFUSED
 
 
 def check(profile: Profile, facts: ToolkitFacts) -> list[Finding]:
@@ -97,20 +36,6 @@ def check(profile: Profile, facts: ToolkitFacts) -> list[Finding]:
         _build,
     )
     return [finding for room in rooms for finding in room(profile, facts)]
-
-
-def require(findings: Iterable[Finding], origins: Mapping[str, Origin]) -> tuple[Finding, ...]:
-    """The notes among the findings.
-
-    Raises:
-        InvalidProfileError: there are refused combinations; all are listed with their origins and fixes.
-    """
-    findings = tuple(findings)
-    refused = [f for f in findings if f.severity is Severity.REFUSED]
-    if refused:
-        problems = [Problem(origin=origins.get(f.key), key=f.key, message=f.message) for f in refused]
-        raise InvalidProfileError(problems, fix="; ".join(dict.fromkeys(f.fix for f in refused)))
-    return findings
 
 
 def holds_nvcc(home: Path) -> bool:

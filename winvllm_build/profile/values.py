@@ -67,10 +67,12 @@ def cmake_text(value: str) -> str:
     """Safe text that CMake reads as one element.
 
     Raises:
-        ValueError: it is unsafe, or holds a `;`.
+        ValueError: it is unsafe, holds a `;` or reads as an option.
     """
     if ";" in safe_text(value):
         raise ValueError('holds a ";", which separates list elements in CMake; remove it')
+    if value.startswith("-"):
+        raise ValueError('starts with a "-", which programs read as an option')
     return value
 
 

@@ -1,0 +1,111 @@
+"""`winvllm-build profile`: what is printed, and which failure comes out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+
+from winvllm_build.cli import profiles
+from winvllm_build.errors import FindingsError, ProfileError, UsageError
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> typer.Typer:
+    for name in ("CUDA_HOME", "TORCH_CUDA_ARCH_LIST", "MAX_JOBS", "NVCC_THREADS", "CMAKE_BUILD_TYPE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    made = typer.Typer()
+    profiles.register(made)
+    return made
+
+
+def run(app: typer.Typer, *arguments: str) -> object:
+    return app(["profile", *arguments], standalone_mode=False)
+
+
+def test_list(app: typer.Typer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(app, "list") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["PROFILE", "FROM", "DESCRIPTION"]
+    assert any(line.startswith("sm86 ") and " shipped " in line for line in lines)
+    run(app, "list", "--json")
+    assert {"quickstart", "datacenter"} <= {entry["name"] for entry in json.loads(capsys.readouterr().out)}
+
+
+def test_show_prints_every_value_with_its_origin(
+    app: typer.Typer, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "winvllm-build.toml").write_text('[environment]\nA = "b"\n')
+    monkeypatch.setenv("TORCH_CUDA_ARCH_LIST", "8.9")
+    run(app, "show", "sm86", "--set", "build.max_jobs=4")
+    printed = capsys.readouterr()
+    lines = {line.split(" = ")[0]: line for line in printed.out.splitlines()}
+    assert lines["build.max_jobs"].split("  # ")[0].rstrip() == "build.max_jobs = 4"
+    assert lines["build.max_jobs"].endswith("  # command line (build.max_jobs)")
+    assert lines["environment.A"].endswith(f"# {tmp_path / 'winvllm-build.toml'}:2")
+    assert lines["cuda.arch_list"].endswith("# environment variable TORCH_CUDA_ARCH_LIST")
+    assert lines["build.type"].endswith("# default")
+    assert "note: environment variable TORCH_CUDA_ARCH_LIST replaces cuda.arch_list of" in printed.err
+
+
+def test_show_as_json(app: typer.Typer, capsys: pytest.CaptureFixture[str]) -> None:
+    run(app, "show", "sm120", "--json")
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["profile"]["cuda"]["arch_list"] == ["12.0"]
+    assert shown["origins"]["torch.source"] == "default"
+    assert shown["name"] == "sm120"
+
+
+def test_show_on_a_terminal_is_a_table(
+    app: typer.Typer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    run(app, "show", "sm75")
+    assert "KEY" in capsys.readouterr().out
+
+
+def test_show_refuses_an_unknown_name_and_a_bad_setting(app: typer.Typer) -> None:
+    with pytest.raises(ProfileError, match='did you mean "sm86"'):
+        run(app, "show", "sm867")
+    with pytest.raises(UsageError, match="KEY=VALUE"):
+        run(app, "show", "sm86", "--set", "wheel")
+
+
+def test_schema_and_path(app: typer.Typer, capsys: pytest.CaptureFixture[str], hermetic_seal: Path) -> None:
+    run(app, "schema")
+    assert json.loads(capsys.readouterr().out)["title"] == "Profile"
+    run(app, "path", "--json")
+    places = {entry["what"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert places["shipped profiles"]["state"] == "found"
+    assert Path(places["user settings"]["path"]).is_relative_to(hermetic_seal)
+    run(app, "path")
+    assert "not there" in capsys.readouterr().out
+
+
+def test_check_finds_nothing_in_what_is_shipped(app: typer.Typer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(app, "check") == 0
+    assert "no problem found" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[cuda]\narch_lst = 1\n[build]\nmax_jobs = 0\n", r"bad\.toml:2: cuda\.arch_lst(.|\n)*bad\.toml:4"),
+        ('[cuda]\nversion = "==12.6.*"\narch_list = ["12.0"]\n', r"bad\.toml:3: cuda\.arch_list: no toolkit"),
+        ('inherit = "none-such"\n', r"bad\.toml:1: inherit: there is no profile"),
+    ],
+)
+def test_check_tells_all_problems_of_a_file(app: typer.Typer, tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "bad.toml").write_text(text)
+    with pytest.raises(FindingsError, match=said):
+        run(app, "check", "bad.toml")
+
+
+def test_check_without_a_file_includes_the_project(app: typer.Typer, tmp_path: Path) -> None:
+    (tmp_path / "winvllm-build.toml").write_text("[build]\nwheel = 1\n")
+    with pytest.raises(FindingsError, match=r"winvllm-build\.toml:2: build\.wheel") as caught:
+        run(app, "check")
+    assert str(caught.value).count("build.wheel") == 1
