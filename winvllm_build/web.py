@@ -28,6 +28,8 @@ WHOLE: Final = {"Accept-Encoding": "identity"}
 GAP: Final = 256 * 1024
 """Two spans closer than this are fetched as one: a request costs more than the bytes between them."""
 BLOCK: Final = 1 << 20
+PARTIAL_CONTENT: Final = 206
+RANGE_NOT_SATISFIABLE: Final = 416
 
 
 class TruncatedError(httpx2.TransportError):
@@ -157,11 +159,11 @@ def _transfer_once(web: Client, url: str, target: Path, progress: Callable[[int 
     have = target.stat().st_size if target.exists() else 0
     headers = WHOLE | ({"Range": f"bytes={have}-"} if have else {})
     with web.get_stream(url, headers=headers) as answer:
-        if answer.status_code == httpx2.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+        if answer.status_code == RANGE_NOT_SATISFIABLE:
             target.unlink()  # longer than the file, or exactly whole but unproven: start over
             raise TruncatedError("the partial file does not fit", request=answer.request)
         answer.raise_for_status()
-        resumed = answer.status_code == httpx2.codes.PARTIAL_CONTENT
+        resumed = answer.status_code == PARTIAL_CONTENT
         promised = answer.headers.get("Content-Length")
         expected = None if promised is None else int(promised)
         told = progress(expected)
@@ -275,7 +277,7 @@ class RangedFile(io.RawIOBase):
 
 def range_total(answer: httpx2.Response) -> int | None:
     """The whole file's size from the `Content-Range` of a 206 answer; None if it is no such answer."""
-    if answer.status_code != httpx2.codes.PARTIAL_CONTENT:
+    if answer.status_code != PARTIAL_CONTENT:
         return None
     _, _, total = answer.headers.get("Content-Range", "").rpartition("/")
     return int(total) if total.isdigit() else None

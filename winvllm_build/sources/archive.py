@@ -7,11 +7,12 @@ import lzma
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from winvllm_build.errors import SourceError
 from winvllm_build.member_names import MemberNames
@@ -66,7 +67,11 @@ class _Entry:
     kind: str | None
 
 
-def members(archive: Path, *, limits: Limits | None = None) -> Iterator[Member]:
+Read = Callable[[int], bytes]
+"""Reads at most so many bytes of one member; it leaves nothing open."""
+
+
+def members(archive: Path, *, limits: Limits | None = None) -> Generator[Member, None, None]:
     """Every regular file of a tar (plain, gz, bz2, xz) or zip archive, checked as it is read.
 
     Raises:
@@ -97,14 +102,14 @@ def extract(archive: Path, into: Path, *, strip_root: bool = False, limits: Limi
     """
     with staged_folder(into) as part:
         made: set[Path] = set()
-        found = members(archive, limits=limits)
-        for member in without_root(archive, found) if strip_root else found:
-            target = part.joinpath(*member.path.split("/"))
-            if target.parent not in made:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                made.add(target.parent)
-            target.write_bytes(member.content)
-            target.chmod(0o755 if member.executable else 0o644)
+        with closing(members(archive, limits=limits)) as found:
+            for member in without_root(archive, found) if strip_root else found:
+                target = part.joinpath(*member.path.split("/"))
+                if target.parent not in made:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    made.add(target.parent)
+                target.write_bytes(member.content)
+                target.chmod(0o755 if member.executable else 0o644)
     return into
 
 
@@ -125,13 +130,11 @@ def without_root(archive: Path, found: Iterator[Member]) -> Iterator[Member]:
         yield Member(path=rest, executable=member.executable, content=member.content)
 
 
-def _checked(
-    archive: Path, entries: Iterator[tuple[_Entry, IO[bytes] | None]], limits: Limits
-) -> Iterator[Member]:
+def _checked(archive: Path, entries: Iterator[tuple[_Entry, Read]], limits: Limits) -> Iterator[Member]:
     names = MemberNames(archive.name)
     packed = max(1, archive.stat().st_size)
     count = total = 0
-    for entry, stream in entries:
+    for entry, read in entries:
         path = names.check(entry.name, folder=entry.folder)
         if entry.kind is not None:
             raise names.refused(entry.name, f"is {entry.kind}")
@@ -140,9 +143,9 @@ def _checked(
         fault = _over_limit(entry.size, count, total, packed, limits)
         if fault is not None:
             raise names.refused(entry.name, fault)
-        if entry.folder or stream is None:
+        if entry.folder:
             continue
-        content = stream.read(entry.size + 1)
+        content = read(entry.size + 1)
         if len(content) != entry.size:
             raise names.refused(
                 entry.name, f"has {len(content)} bytes or more where {entry.size} are announced"
@@ -164,7 +167,7 @@ def _over_limit(size: int, count: int, total: int, packed: int, limits: Limits) 
     return None
 
 
-def _tar_entries(tar: tarfile.TarFile) -> Iterator[tuple[_Entry, IO[bytes] | None]]:
+def _tar_entries(tar: tarfile.TarFile) -> Iterator[tuple[_Entry, Read]]:
     kinds = {
         tarfile.SYMTYPE: "a symbolic link",
         tarfile.LNKTYPE: "a hard link",
@@ -182,10 +185,18 @@ def _tar_entries(tar: tarfile.TarFile) -> Iterator[tuple[_Entry, IO[bytes] | Non
             executable=bool(info.mode & EXECUTE),
             kind=kind,
         )
-        yield entry, tar.extractfile(info) if kind is None and not info.isdir() else None
+        yield entry, partial(_read_tar, tar, info)
 
 
-def _zip_entries(opened: zipfile.ZipFile) -> Iterator[tuple[_Entry, IO[bytes] | None]]:
+def _read_tar(tar: tarfile.TarFile, info: tarfile.TarInfo, size: int) -> bytes:
+    stream = tar.extractfile(info)
+    if stream is None:
+        return b""
+    with stream:
+        return stream.read(size)
+
+
+def _zip_entries(opened: zipfile.ZipFile) -> Iterator[tuple[_Entry, Read]]:
     for info in opened.infolist():
         mode = info.external_attr >> 16
         kind = None
@@ -201,11 +212,12 @@ def _zip_entries(opened: zipfile.ZipFile) -> Iterator[tuple[_Entry, IO[bytes] | 
             executable=bool(mode & EXECUTE),
             kind=kind,
         )
-        if kind is not None or folder:
-            yield entry, None
-            continue
-        with opened.open(info) as stream:
-            yield entry, stream
+        yield entry, partial(_read_zip, opened, info)
+
+
+def _read_zip(opened: zipfile.ZipFile, info: zipfile.ZipInfo, size: int) -> bytes:
+    with opened.open(info) as stream:
+        return stream.read(size)
 
 
 @contextmanager

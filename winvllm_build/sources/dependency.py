@@ -12,7 +12,7 @@ from winvllm_build.errors import OfflineError, SourceError, ToolchainError
 from winvllm_build.git import Git, Oid
 from winvllm_build.index import Index
 from winvllm_build.sources.pins import DependencyPin, PackagePin
-from winvllm_build.sources.remote import Remotes, moved_tag
+from winvllm_build.sources.remote import Remotes, moved_tag, reason
 from winvllm_build.sources.repository import commit_at, fetch_commit, open_repository
 from winvllm_build.sources.source import LOCK_SECONDS, Source
 from winvllm_build.workspace import Workspace, locked, staged_folder, write_atomic
@@ -202,7 +202,7 @@ def _fetch(request: _Request, url: str, commit: Oid, *, ref: str, tag: str | Non
     try:
         fetch_commit(request.git, url, commit, ref=ref, tag=tag)
     except ToolchainError as error:
-        raise OfflineError(f"fetching {commit} from {url} failed: {error.message}") from error
+        raise OfflineError(f"fetching {commit} from {url} failed: {reason(error)}") from error
 
 
 def _export(git: Git, commit: Oid, folder: Path) -> None:

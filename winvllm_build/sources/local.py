@@ -10,10 +10,11 @@ from typing import Final
 from winvllm_build.errors import SourceError, ToolchainError
 from winvllm_build.git import Git, Oid
 from winvllm_build.member_names import MemberNames
-from winvllm_build.sources.archive import Member, members, without_root
+from winvllm_build.sources.archive import Member
 from winvllm_build.sources.pins import SourcePin
+from winvllm_build.sources.remote import reason
 from winvllm_build.sources.repository import fetch_commit, has_commit, import_files, is_repository
-from winvllm_build.sources.sdist import import_sdist, upstream_files
+from winvllm_build.sources.sdist import archived_files, import_sdist, upstream_files
 from winvllm_build.workspace import sha256_of
 
 SKIPPED_FOLDERS: Final = frozenset(
@@ -47,7 +48,7 @@ def _archive(git: Git, location: Path, pin: SourcePin, ref: str) -> tuple[Oid, s
     digest = sha256_of(location)
     if pin.sdist is not None and digest == pin.sdist.sha256:
         return import_sdist(git, location, pin.sdist, ref=ref), f"the pinned sdist at {location}"
-    files = sorted(upstream_files(without_root(location, members(location))), key=lambda file: file.path)
+    files = archived_files(location)
     text = f"{pin.tag}, from an archive\n\nsha256: {digest}\n"
     return import_files(git, files, ref=ref, message=text), f"the archive {location}"
 
@@ -61,7 +62,7 @@ def _repository(git: Git, location: Path, pin: SourcePin, ref: str) -> Oid:
     try:
         fetch_commit(git, location.absolute().as_uri(), pin.commit, ref=ref, tag=pin.tag)
     except ToolchainError as error:
-        raise SourceError(f"cannot copy {pin.tag} from {location}: {error.message}") from error
+        raise SourceError(f"cannot copy {pin.tag} from {location}: {reason(error)}") from error
     return pin.commit
 
 

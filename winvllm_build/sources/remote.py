@@ -55,9 +55,9 @@ class Remotes:
             answer = git.network("ls-remote", "--quiet", url, *patterns, timeout=ANSWER_SECONDS)
         except ToolchainError as error:
             if time.monotonic() - begun > CHEAP_SECONDS:
-                self._silent[host] = f"{host} does not answer: {_reason(error)}"
+                self._silent[host] = f"{host} does not answer: {reason(error)}"
             raise OfflineError(
-                f"cannot reach {url}: {_reason(error)}", fix="connect to the network, then run again"
+                f"cannot reach {url}: {reason(error)}", fix="connect to the network, then run again"
             ) from error
         lines = (line.partition("\t") for line in answer.text.splitlines())
         return {name: Oid(commit) for commit, _, name in lines}
@@ -84,7 +84,8 @@ def _natural(tag: str) -> tuple[tuple[int, str], ...]:
     return tuple((int(part), "") if part.isdigit() else (-1, part) for part in parts)
 
 
-def _reason(error: ToolchainError) -> str:
+def reason(error: ToolchainError) -> str:
+    """The last line git said: its own summary of what went wrong."""
     words = error.stderr.decode("utf-8", "replace") if isinstance(error, GitError) else error.message
     lines = [line.strip() for line in words.splitlines() if line.strip()]
     return lines[-1] if lines else "no answer"

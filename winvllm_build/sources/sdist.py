@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -23,8 +24,7 @@ def import_sdist(git: Git, archive: Path, pin: SdistPin, *, ref: str) -> Oid:
     Raises:
         SourceError: the archive is unsafe, damaged or no sdist.
     """
-    files = upstream_files(without_root(archive, members(archive)))
-    return import_files(git, _sorted(archive, files), ref=ref, message=message(pin))
+    return import_files(git, archived_files(archive), ref=ref, message=message(pin))
 
 
 def message(pin: SdistPin) -> str:
@@ -70,8 +70,14 @@ def _only_egg_info(content: bytes) -> bool:
     }
 
 
-def _sorted(archive: Path, files: Iterable[Member]) -> list[Member]:
-    found = sorted(files, key=lambda file: file.path)
+def archived_files(archive: Path) -> list[Member]:
+    """The upstream files of an archive with one top folder, by path.
+
+    Raises:
+        SourceError: the archive is unsafe, damaged or has no upstream file.
+    """
+    with closing(members(archive)) as all_members:
+        found = sorted(upstream_files(without_root(archive, all_members)), key=lambda file: file.path)
     if not found:
-        raise SourceError(f"{archive.name} has no upstream file", fix="check the pinned sdist")
+        raise SourceError(f"{archive.name} has no upstream file", fix="check which archive was given")
     return found

@@ -16,7 +16,7 @@ from winvllm_build.git import Git, Oid
 from winvllm_build.index import Index
 from winvllm_build.sources.local import import_local
 from winvllm_build.sources.pins import SourcePin
-from winvllm_build.sources.remote import Remotes, moved_tag
+from winvllm_build.sources.remote import Remotes, moved_tag, reason
 from winvllm_build.sources.repository import commit_at, fetch_commit, open_repository
 from winvllm_build.sources.sdist import import_sdist, message
 from winvllm_build.workspace import Workspace, locked, storage_errors, write_atomic
@@ -251,7 +251,7 @@ def _from_git(request: _Request) -> Source:
         fetch_commit(git, pin.url, pin.commit, ref=request.ref(SourceKind.GIT), tag=pin.tag)
     except ToolchainError as error:
         raise OfflineError(
-            f"fetching {pin.tag} from {pin.url} failed: {error.message}", fix="run the same command again"
+            f"fetching {pin.tag} from {pin.url} failed: {reason(error)}", fix="run the same command again"
         ) from error
     return request.source(SourceKind.GIT, pin.commit, _git_words(pin))
 
