@@ -213,6 +213,24 @@ def test_a_tag_without_patch_set() -> None:
     assert 'no patch set for v0.14.0; did you mean "v0.14.1"?' in found[0].message
 
 
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ({"kind": "local"}, "has to be named"),
+        ({"kind": "git", "location": "/vllm"}, "would be ignored"),
+        ({"kind": "sdist", "location": "/vllm"}, "would be ignored"),
+        ({"location": "https://host/vllm"}, "is an address"),
+        ({"kind": "local", "location": "git@host:vllm"}, "is an address"),
+        ({"kind": "local", "location": "/vllm"}, ""),
+        ({"location": "C:\\vllm"}, ""),
+    ],
+)
+def test_a_location_that_does_not_suit_the_kind(source: dict[str, str], said: str) -> None:
+    found = refused(profile(source=source), GOOD)
+    assert [finding.key for finding in found] == (["source.location"] if said else [])
+    assert not found or said in found[0].message
+
+
 def test_contradictions_within_the_build() -> None:
     asked = profile(build={"targets": ["_C"], "leave_out": ["_C"], "objects": ["csrc/*.cu"]})
     assert [finding.key for finding in refused(asked, GOOD)] == ["build.leave_out", "build.wheel"]

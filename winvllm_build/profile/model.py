@@ -72,8 +72,8 @@ class SourceSection(Section):
     )
     location: OptionalCMakeText = Field(
         default=None,
-        description="Folder or URL of the source. Unset: the address of the patch set. A relative folder "
-        "starts at the file that names it.",
+        description="Repository, folder or archive on this machine that holds the source, for the kinds "
+        "local and auto. A relative one starts at the file that names it.",
     )
     dependencies: DependencyFolders = Field(
         default_factory=dict,

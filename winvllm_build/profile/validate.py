@@ -11,7 +11,8 @@ from packaging.version import Version
 
 from winvllm_build.profile import arch
 from winvllm_build.profile.findings import Finding, Severity, ToolkitFacts, TorchOrigin, require
-from winvllm_build.profile.model import Profile, TorchChoice
+from winvllm_build.profile.layers import is_address
+from winvllm_build.profile.model import Profile, SourceChoice, TorchChoice
 from winvllm_build.profile.suggest import did_you_mean
 
 __all__ = ["Finding", "Severity", "ToolkitFacts", "TorchOrigin", "check", "holds_nvcc", "require"]
@@ -27,6 +28,7 @@ def check(profile: Profile, facts: ToolkitFacts) -> list[Finding]:
     """Every impossible combination, and every one worth a note, that the facts known so far show."""
     rooms: tuple[Callable[[Profile, ToolkitFacts], Iterator[Finding]], ...] = (
         _tag,
+        _source,
         _cuda_home,
         _cuda_version,
         _arch_list,
@@ -52,6 +54,20 @@ def _tag(profile: Profile, facts: ToolkitFacts) -> Iterator[Finding]:
             message=f"there is no patch set for {profile.tag}{near}",
             fix=f"set tag to one of {known}",
         )
+
+
+def _source(profile: Profile, _: ToolkitFacts) -> Iterator[Finding]:
+    kind, location = profile.source.kind, profile.source.location
+    if location is None:
+        if kind is SourceChoice.LOCAL:
+            message = "a local source has to be named"
+            yield Finding(key="source.location", message=message, fix="set source.location to its folder")
+    elif kind in {SourceChoice.GIT, SourceChoice.SDIST}:
+        message = f"source.kind {kind.value} takes the pinned address, so {location} would be ignored"
+        yield Finding(key="source.location", message=message, fix='set source.kind = "local"')
+    elif is_address(location):
+        message = f"{location} is an address, not a place on this machine"
+        yield Finding(key="source.location", message=message, fix="clone it, and name the folder instead")
 
 
 def _cuda_home(profile: Profile, facts: ToolkitFacts) -> Iterator[Finding]:
