@@ -323,7 +323,8 @@ def build_name(tree: str, profile: Profile, toolchain: Toolchain) -> str:
         str(toolchain.cuda.version),
         str(toolchain.cuda.home),
         str(toolchain.host.version),
-        str(toolchain.python.executable),
+        str(toolchain.python.version),
+        str(toolchain.python.executable.parent),
         toolchain.torch.version,
         toolchain.torch.origin.value,
     ]

@@ -158,7 +158,9 @@ def _present(pin: DependencyPin, final: Path, packaged: Path) -> tuple[Path, str
     if pin.package is None:
         raise AssertionError(packaged)  # only `_get` makes it, and only from a package
     folder = packaged.joinpath(*pin.package.root.split("/"))
-    write_atomic(folder / "CMakeLists.txt", PACKAGE_LISTS.encode())
+    lists = folder / "CMakeLists.txt"
+    if not lists.is_file() or lists.read_bytes() != PACKAGE_LISTS.encode():  # a newer file would reconfigure
+        write_atomic(lists, PACKAGE_LISTS.encode())
     return folder, f"the package {pin.package.project} {pin.package.version}"
 
 
