@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from winvllm_build.patchset.rewrite import RegenResult
     from winvllm_build.patchset.status import TreeStatus
 
-APPLY_HELP = """Apply the patch set of a tag to a source tree: exactly, all or nothing, only the patched files.
+APPLY_HELP = """Apply the patch set of a tag: exactly, all or nothing, rewriting only the patched files.
 
 \b
 Examples:
