@@ -130,7 +130,7 @@ def is_complete(home: Path, pins: ToolkitPins) -> bool:
     except (OSError, ValueError):
         return False
     known = isinstance(marker, dict) and marker.get("pins") == pins.identity
-    return known and all((home / pin.marker.replace("/", os.sep)).is_file() for pin in pins.wheels)
+    return known and all((home / pin.marker).is_file() for pin in pins.wheels)
 
 
 def fetch(pin: WheelPin, *, workspace: Workspace, index: Index) -> Path:

@@ -56,10 +56,13 @@ class Toolchain:
             found["CMAKE_CUDA_HOST_COMPILER"] = self.host.cxx.as_posix()
         for name, library in self.cuda.libraries.items():
             found[name] = library.as_posix()
+        if self.cuda.libraries:  # torch's older FindCUDA forgets some of these entries and searches again
+            folders = dict.fromkeys(library.parent.as_posix() for library in self.cuda.libraries.values())
+            found["CMAKE_LIBRARY_PATH"] = ";".join(folders)
         if self.cuda.include_dirs:
-            folders = ";".join(folder.as_posix() for folder in self.cuda.include_dirs)
-            found["CMAKE_CXX_STANDARD_INCLUDE_DIRECTORIES"] = folders
-            found["CMAKE_CUDA_STANDARD_INCLUDE_DIRECTORIES"] = folders
+            include = ";".join(folder.as_posix() for folder in self.cuda.include_dirs)
+            found["CMAKE_CXX_STANDARD_INCLUDE_DIRECTORIES"] = include
+            found["CMAKE_CUDA_STANDARD_INCLUDE_DIRECTORIES"] = include
         return found
 
     def describe(self) -> dict[str, str]:
