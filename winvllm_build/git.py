@@ -141,6 +141,11 @@ class Git:
             raise GitError(args, done.code, done.err)
         return done
 
+    def end_orphans(self) -> None:
+        """End git commands on this folder that outlived a killed run; the caller holds its lock."""
+        for argument in (str(self.folder), f"--git-dir={self.folder}"):
+            process.end_orphans("git", argument)
+
     def out(self, *args: str, stdin: bytes = b"", index: Path | None = None) -> bytes:
         return self.run(*args, stdin=stdin, index=index).out
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -223,7 +224,9 @@ class Index:
 
     @cached_property
     def _client(self) -> Client:
-        return web.client(self.settings, self._sources[0])
+        made = web.client(self.settings, self._sources[0])
+        weakref.finalize(self, made.close)
+        return made
 
     def _finder(self, platform: PlatformTag | None, python: str | None) -> PackageFinder:
         indexes, links = self._sources

@@ -7,6 +7,7 @@ import logging
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -150,6 +151,44 @@ def end_tree(pid: int, *, created: float | None = None) -> bool:
     return True
 
 
+def end_session(pid: int, *, created: float) -> bool:
+    """End what is left of a tree that `stream` started, its root alive or not; True if there was something.
+
+    Args:
+        pid: the root, which led its own session on POSIX; its orphans still carry that session.
+        created: the root's start time (seconds since the epoch), so that a reused pid is left alone.
+    """
+    found = end_tree(pid, created=created)
+    if os.name == "posix":
+        for orphan in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                if os.getsid(orphan.pid) == pid and orphan.create_time() >= created - 1.0:
+                    found = end_tree(orphan.pid) or found
+    return found
+
+
+def _interrupt(child: subprocess.Popen[bytes]) -> None:
+    """Ask the child to stop as Ctrl-C would, so that it can tidy up; end whatever is left of its tree."""
+    with contextlib.suppress(OSError, ValueError):
+        child.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGINT))
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(timeout=TERMINATE_SECONDS)
+    end_tree(child.pid)
+
+
+def end_orphans(program: str, argument: str) -> int:
+    """End what a killed run left running: trees of `program` that were given `argument`; how many.
+
+    The caller holds the lock that a living run would hold.
+    """
+    ended = 0
+    for found in psutil.process_iter(["name", "cmdline"]):
+        name, words = found.info["name"] or "", found.info["cmdline"] or []
+        if Path(name).stem.lower() == program and argument in words:
+            ended += end_tree(found.pid)
+    return ended
+
+
 @contextlib.contextmanager
 def _started(
     argv: tuple[str, ...], *, cwd: Path | None, env: Mapping[str, str] | None, merge: bool
@@ -173,7 +212,7 @@ def _started(
     try:
         yield child
     except BaseException:
-        end_tree(child.pid)
+        _interrupt(child)
         child.wait()
         raise
     finally:

@@ -119,6 +119,9 @@ def _remove_leftovers(folder: Path) -> None:
     names += folder.glob("refs/winvllm/**/*.lock")
     names += folder.glob("objects/pack/tmp_*")
     names += folder.glob("fast_import_crash_*")
-    for leftover in names:
+    leftovers = [name for name in names if name.exists()]
+    if leftovers:
+        Git(folder).end_orphans()
+    for leftover in leftovers:
         with contextlib.suppress(OSError):
             leftover.unlink(missing_ok=True)

@@ -133,19 +133,19 @@ def worktree(source: Source, folder: Path) -> Path:
     """
     git = Git(source.repository)
     lock = source.repository.parent / "repo.lock"
-    with locked(lock, f"the source repository {source.repository}", wait=LOCK_SECONDS):
-        private = _private_folder(source, folder)
-        if private is not None and (private / COMPLETE).is_file():
-            _require_same(source, folder, (private / COMPLETE).read_text(encoding="utf-8").strip())
+    words = f"the source repository {source.repository}"
+    with locked(lock, words, wait=LOCK_SECONDS), storage_errors(str(folder)):
+        begun = _begun(folder)
+        if begun.is_file():
+            git.end_orphans()
+            _remove(folder)
+        elif _is_complete(source, folder):
             return folder
-        with storage_errors(str(folder)):
-            _remove_half_made(folder, private)
-            begun = _begun(folder)
-            write_atomic(begun, f"{source.commit}\n".encode())
-            add = ("worktree", "add", "--quiet", "--force", "--force", "--detach")
-            git.run(*add, str(folder), source.commit)
-            write_atomic(Git(folder).private_path(COMPLETE), f"{source.commit}\n".encode())
-            begun.unlink()
+        write_atomic(begun, f"{source.commit}\n".encode())
+        add = ("worktree", "add", "--quiet", "--force", "--force", "--detach")
+        git.run(*add, str(folder), source.commit)
+        write_atomic(Git(folder).private_path(COMPLETE), f"{source.commit}\n".encode())
+        begun.unlink()
     return folder
 
 
@@ -154,16 +154,23 @@ def _begun(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.begun")
 
 
-def _remove_half_made(folder: Path, private: Path | None) -> None:
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def _is_complete(source: Source, folder: Path) -> bool:
+    """Whether `folder` is the tool's worktree of this source; False where nothing is there."""
+    private = _private_folder(source, folder)
     if private is None:
-        return
-    if not _begun(folder).is_file():
+        return False
+    if not (private / COMPLETE).is_file():
         raise TreeStateError(
             f"{folder} is a worktree of the tool's repository that the tool did not make",
             fix=f"move your work out of {folder}, or choose another folder",
         )
-    shutil.rmtree(folder)
-    shutil.rmtree(private, ignore_errors=True)
+    _require_same(source, folder, (private / COMPLETE).read_text(encoding="utf-8").strip())
+    return True
 
 
 def _private_folder(source: Source, folder: Path) -> Path | None:
