@@ -17,6 +17,9 @@ from winvllm_build.toolchain.cuda import CudaOrigin
 from winvllm_build.toolchain.cuda_search import Places
 from winvllm_build.toolchain.request import ToolchainRequest, TorchSource
 from winvllm_build.toolchain.toolchain import Toolchain, discover
+from winvllm_build.toolchain.torch import CONFIG
+from winvllm_build.toolchain.torch_cpu import enable_cuda
+from winvllm_build.toolchain.torch_shim import write_shim
 from winvllm_build.workspace import Workspace
 
 pytestmark = [
@@ -110,6 +113,26 @@ def test_torchs_headers_are_the_same_for_every_python(tmp_path: Path) -> None:
         contents.append({str(path.relative_to(folder)): path.read_bytes() for path in files})
     assert contents[0] == contents[1]
     assert len(contents[0]) > 100
+
+
+def test_the_windows_wheels_cmake_files_can_be_switched_to_cuda(tmp_path: Path) -> None:
+    pin = torch_headers.read_pin("2.9.1", PlatformTag.WINDOWS_AMD64)
+    folder = Index(Workspace(root=tmp_path), on_event=lambda _: None).members(
+        "torch",
+        pin.version,
+        wanted=lambda name: torch_headers.wanted(name) and "/include/" not in name,
+        record_sha256=pin.record,
+        into=tmp_path / "wheel",
+        platform=pin.system,
+        python=pin.python,
+    )
+    package = folder / "torch"
+    enable_cuda(package)
+    assert "set(CAFFE2_USE_CUDA ON)" in (package / "share/cmake/Caffe2/Caffe2Config.cmake").read_text("utf-8")
+    assert "if(0)" not in (package / CONFIG).read_text("utf-8")
+    write_shim(package, (package / "utils/cpp_extension.py").read_text("utf-8"))
+    assert {"torch.lib", "torch_cpu.lib", "c10.lib"} <= {path.name for path in (package / "lib").iterdir()}
+    assert not list(folder.rglob("*.dll"))
 
 
 def test_a_toolkit_is_laid_down_and_found_again(laid_down: Toolchain, test_cache: Path) -> None:

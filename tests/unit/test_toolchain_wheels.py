@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 from pathlib import Path
 
 import pytest
 from packaging.version import Version
 
 from tests import toolchain_fakes as fakes
-from winvllm_build.errors import OfflineError
+from winvllm_build import process
+from winvllm_build.errors import OfflineError, StorageError
 from winvllm_build.index import PlatformTag
 from winvllm_build.toolchain import cuda_overlay, cuda_wheels, stubs
 from winvllm_build.toolchain.cuda import CudaOrigin, CudaToolkit
@@ -122,6 +126,56 @@ def test_a_torn_toolkit_is_made_again(pins: ToolkitPins, index: fakes.FakeIndex,
     assert lay_down(pins, index) == home
     assert cuda_wheels.is_complete(home, pins)
     assert not list(home.parent.glob(".*.part"))
+
+
+KILLED = """
+import os, signal
+from pathlib import Path
+from tests import toolchain_fakes as fakes
+from winvllm_build.index import PlatformTag
+from winvllm_build.toolchain import cuda_wheels, files
+from winvllm_build.workspace import Workspace
+
+calls = iter(range({calls}))
+def link_or_copy(source, target):
+    if next(calls, None) is None:
+        os.kill(os.getpid(), signal.SIGKILL)
+    files.link_or_copy(source, target)
+cuda_wheels.link_or_copy = link_or_copy
+pins = cuda_wheels.read_pins(PlatformTag.LINUX_X86_64)
+names = lambda pin: ("nvidia/cu13/" + pin.marker, "nvidia/cu13/lib/libcudart.so.1")
+content = {{pin.project: dict.fromkeys(names(pin), "x") for pin in pins.wheels}}
+workspace = Workspace(root=Path({root!r}))
+index = fakes.FakeIndex(workspace=workspace, files=content)
+cuda_wheels.lay_down(pins, workspace=workspace, index=index, on_event=lambda _: None)
+"""
+
+
+@pytest.mark.parametrize("calls", [0, 4, 9])
+def test_a_run_killed_while_files_are_put_in_place_leaves_nothing(
+    tmp_path: Path, checkout: Path, pins: ToolkitPins, index: fakes.FakeIndex, calls: int
+) -> None:
+    code = KILLED.format(calls=calls, root=str(tmp_path))
+    done = process.capture([sys.executable, "-c", code], cwd=checkout, env={**os.environ, "PYTHONPATH": "."})
+    assert done.code == -9, done.error_text
+    assert not (index.workspace.toolchains / pins.folder_name).exists()
+    home = lay_down(pins, index)
+    assert cuda_wheels.is_complete(home, pins)
+    assert not list(home.parent.glob(".*.part"))
+
+
+def test_a_full_disk_is_one_clear_error(
+    pins: ToolkitPins, index: fakes.FakeIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_source: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cuda_wheels, "link_or_copy", full)
+        with pytest.raises(StorageError, match="the disk is full"):
+            lay_down(pins, index)
+    assert not (index.workspace.toolchains / pins.folder_name).exists()
+    assert cuda_wheels.is_complete(lay_down(pins, index), pins)
 
 
 def test_windows_gets_no_links(index: fakes.FakeIndex) -> None:

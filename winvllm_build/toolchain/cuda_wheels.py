@@ -5,7 +5,6 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from packaging.version import Version
 from typing_extensions import assert_never
 
 from winvllm_build.index import Index, PlatformTag
+from winvllm_build.toolchain.files import copy_tree, link_or_copy
 from winvllm_build.toolchain.table import read_table
 from winvllm_build.workspace import Workspace, locked, staged_folder, storage_errors, write_atomic
 
@@ -149,11 +149,11 @@ def assemble(part: Path, pin: WheelPin, home: Path) -> None:
     """Put a fetched part in its place; licence texts go to `licenses/<project>`."""
     inner = part / pin.root
     if inner.is_dir():
-        shutil.copytree(inner, home, dirs_exist_ok=True, copy_function=_link_or_copy)
+        copy_tree(inner, home, put=link_or_copy)
     for text in part.glob("*.dist-info/licenses/*"):
         kept = home / "licenses" / pin.project / text.name
         kept.parent.mkdir(parents=True, exist_ok=True)
-        _link_or_copy(text, kept)
+        link_or_copy(text, kept)
 
 
 def digest(text: str) -> str:
@@ -171,14 +171,6 @@ def _pin(entry: dict[str, Any], root: str, system: PlatformTag) -> WheelPin:
         record=entry["record"][system.value],
         system=system,
     )
-
-
-def _link_or_copy(source: str | Path, target: str | Path) -> str:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
-    return str(target)
 
 
 def _fix_up(home: Path, system: PlatformTag) -> None:

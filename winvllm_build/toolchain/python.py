@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from packaging.version import Version
 from winvllm_build import process
 from winvllm_build.errors import ToolchainError
 from winvllm_build.index import PlatformTag
+from winvllm_build.toolchain.files import copy_tree
 from winvllm_build.toolchain.request import ToolchainRequest
 from winvllm_build.workspace import Workspace, locked, staged_folder
 
@@ -122,11 +122,7 @@ def generator_modules(workspace: Workspace) -> Path:
         if not folder.is_dir():
             with staged_folder(folder) as staged:
                 for name in GENERATORS_NEED:
-                    shutil.copytree(
-                        _package(name),
-                        staged / name,
-                        ignore=shutil.ignore_patterns("__pycache__", "*.so", "*.pyd"),
-                    )
+                    copy_tree(_package(name), staged / name, keep=lambda file: file.suffix == ".py")
     return folder
 
 

@@ -14,6 +14,7 @@ from typing_extensions import assert_never
 from winvllm_build.errors import OfflineError, ToolchainError
 from winvllm_build.index import Index, PlatformTag
 from winvllm_build.toolchain import stubs, torch
+from winvllm_build.toolchain.files import copy_tree
 from winvllm_build.toolchain.host import HostCompiler
 from winvllm_build.toolchain.stubs import Stub
 from winvllm_build.toolchain.system import link_library
@@ -21,7 +22,7 @@ from winvllm_build.toolchain.table import read_table
 from winvllm_build.toolchain.torch import Torch, TorchOrigin
 from winvllm_build.toolchain.torch_cpu import enable_cuda
 from winvllm_build.toolchain.torch_shim import write_shim
-from winvllm_build.workspace import Workspace, locked, staged_folder
+from winvllm_build.workspace import Workspace, locked, replace, staged_folder
 
 TABLE: Final = "torch_wheels.toml"
 FOLDERS: Final = ("torch/include/", "torch/share/cmake/")
@@ -108,10 +109,8 @@ def lay_down(
             on_event(f"taking only the headers of torch {pin.version}: {because}")
             origin = _origin(pin, installed, workspace=workspace, index=index, on_event=on_event)
             with staged_folder(home) as staged:
-                shutil.copytree(origin, staged, dirs_exist_ok=True)
+                _move_content(origin, staged)
                 prepare(staged / "torch", host=host, system=pin.system)
-            if origin.parent == workspace.toolchains / ".parts":
-                shutil.rmtree(origin, ignore_errors=True)
     return describe(home / "torch")
 
 
@@ -178,12 +177,21 @@ def _origin(
         return _copied(installed, workspace.toolchains / ".parts" / f"torch-{pin.version}-installed")
 
 
+def _move_content(folder: Path, target: Path) -> None:
+    """Renamed away as one piece first: a run killed here leaves no half folder that looks fetched."""
+    taken = target / "taken"
+    replace(folder, taken)
+    for child in taken.iterdir():
+        replace(child, target / child.name)
+    taken.rmdir()
+
+
 def _copied(package: Path, folder: Path) -> Path:
     """The same files as in the wheel, from an installed package."""
     shutil.rmtree(folder, ignore_errors=True)
     with staged_folder(folder) as staged:
         for name in FOLDERS:
-            shutil.copytree(package.parent / name, staged / name)
+            copy_tree(package.parent / name, staged / name)
         for name in FILES:
             (staged / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(package.parent / name, staged / name)
