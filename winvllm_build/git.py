@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, NewType
 
 from winvllm_build import process
-from winvllm_build.errors import ToolchainError
+from winvllm_build.errors import StorageError, ToolchainError
 
 Oid = NewType("Oid", str)
 """A full object id: 40 lower-case hexadecimal digits."""
@@ -24,6 +24,11 @@ EMPTY_TREE: Final = Oid("4b825dc642cb6eb9a060e54bf8d69288fbee4904")
 NO_OBJECT: Final = Oid("0" * 40)
 MINIMUM: Final = (2, 38)
 """`git merge-tree --write-tree` first appeared in 2.38."""
+
+SHOWN_LINES: Final = 6
+"""Lines of git's own words in an error; a full disk is told once for every file."""
+UNWRITTEN: Final = (b"No space left on device", b"unable to write file", b"Read-only file system")
+"""What git says, untranslated, when the disk refuses; it has one exit code for everything, and tidies up."""
 
 PINNED: Final = (
     "core.attributesFile=",
@@ -73,8 +78,9 @@ class GitError(ToolchainError):
     """A git command failed; carries the arguments, the exit code and git's own words."""
 
     def __init__(self, args: tuple[str, ...], code: int, stderr: bytes) -> None:
-        text = stderr.decode("utf-8", "replace").strip()
-        super().__init__(f"git {' '.join(args)} exited {code}: {text}")
+        lines = stderr.decode("utf-8", "replace").strip().splitlines()
+        said = lines if len(lines) <= SHOWN_LINES else [*lines[: SHOWN_LINES - 2], "...", lines[-1]]
+        super().__init__(f"git {' '.join(args)} exited {code}: " + "\n".join(said))
         self.code = code
         self.stderr = stderr
 
@@ -118,6 +124,11 @@ class Git:
         env = self._env if index is None else self._env | {"GIT_INDEX_FILE": str(index)}
         done = process.capture([self.program, "-C", self.folder, *self._options, *args], env=env, stdin=stdin)
         if done.code not in ok:
+            if any(words in done.err for words in UNWRITTEN):
+                raise StorageError(
+                    f"git could not write below {self.folder}: the disk is full or read-only",
+                    fix="free space there, then run again",
+                )
             raise GitError(args, done.code, done.err)
         return done
 

@@ -1,0 +1,279 @@
+"""The main job on real vLLM with a real nvcc: build, again, edited, interrupted, killed, misused, packed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from winvllm_build.workspace import Workspace
+
+pytestmark = [pytest.mark.network, pytest.mark.nvcc, pytest.mark.xdist_group("build")]
+KERNEL = "csrc/cuda_utils_kernels.cu"
+SMALL = ("--profile", "quickstart", "--targets", "cumem_allocator", "--object", KERNEL)
+
+
+class Builder:
+    """`winvllm-build` as a user starts it, in a workspace of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.program = Path(sys.executable).parent / "winvllm-build"
+        self.environment = {**os.environ, "WINVLLM_BUILD_HOME": str(home)}
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.program, *arguments], env=self.environment, capture_output=True, text=True, check=False
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [self.program, *arguments],
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def build(self, *arguments: str, chosen: Sequence[str] = SMALL) -> dict[str, Any]:
+        done = self.run("build", *chosen, *arguments, "--json")
+        assert done.returncode == 0, done.stdout + done.stderr
+        result: dict[str, Any] = json.loads(done.stdout)
+        return result
+
+    def fails(self, code: int, *arguments: str) -> str:
+        done = self.run(*arguments)
+        assert done.returncode == code, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        assert len([line for line in done.stderr.splitlines() if line.startswith("error: ")]) == 1
+        return done.stderr
+
+
+@pytest.fixture(scope="module")
+def shared(test_cache: Path) -> Builder:
+    """A workspace kept between test runs: downloads, source and toolchain cost their time once."""
+    return Builder(test_cache / "workspace")
+
+
+@pytest.fixture(scope="module")
+def built(shared: Builder) -> dict[str, Any]:
+    tree = Workspace(root=shared.home).trees / "v0.14.1-sm86"
+    if tree.is_dir():  # an earlier, failed run may have left its edits
+        assert shared.run("apply", "v0.14.1", "--tree", str(tree), "--restore").returncode == 0
+        subprocess.run(["git", "-C", str(tree), "checkout", "--", KERNEL], check=True)
+    return shared.build()
+
+
+@pytest.fixture
+def kernel(built: dict[str, Any]) -> Iterator[Path]:
+    """A kernel outside the patch set, put back afterwards."""
+    file = Path(built["tree"]) / KERNEL
+    before = file.read_bytes()
+    yield file
+    file.write_bytes(before)
+
+
+@pytest.fixture
+def patched(built: dict[str, Any]) -> Iterator[Path]:
+    """A patched file, put back afterwards."""
+    file = Path(built["tree"]) / "csrc" / "core" / "math.hpp"
+    before = file.read_bytes()
+    yield file
+    file.write_bytes(before)
+
+
+def test_build_makes_the_library_and_the_object(built: dict[str, Any]) -> None:
+    made = {Path(built["build"]) / name for name in built["artifacts"]}
+    assert {file.name for file in made} == {"cumem_allocator.abi3.so", "cuda_utils_kernels.cu.o"}
+    assert all(file.read_bytes()[:4] == b"\x7fELF" for file in made)
+    assert built["patches"] > 26
+    assert built["left_out"]["_C"] == "not asked for"
+
+
+def test_the_tree_is_applied_and_only_the_patched_files_differ(
+    shared: Builder, built: dict[str, Any]
+) -> None:
+    done = shared.run("status", "v0.14.1", "--tree", built["tree"], "--json")
+    assert (done.returncode, json.loads(done.stdout)["state"]) == (0, "applied")
+    changed = subprocess.run(
+        ["git", "-C", built["tree"], "diff", "--name-only", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(changed.stdout.splitlines()) == built["patches"]
+
+
+def test_a_second_build_does_nothing(shared: Builder, built: dict[str, Any]) -> None:
+    again = shared.build("--offline")
+    assert again["edges"]["ran"] == 0
+    assert again["build"] == built["build"]
+    assert again["artifacts"] == built["artifacts"]
+
+
+def test_editing_a_kernel_compiles_that_kernel_only(shared: Builder, kernel: Path) -> None:
+    kernel.write_bytes(kernel.read_bytes() + b"\n// edited\n")
+    again = shared.build()
+    assert again["edges"]["ran"] == 1
+    assert any(KERNEL in note for note in again["notes"])
+
+
+def test_a_failing_kernel_is_explained_with_its_log(shared: Builder, kernel: Path) -> None:
+    kernel.write_bytes(kernel.read_bytes() + b"\nint broken = no_such_name;\n")
+    said = shared.fails(14, "build", *SMALL)
+    assert 'identifier "no_such_name" is undefined' in said
+    log = Path(next(line for line in said.splitlines() if line.startswith("log: "))[5:])
+    assert "no_such_name" in log.read_text()
+
+
+def test_keep_going_finishes_the_rest_and_reports_the_failure(shared: Builder, kernel: Path) -> None:
+    kernel.write_bytes(kernel.read_bytes() + b"\nint broken = no_such_name;\n")
+    done = shared.run("build", *SMALL, "--keep-going", "--json")
+    assert done.returncode == 14
+    result = json.loads(done.stdout)
+    assert [f["outputs"] for f in result["failed"]] == [[f"CMakeFiles/_C.dir/{KERNEL}.o"]]
+
+
+def test_dry_run_lists_the_edges_and_changes_nothing(shared: Builder, kernel: Path) -> None:
+    kernel.write_bytes(kernel.read_bytes() + b"\n// edited again\n")
+    done = shared.run("build", *SMALL, "--dry-run", "--json")
+    plan = json.loads(done.stdout)
+    assert [title.rpartition("/")[2] for title in plan["pending"]] == ["cuda_utils_kernels.cu.o"]
+    assert plan["total"] == 3
+
+
+def test_edits_in_a_patched_file_are_refused_and_kept(shared: Builder, patched: Path) -> None:
+    edited = patched.read_bytes() + b"// mine\n"
+    patched.write_bytes(edited)
+    said = shared.fails(10, "build", *SMALL)
+    assert "csrc/core/math.hpp" in said
+    assert "--edited" in said
+    assert patched.read_bytes() == edited
+    assert shared.build("--edited")["edges"]["ran"] <= 1  # the kernel that an earlier test put back
+
+
+def test_two_builds_on_one_tree_exclude_each_other(
+    shared: Builder, built: dict[str, Any], kernel: Path
+) -> None:
+    kernel.write_bytes(kernel.read_bytes() + b"\n// slow\n")
+    first = shared.start("build", *SMALL)
+    lock = Path(built["tree"]).with_name("v0.14.1-sm86.lock.owner")
+    wait_for(lambda: lock.is_file() and str(first.pid) in lock.read_text())
+    said = shared.fails(11, "build", *SMALL)
+    assert str(first.pid) in said
+    assert first.wait() == 0
+
+
+def test_kill_9_while_compiling_is_repaired_by_the_next_run(
+    shared: Builder, built: dict[str, Any], kernel: Path
+) -> None:
+    kernel.write_bytes(kernel.read_bytes() + b"\n// killed\n")
+    child = shared.start("build", *SMALL)
+    wait_for((Path(built["build"]) / ".winvllm-running.json").is_file)
+    child.kill()
+    child.wait()
+    assert shared.build()["edges"]["total"] == 3
+    assert shared.build()["edges"]["ran"] == 0
+
+
+def test_interruption_says_so_and_the_next_run_goes_on(
+    shared: Builder, built: dict[str, Any], kernel: Path
+) -> None:
+    kernel.write_bytes(kernel.read_bytes() + b"\n// interrupted\n")
+    child = shared.start("build", *SMALL)
+    wait_for((Path(built["build"]) / ".winvllm-running.json").is_file)
+    child.send_signal(signal.SIGTERM)
+    assert child.wait() == 130
+    assert shared.build()["edges"]["ran"] <= 1
+
+
+def test_kill_9_while_configuring_is_repaired_by_the_next_run(shared: Builder, built: dict[str, Any]) -> None:
+    stamp = Path(built["build"]) / ".winvllm-configuring"
+    child = shared.start("build", *SMALL, "--fresh")
+    wait_for(stamp.is_file)
+    time.sleep(1.0)
+    child.kill()
+    child.wait()
+    assert stamp.is_file()
+    again = shared.build()
+    assert again["artifacts"].keys() == built["artifacts"].keys()
+    assert not stamp.exists()
+
+
+def test_the_wheel_holds_what_was_built(shared: Builder, tmp_path: Path) -> None:
+    result = shared.build(
+        "--out", str(tmp_path), chosen=("--profile", "sm86", "--targets", "cumem_allocator")
+    )
+    wheel = Path(result["wheel"]["path"])
+    assert wheel.parent == tmp_path
+    assert wheel.name.startswith("vllm-0.14.1+cu130.sm86-cp38-abi3-")
+    with zipfile.ZipFile(wheel) as archive:
+        assert archive.testzip() is None
+        names = set(archive.namelist())
+        metadata = archive.read("vllm-0.14.1+cu130.sm86.dist-info/METADATA").decode()
+    assert {"vllm/cumem_allocator.abi3.so", "vllm/__init__.py", "vllm/utils/uvloop_compat.py"} <= names
+    assert "Requires-Dist: torch==2.9.1" in metadata
+    assert 'flashinfer-python==0.5.3; sys_platform != "win32"' in metadata
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments", "expected"),
+    [
+        (6, ("--tag", "v0.14.2"), "v0.14.1"),
+        (2, ("--targets", "cumem_alocator"), "did you mean cumem_allocator"),
+        (2, ("--object", "csrc/cuda_utils_kernel.cu"), "csrc/cuda_utils_kernels.cu"),
+        (6, ("--profile", "quickstrat"), "quickstart"),
+        (6, ("--arch", "8.65"), "8.6"),
+        (6, ("--cuda-home", "/usr/local/cuda/bin"), "bin"),
+        (6, ("--set", "build.max_job=2"), "max_jobs"),
+        (6, ("--set", "cuda.home=a\nb"), "cuda.home"),
+        (7, ("--source", "local", "--location", "/no/such/folder"), "/no/such/folder"),
+        (2, ("--no-such-option",), "--no-such-option"),
+    ],
+)
+def test_bad_input_is_one_clear_error(
+    shared: Builder, built: dict[str, Any], code: int, arguments: tuple[str, ...], expected: str
+) -> None:
+    assert built["tag"] == "v0.14.1"
+    chosen = () if "--profile" in arguments else ("--profile", "quickstart")
+    assert expected in shared.fails(code, "build", *chosen, *arguments)
+
+
+def test_an_unwritable_workspace_is_one_clear_error() -> None:
+    said = Builder(Path("/sys/winvllm-build")).fails(12, "build", *SMALL)
+    assert "WINVLLM_BUILD_HOME" in said
+
+
+def test_a_full_disk_is_one_clear_error(tmp_path: Path, shared: Builder) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(small)], check=False)
+    if mounted.returncode != 0:
+        pytest.skip("a small file system can be mounted by root only")
+    try:
+        shutil.copytree(Workspace(root=shared.home).downloads, small / "downloads")
+        said = Builder(small).fails(12, "build", *SMALL)
+        assert "full" in said
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=True)
+
+
+def test_offline_with_nothing_cached_names_what_is_missing(tmp_path: Path) -> None:
+    said = Builder(tmp_path / "empty").fails(8, "build", *SMALL, "--offline")
+    assert "vllm" in said
+
+
+def wait_for(condition: Any, seconds: float = 120.0) -> None:  # noqa: ANN401 - any callable
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
