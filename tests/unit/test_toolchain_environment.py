@@ -38,7 +38,6 @@ PYTHON = TargetPython(
     library=None,
     sites=(),
     torch=None,
-    extra_path=(Path("/modules"),),
 )
 
 
@@ -99,7 +98,7 @@ def test_the_toolchain_comes_first_on_path() -> None:
         "HOME": "/home/a",
         "PATH": found["PATH"],
         "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONPATH": os.pathsep.join(["/shim", "/modules"]),
+        "PYTHONPATH": "/shim",
         "TORCH_CUDA_ARCH_LIST": "8.6;12.0+PTX",
     }
 

@@ -227,6 +227,7 @@ def test_headers_are_laid_down_once(tmp_path: Path, compiler: HostCompiler) -> N
     names = {path.name for path in (found.package / "lib").iterdir()}
     assert {"libc10.so", "libtorch.so", "libtorch_cuda.so", "libc10_cuda.so"} <= names
     assert not (found.package / "nn").exists()
+    assert sorted(path.name for path in found.package.parent.iterdir()) == ["jinja2", "markupsafe", "torch"]
     assert lay_down(tmp_path, compiler, index) == found
     assert index.asked == ["torch"]
 

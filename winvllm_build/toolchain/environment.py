@@ -66,9 +66,9 @@ def build_environment(
     )
     found["CUDA_HOME"] = found["CUDA_PATH"] = str(cuda.home)
     found["TORCH_CUDA_ARCH_LIST"] = ";".join(request.architectures)
-    extra = [str(folder) for folder in (*python_path, *python.extra_path)]
+    extra = os.pathsep.join(str(folder) for folder in python_path)
     if extra:
-        found["PYTHONPATH"] = os.pathsep.join(extra)
+        found["PYTHONPATH"] = extra
     found["PYTHONDONTWRITEBYTECODE"] = "1"
     found |= _compilers(host, system)
     found.update(request.environment)

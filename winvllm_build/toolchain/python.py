@@ -121,9 +121,14 @@ def generator_modules(workspace: Workspace) -> Path:
     with locked(folder.with_name(f".{folder.name}.lock"), "the generators' modules", wait=SECONDS):
         if not folder.is_dir():
             with staged_folder(folder) as staged:
-                for name in GENERATORS_NEED:
-                    copy_tree(_package(name), staged / name, keep=lambda file: file.suffix == ".py")
+                copy_generator_modules(staged)
     return folder
+
+
+def copy_generator_modules(folder: Path) -> None:
+    """Our own jinja2 and what it imports, without compiled parts: they serve every Python."""
+    for name in GENERATORS_NEED:
+        copy_tree(_package(name), folder / name, keep=lambda file: file.suffix == ".py")
 
 
 def _package(name: str) -> Path:

@@ -180,7 +180,7 @@ def _discover(request: ToolchainRequest, around: Surroundings) -> Toolchain:
             host=host,
             python=python,
             tools=(cmake.path, ninja.path),
-            python_path=() if torch.import_path is None else (torch.import_path,),
+            python_path=python.extra_path if torch.import_path is None else (torch.import_path,),
             system=around.system,
         ),
     )

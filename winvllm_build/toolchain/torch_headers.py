@@ -14,8 +14,10 @@ from typing_extensions import assert_never
 from winvllm_build.errors import OfflineError, ToolchainError
 from winvllm_build.index import Index, PlatformTag
 from winvllm_build.toolchain import stubs, torch
+from winvllm_build.toolchain.cuda_wheels import digest
 from winvllm_build.toolchain.files import copy_tree
 from winvllm_build.toolchain.host import HostCompiler
+from winvllm_build.toolchain.python import copy_generator_modules
 from winvllm_build.toolchain.stubs import Stub
 from winvllm_build.toolchain.system import link_library
 from winvllm_build.toolchain.table import read_table
@@ -27,6 +29,8 @@ from winvllm_build.workspace import Workspace, locked, replace, staged_folder
 TABLE: Final = "torch_wheels.toml"
 FOLDERS: Final = ("torch/include/", "torch/share/cmake/")
 FILES: Final = ("torch/version.py", "torch/utils/cpp_extension.py")
+LAYOUT: Final = 1
+"""Raised when a laid-down folder gets another content from the same wheel."""
 LOCK_SECONDS: Final = 900.0
 TARGET_FILE: Final = re.compile(r"\$\{_IMPORT_PREFIX\}/(lib/[\w.+-]+)")
 CUDA_LIBRARIES: Final = ("torch_cuda", "c10_cuda", "caffe2_nvrtc")
@@ -51,7 +55,7 @@ class TorchPin:
 
     @property
     def folder_name(self) -> str:
-        return f"torch-{self.version}-headers-{self.system.value}"
+        return f"torch-{self.version}-headers-{self.system.value}-{digest(f'{LAYOUT} {self.record}')}"
 
 
 def read_pin(version: str, system: PlatformTag) -> TorchPin:
@@ -111,6 +115,7 @@ def lay_down(
             with staged_folder(home) as staged:
                 _move_content(origin, staged)
                 prepare(staged / "torch", host=host, system=pin.system)
+                copy_generator_modules(staged)  # upstream's CMake splits a PYTHONPATH of two folders at `;`
     return describe(home / "torch")
 
 
