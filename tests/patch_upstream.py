@@ -69,7 +69,7 @@ class Upstream:
         pin = f'url = "https://example.invalid/u"\ntag = "{TAG}"\ncommit = "{commit}"\n'
         file.write_text(f"schema = 1\n[upstream]\n{pin}{more}", encoding="utf-8")
 
-    def write(self, files: Mapping[str, bytes | None]) -> None:
+    def write(self, files: Mapping[str, bytes] | Mapping[str, bytes | None]) -> None:
         for name, content in files.items():
             file = self.folder / name
             if content is None:

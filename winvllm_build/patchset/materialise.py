@@ -278,8 +278,9 @@ def _busy(lock: Path) -> BusyError:
 
 def _remove_leftovers(tree: Worktree) -> None:
     """What a killed run of ours leaves in the git folder; nobody else writes these names."""
-    for name in tree.private.glob("index-*"):
-        name.unlink(missing_ok=True)
+    for pattern in ("index-*", ".journal.json.*.tmp"):
+        for file in tree.private.glob(pattern):
+            file.unlink(missing_ok=True)
     lock = tree.index.with_name("index.lock")
     with contextlib.suppress(OSError):
         if lock.read_bytes() == OWNER:

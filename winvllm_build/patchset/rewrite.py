@@ -13,7 +13,7 @@ from winvllm_build.errors import FindingsError
 from winvllm_build.git import Git, Oid, RepoPath
 from winvllm_build.patchset import lock, patchset, tree
 from winvllm_build.patchset.lock import Lock, PatchLock, TargetLock, TreePair
-from winvllm_build.patchset.patchfile import PatchFile
+from winvllm_build.patchset.patchfile import SUFFIX, PatchFile
 from winvllm_build.patchset.patchset import MAIN_TARGET, Draft, Patch
 from winvllm_build.patchset.worktree import Worktree
 from winvllm_build.workspace import storage_errors, write_atomic
@@ -147,6 +147,9 @@ def carry_out(planned: Plan, begun: float, *, check: bool) -> RegenResult:
 
 def _write(plan: Plan, written: Sequence[Path], removed: Sequence[Path], *, relocked: bool) -> None:
     """Each file whole or not at all, the lock last: a killed run leaves a lock that does not fit."""
+    folder = plan.lock_file.parent
+    for leftover in [*folder.rglob(f".*{SUFFIX}.*.tmp"), *folder.glob(f".{lock.FILE}.*.tmp")]:
+        leftover.unlink(missing_ok=True)
     for file in written:
         content = plan.files[file]
         if content is not None:
