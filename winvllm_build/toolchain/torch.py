@@ -16,7 +16,7 @@ from winvllm_build.toolchain.request import ToolchainRequest
 
 VERSION_FILE: Final = "version.py"
 CONFIG: Final = "share/cmake/Torch/TorchConfig.cmake"
-NEWER_ABI: Final = "_GLIBCXX_USE_CXX11_ABI=0"
+OLDER_ABI: Final = "_GLIBCXX_USE_CXX11_ABI=0"
 
 
 class TorchOrigin(Enum):
@@ -130,7 +130,7 @@ def same_release_package(python: TargetPython, request: ToolchainRequest) -> Pat
 
 def has_cxx11_abi(config: Path) -> bool:
     """Whether the wheel was built with the newer libstdc++ ABI; all are since torch 2.7."""
-    return NEWER_ABI not in config.read_text("utf-8", "replace")
+    return OLDER_ABI not in config.read_text("utf-8", "replace")
 
 
 def major_mismatch(torch: Torch, cuda: Version) -> ToolchainError | None:
