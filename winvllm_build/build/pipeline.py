@@ -146,6 +146,7 @@ class _Build:
             seconds=self.seconds,
             jobs=self.jobs()[1],
             wheel=packed,
+            loadable=toolchain.torch.runs,
             notes=(*self.notes, *(() if toolchain.torch.runs else (CHECK_ONLY,))),
         )
 

@@ -31,6 +31,7 @@ class BuildResult:
         seconds: wall time of each step.
         jobs: edges at a time, and why so many.
         wheel: the packed wheel, if one was asked for.
+        loadable: whether the extensions can be loaded, or only prove that everything compiles and links.
         notes: limits of this result that a reader must know.
     """
 
@@ -48,6 +49,7 @@ class BuildResult:
     seconds: Mapping[str, float]
     jobs: str
     wheel: Wheel | None
+    loadable: bool
     notes: tuple[str, ...]
 
     def as_data(self) -> dict[str, Any]:
@@ -61,6 +63,7 @@ class BuildResult:
             ],
             "jobs": self.jobs,
             "left_out": {o.name: o.reason for o in self.left_out},
+            "loadable": self.loadable,
             "notes": list(self.notes),
             "patches": self.patches,
             "seconds": {k: round(v, 3) for k, v in self.seconds.items()},

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from winvllm_build.cli import render
+from winvllm_build.errors import CompileError
 
 if TYPE_CHECKING:
     from winvllm_build.build.result import BuildResult, DryRun
@@ -98,7 +99,7 @@ def build(
         _show_plan(result)
     else:
         _show(result)
-    return 14 if not isinstance(result, DryRun) and result.failed else 0
+    return CompileError.exit_code if not isinstance(result, DryRun) and result.failed else 0
 
 
 def _show_plan(plan: DryRun) -> None:
@@ -137,6 +138,8 @@ def _show(result: BuildResult) -> None:
 def _next(result: BuildResult) -> str:
     if result.failed:
         return "read the logs above, then run the same command again"
-    if result.wheel is not None:
+    if result.wheel is not None and result.loadable:
         return f"pip install {result.wheel.path}"
+    if result.wheel is not None:
+        return "install the CUDA torch of the tag for this Python, then run the same command for a wheel that runs"
     return "winvllm-build build --profile sm86 builds everything for an RTX 30xx and packs the wheel"

@@ -85,7 +85,7 @@ def _natural(tag: str) -> tuple[tuple[int, str], ...]:
 
 
 def reason(error: ToolchainError) -> str:
-    """The last line git said: its own summary of what went wrong."""
+    """The last line git said, its own summary of what went wrong, without the address it repeats."""
     words = error.stderr.decode("utf-8", "replace") if isinstance(error, GitError) else error.message
     lines = [line.strip() for line in words.splitlines() if line.strip()]
-    return lines[-1] if lines else "no answer"
+    return lines[-1].rpartition("': ")[2] if lines else "no answer"
