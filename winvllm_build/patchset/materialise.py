@@ -76,7 +76,7 @@ def recover(tree: Worktree) -> str | None:
     A file that was edited since is left as it is. The caller holds the worktree's lock.
     """
     entry = tree.journal.read()
-    _remove_leftovers(tree)
+    remove_leftovers(tree)
     if entry is None:
         return None
     operation = str(entry.get("operation", "run"))
@@ -276,7 +276,7 @@ def _busy(lock: Path) -> BusyError:
     )
 
 
-def _remove_leftovers(tree: Worktree) -> None:
+def remove_leftovers(tree: Worktree) -> None:
     """What a killed run of ours leaves in the git folder; nobody else writes these names."""
     for pattern in ("index-*", ".journal.json.*.tmp"):
         for file in tree.private.glob(pattern):

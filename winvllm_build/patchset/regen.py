@@ -57,6 +57,8 @@ def regen(
     place = open_worktree(worktree)
     guard = contextlib.nullcontext() if check else locked(place.lock_file, f"the tree {place.folder}")
     with guard, scratch(place, keep=not check) as git:
+        if not check:
+            materialise.remove_leftovers(place)
         draft = patchset.read(patch_set_root, tag, blobs=_reader(place.git), lenient=True)
         for notice in draft.notices:
             on_event(notice)
