@@ -141,5 +141,5 @@ def _next(result: BuildResult) -> str:
     if result.wheel is not None and result.loadable:
         return f"pip install {result.wheel.path}"
     if result.wheel is not None:
-        return "install the CUDA torch of the tag for this Python, then run the same command for a wheel that runs"
+        return "for a wheel that runs: install the CUDA torch of the tag, then the same command again"
     return "winvllm-build build --profile sm86 builds everything for an RTX 30xx and packs the wheel"
