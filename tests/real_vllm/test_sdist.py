@@ -8,8 +8,8 @@ import pytest
 
 from winvllm_build.git import Git
 from winvllm_build.sources.dependency import Dependency, acquire_dependencies
-from winvllm_build.sources.pins import Pins, read_pins
-from winvllm_build.sources.source import SourceKind, acquire, worktree
+from winvllm_build.sources.pins import Pins
+from winvllm_build.sources.source import Source, SourceKind, acquire, worktree
 from winvllm_build.workspace import Workspace
 
 TREE = "eef2fed6f7f45ed1eee978f6eb10c5abce3a9ffd"
@@ -22,11 +22,6 @@ pytestmark = pytest.mark.network
 
 def unheard(event: str) -> None:
     assert event
-
-
-@pytest.fixture
-def pins(checkout: Path) -> Pins:
-    return read_pins(checkout / "patches" / "v0.14.1" / "patchset.toml")
 
 
 def test_tree_of_the_published_archive(
@@ -53,20 +48,11 @@ def test_tree_of_the_published_archive(
     assert Git(folder).out("status", "--porcelain") == b""
 
 
-def test_cutlass_from_its_package(pins: Pins, tmp_path: Path, test_cache: Path) -> None:
-    workspace = Workspace(root=test_cache / "workspace")
-    source = acquire(
-        pins.upstream,
-        kind=SourceKind.SDIST,
-        location=None,
-        workspace=workspace,
-        offline=False,
-        on_event=unheard,
-    )
+def test_cutlass_from_its_package(pins: Pins, published: Source, tmp_path: Path) -> None:
     deps = Workspace(root=tmp_path / "ws")
     cutlass = tuple(pin for pin in pins.dependencies if pin.name == "cutlass")
     (found,) = acquire_dependencies(
-        source, cutlass, archs=("8.6",), workspace=deps, offline=False, on_event=unheard
+        published, cutlass, archs=("8.6",), workspace=deps, offline=False, on_event=unheard
     )
     assert isinstance(found, Dependency)
     for name in (
