@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.patch_upstream import BASE, EDITED, TAG, Upstream, after, digest, patched
-from winvllm_build import workspace
+from winvllm_build import process, workspace
 from winvllm_build.errors import (
     BusyError,
     FindingsError,
@@ -316,6 +317,48 @@ def test_a_full_disk_leaves_everything_as_it_was(
     monkeypatch.setattr(materialise, "_write", real)
     upstream.apply()
     assert upstream.content() == after()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 8 MiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    if process.capture(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder]).code != 0:
+        pytest.skip("mounting is not allowed here")
+    try:
+        yield folder
+    finally:
+        process.capture(["umount", folder])
+
+
+def test_a_really_full_disk(small_disk: Path) -> None:
+    """Whatever step runs out of space: one clear error, nothing changed, and it works once there is space."""
+    big = b"".join(b"%d a line of a big file\n" % n for n in range(12_000))
+    upstream = Upstream.make(small_disk, {**BASE, "big.txt": big})
+    wanted = {**BASE, "a.py": b"first\n" + BASE["a.py"], "big.txt": big + b"one more\n"}
+    upstream.write(wanted)
+    upstream.regen()
+    upstream.unapply()
+    filler = small_disk / "filler"
+    outcomes = []
+    for free in (0, 8, 96, 160, 260, 320, 340, 400, 1000):
+        filler.write_bytes(b"")
+        filler.write_bytes(b"x" * max(0, shutil.disk_usage(small_disk).free - free * 1024))
+        try:
+            upstream.apply()
+            outcomes.append("applied")
+        except StorageError:
+            outcomes.append("refused")
+        filler.unlink()
+        assert upstream.status().interrupted is None, free
+        assert upstream.content() == (wanted if outcomes[-1] == "applied" else {**BASE, "big.txt": big}), free
+        if outcomes[-1] == "applied":
+            upstream.unapply()
+    assert outcomes[0] == "refused"
+    assert outcomes[-1] == "applied"
 
 
 @pytest.mark.parametrize("failing", range(4))

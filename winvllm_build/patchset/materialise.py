@@ -222,6 +222,8 @@ def _set_index(tree: Worktree, moves: Sequence[Move]) -> None:
         try:
             if tree.index.exists():
                 shutil.copy2(tree.index, copy)
+            else:
+                tree.git.out("read-tree", tree.base, index=copy)
             tree.git.out("update-index", "-z", "--index-info", stdin=records, index=copy)
             tree.git.run("update-index", "-q", "--refresh", index=copy, ok=(0, 1))
             workspace.replace(copy, tree.index)
