@@ -79,6 +79,11 @@ def storage_errors(what: str) -> Iterator[None]:
                     f"cannot write {name}: {error.strerror}",
                     fix=f"make it writable, or set {HOME_VARIABLE} to a folder that is",
                 ) from error
+            case errno.ENOTDIR | errno.EEXIST | errno.ENAMETOOLONG:
+                raise StorageError(
+                    f"cannot write {name}: {error.strerror}",
+                    fix=f"set {HOME_VARIABLE} to a folder with a short path that nothing else occupies",
+                ) from error
             case _:
                 raise
 

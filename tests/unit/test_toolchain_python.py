@@ -48,7 +48,7 @@ def find(asked: ToolchainRequest, tmp_path: Path, system: PlatformTag = LINUX) -
 
 def test_auto_is_the_running_interpreter(tmp_path: Path) -> None:
     found = find(request(), tmp_path)
-    assert found.executable == Path(sys.executable)
+    assert found.executable.samefile(sys.executable)
     assert found.version == Version(".".join(map(str, sys.version_info[:3])))
     assert (found.include / "Python.h").is_file()
     assert found.extra_path == ()

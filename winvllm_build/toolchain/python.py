@@ -67,6 +67,13 @@ class TargetPython:
         return f"{self.version.major}.{self.version.minor}"
 
 
+def running_python() -> Path:
+    """The interpreter of this process by one name: `python3` and `python` of one folder are one build."""
+    running = Path(sys.executable)
+    plain = running.with_name(f"python{running.suffix if running.suffix == '.exe' else ''}")
+    return plain if plain.is_file() and plain.samefile(running) else running
+
+
 def find_python(
     request: ToolchainRequest, *, workspace: Workspace, system: PlatformTag, env: Mapping[str, str]
 ) -> TargetPython:
@@ -75,7 +82,7 @@ def find_python(
     Raises:
         ToolchainError: it does not run, is too old or too new, or has no headers to compile with.
     """
-    executable = request.python or Path(sys.executable)
+    executable = request.python or running_python()
     answer = _ask(executable, env)
     version = Version(answer["version"])
     _check(executable, answer, version, request)
