@@ -15,10 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import filelock
-import platformdirs
-import psutil
-
 from winvllm_build.errors import BusyError, StorageError
 
 HOME_VARIABLE: Final = "WINVLLM_BUILD_HOME"
@@ -33,6 +29,8 @@ class Workspace:
     @classmethod
     def default(cls) -> Workspace:
         """`$WINVLLM_BUILD_HOME`, else the platform's cache folder for this tool."""
+        import platformdirs  # noqa: PLC0415 - filelock, platformdirs and psutil cost every command 20 ms
+
         chosen = os.environ.get(HOME_VARIABLE)
         root = Path(chosen) if chosen else platformdirs.user_cache_path("winvllm-build", appauthor=False)
         return cls(root=root.absolute())
@@ -154,6 +152,8 @@ def locked(path: Path, what: str, *, wait: float = 0.0) -> Iterator[None]:
         BusyError: another run holds it.
         StorageError: the lock file cannot be written.
     """
+    import filelock  # noqa: PLC0415 - see `Workspace.default`
+
     with storage_errors(str(path)):
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(str(path), timeout=wait)
@@ -187,6 +187,8 @@ class Journal:
     path: Path
 
     def begin(self, entry: Mapping[str, Any]) -> None:
+        import psutil  # noqa: PLC0415 - see `Workspace.default`
+
         stamped = {**entry, "pid": os.getpid(), "started": psutil.Process().create_time()}
         write_atomic(self.path, json.dumps(stamped, sort_keys=True, indent=1).encode() + b"\n")
 
