@@ -12,6 +12,7 @@ from winvllm_build.errors import FindingsError, PatchError, TreeStateError
 from winvllm_build.git import NO_OBJECT, Oid, RepoPath
 from winvllm_build.patchset import materialise, status, tree
 from winvllm_build.patchset.materialise import Move
+from winvllm_build.patchset.older import kept_ref
 from winvllm_build.patchset.patchset import MAIN_TARGET, Patch, PatchSet
 from winvllm_build.patchset.status import FileState, TreeState, TreeStatus
 from winvllm_build.patchset.worktree import Worktree, open_worktree, scratch, snapshot
@@ -106,7 +107,7 @@ def _run(goal: _Goal, worktree: Path, on_event: OnEvent, *, check: bool, restore
         moves = _moves(goal, found)
         saved = None
         if not check:
-            if moves and found.state is not goal.other:
+            if moves and found.state not in (goal.other, TreeState.OUTDATED):
                 saved = _save(place, goal, found)
                 on_event(f"the worktree as it was is kept as {saved}")
             _write(place, goal, moves, proven)
@@ -184,7 +185,8 @@ def _refuse_wrong_base(found: TreeStatus) -> None:
 
 def _refuse_unready(goal: _Goal, found: TreeStatus, *, check: bool, restore: bool) -> None:
     blocked = [file for file in found.files if file.current == status.IN_THE_WAY]
-    ready = found.state in (goal.reached, goal.other) or (restore and not blocked)
+    settled = (goal.reached, goal.other, TreeState.OUTDATED)
+    ready = found.state in settled or (restore and not blocked)
     if ready:
         return
     bad = found.having(FileState.DIRTY, FileState.MISSING) or found.having(goal.wanted)
@@ -201,11 +203,16 @@ def _refuse_unready(goal: _Goal, found: TreeStatus, *, check: bool, restore: boo
 
 def _moves(goal: _Goal, found: TreeStatus) -> list[Move]:
     current = {file.path: file for file in found.files}
-    return [
+    moves = [
         goal.move(patch, current[patch.path].current)
         for patch in goal.patches
         if current[patch.path].state is not goal.wanted
     ]
+    dropped = current.keys() - {patch.path for patch in goal.patches}
+    for path in sorted(dropped):  # an earlier version of the set changed it, this one leaves it alone
+        was = found.older[path]
+        moves.append(Move(path=path, old=was.post, new=was.pre, old_mode=was.modes[1], new_mode=was.modes[0]))
+    return moves
 
 
 def _write(place: Worktree, goal: _Goal, moves: Sequence[Move], proven: Oid) -> None:
@@ -222,11 +229,6 @@ def _write(place: Worktree, goal: _Goal, moves: Sequence[Move], proven: Oid) -> 
             materialise.set_index(place, stale)
         if moves and not goal.reverse:
             place.git.out("update-ref", kept_ref(goal.patch_set.tag, goal.target), proven)
-
-
-def kept_ref(tag: str, target: str) -> str:
-    """The worktree's own ref that keeps the patched tree's objects alive and says what was applied here."""
-    return f"refs/worktree/winvllm/{tag}/{target}"
 
 
 def _save(place: Worktree, goal: _Goal, found: TreeStatus) -> str:

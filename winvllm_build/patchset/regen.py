@@ -12,10 +12,11 @@ from typing import Final
 from winvllm_build.errors import PatchError, TreeStateError
 from winvllm_build.git import NO_OBJECT, Git, Oid, RepoPath
 from winvllm_build.patchset import materialise, patchfile, patchset, rewrite, tree
-from winvllm_build.patchset.apply import OnEvent, kept_ref
+from winvllm_build.patchset.apply import OnEvent
 from winvllm_build.patchset.blob import proven
 from winvllm_build.patchset.diff import Change, Diff
 from winvllm_build.patchset.lock import TargetLock
+from winvllm_build.patchset.older import applied_tree, kept_ref
 from winvllm_build.patchset.patchfile import PatchFile
 from winvllm_build.patchset.patchset import MAIN_TARGET, Draft
 from winvllm_build.patchset.reheader import headers_of
@@ -137,9 +138,8 @@ def _refuse_outdated(place: Worktree, draft: Draft, target: str, made: Oid) -> N
     """Refuse a tree with another version of the patch set applied: it would come back over this one."""
     known = draft.lock.targets.get(target) if draft.lock else None
     pair = known.pair_of(place.base) if known else None
-    done = place.git.run("rev-parse", "--verify", "--quiet", kept_ref(draft.tag, target), ok=(0, 1))
-    applied = done.text.strip()
-    if pair is None or pair.patched is None or not applied or pair.patched in {applied, made}:
+    applied = applied_tree(place, draft.tag, target)
+    if pair is None or pair.patched is None or applied is None or pair.patched in {applied, made}:
         return
     raise TreeStateError(
         f"{place.folder} has another version of the patch set {draft.tag} applied ({applied[:12]}, "

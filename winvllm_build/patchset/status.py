@@ -6,7 +6,7 @@ import enum
 import os
 import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +14,9 @@ from winvllm_build.errors import TreeStateError
 from winvllm_build.git import NO_OBJECT, Oid, RepoPath
 from winvllm_build.patchset.blob import blob_id
 from winvllm_build.patchset.lock import TargetLock
+from winvllm_build.patchset.older import written
 from winvllm_build.patchset.patchset import MAIN_TARGET, Patch, PatchSet
+from winvllm_build.patchset.tree import Entry
 from winvllm_build.patchset.worktree import Worktree, open_worktree
 
 IN_THE_WAY: Final = Oid("-")
@@ -30,6 +32,8 @@ class FileState(enum.Enum):
     APPLIED = "applied"
     DIRTY = "dirty"
     MISSING = "missing"
+    OUTDATED = "outdated"
+    """Exactly as an earlier version of the patch set left it."""
 
 
 class TreeState(enum.Enum):
@@ -38,6 +42,8 @@ class TreeState(enum.Enum):
     PRISTINE = "pristine"
     APPLIED = "applied"
     PARTIAL = "partial"
+    OUTDATED = "outdated"
+    """An earlier version of the patch set is applied, and nobody edited it."""
     DIRTY = "dirty"
     WRONG_BASE = "wrong base"
     FOREIGN = "foreign"
@@ -63,6 +69,8 @@ class TreeStatus:
     base: Oid | None
     interrupted: str | None
     detail: str = ""
+    older: Mapping[RepoPath, Entry] = field(default_factory=dict)
+    """What an earlier version of the set changed here."""
 
     def having(self, *states: FileState) -> tuple[FileStatus, ...]:
         return tuple(file for file in self.files if file.state in states)
@@ -103,9 +111,39 @@ def examine(tree: Worktree, patch_set: PatchSet, target: str) -> TreeStatus:
     patches = patch_set.of(target)
     staged = index_entries(tree, [patch.path for patch in patches])
     files = tuple(_file_status(tree, patch, staged) for patch in patches)
+    pair = locked.pair_of(tree.base)
+    before = written(
+        tree, patch_set.tag, target, patched=None if pair is None else pair.patched,
+        posts={patch.path: patch.post for patch in patches},
+    )  # fmt: skip
+    if before:
+        files = _outdated(tree, files, before)
     return TreeStatus(
-        state=_whole(files), files=files, worktree=tree.folder, base=tree.base, interrupted=interrupted
-    )
+        state=_whole(files), files=files, worktree=tree.folder, base=tree.base, interrupted=interrupted,
+        older=before,
+    )  # fmt: skip
+
+
+def _outdated(
+    tree: Worktree, files: tuple[FileStatus, ...], before: Mapping[RepoPath, Entry]
+) -> tuple[FileStatus, ...]:
+    """The files with those marked that an earlier version wrote, its dropped ones added."""
+    staged = index_entries(tree, before)
+    untouched = {
+        path: current
+        for path, entry in before.items()
+        if (current := current_oid(tree.file(path), tree.folder)) == entry.post
+        and (staged[path].oid if path in staged else NO_OBJECT) == entry.post
+    }
+    marked = [
+        FileStatus(path=f.path, state=FileState.OUTDATED, current=f.current)
+        if f.state in (FileState.DIRTY, FileState.MISSING) and f.path in untouched
+        else f
+        for f in files
+    ]
+    dropped = sorted(untouched.keys() - {f.path for f in files})
+    marked += [FileStatus(path=p, state=FileState.OUTDATED, current=untouched[p]) for p in dropped]
+    return tuple(marked)
 
 
 def base_fault(tree: Worktree, locked: TargetLock) -> str | None:
@@ -186,6 +224,8 @@ def _whole(files: tuple[FileStatus, ...]) -> TreeState:
     states = {file.state for file in files}
     if FileState.DIRTY in states or FileState.MISSING in states:
         return TreeState.DIRTY
+    if FileState.OUTDATED in states:
+        return TreeState.OUTDATED
     if states == {FileState.APPLIED}:
         return TreeState.APPLIED
     if states == {FileState.PRISTINE}:
