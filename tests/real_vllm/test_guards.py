@@ -6,6 +6,7 @@ Windows are taken to be false; in the others, exactly the listed tokens and stat
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -94,6 +95,21 @@ def test_nothing_else_than_the_listed_changes_reaches_linux(
     assert {path: changes for path, changes in found.items() if changes} == {
         path: neutral.on(platform) for path, neutral in NEUTRAL.items()
     }
+
+
+def test_a_removed_guard_is_noticed(patch_set: PatchSet, pristine_tree: Path, patched_tree: Path) -> None:
+    """With the condition of Windows replaced by another one, no guarded patch is neutral any more."""
+    unnoticed: list[str] = []
+    guarded = [p for p in modified(patch_set) if (p.content.header.get("Guard") or "").startswith("guarded")]
+    for patch in guarded:
+        compare = comparison(patch.path, "cuda")
+        assert compare is not None
+        old, new = ((tree / patch.path).read_text("utf-8") for tree in (pristine_tree, patched_tree))
+        bare = re.sub(r"\b_MSC_VER\b|\bMSVC\b|\bWIN32\b", "UNKNOWN", new).replace('"win32"', '"linux"')
+        if compare(old, bare) == compare(old, new):
+            unnoticed.append(patch.path)
+    assert len(guarded) > 40
+    assert unnoticed == []
 
 
 def test_the_list_is_that_of_the_headers(patch_set: PatchSet) -> None:

@@ -111,9 +111,13 @@ def dist() -> Any:  # noqa: ANN401 - torch may be missing
 
 @pytest.fixture
 def groups(
-    modules: Modules, monkeypatch: pytest.MonkeyPatch, dist: types.ModuleType
+    modules: Modules,
+    monkeypatch: pytest.MonkeyPatch,
+    dist: Any,  # noqa: ANN401 - torch may be missing
 ) -> Iterator[types.ModuleType]:
-    """The module over the real torch."""
+    """The module over the real torch, which has no NCCL on Windows."""
+    known = dist.is_backend_available
+    monkeypatch.setattr(dist, "is_backend_available", lambda name: name != "nccl" and known(name))
     yield loaded(modules, monkeypatch)
     if dist.is_initialized():
         dist.destroy_process_group()
