@@ -229,7 +229,7 @@ def test_the_wheel_holds_what_was_built(shared: Builder, tmp_path: Path) -> None
     ("code", "arguments", "expected"),
     [
         (6, ("--tag", "v0.14.2"), "v0.14.1"),
-        (2, ("--targets", "cumem_alocator"), "did you mean cumem_allocator"),
+        (2, ("--targets", "cumem_alocator"), 'did you mean "cumem_allocator"'),
         (2, ("--object", "csrc/cuda_utils_kernel.cu"), "csrc/cuda_utils_kernels.cu"),
         (6, ("--profile", "quickstrat"), "quickstart"),
         (6, ("--arch", "8.65"), "8.6"),

@@ -179,7 +179,7 @@ def test_unknown_tag_lists_the_known(take: Take, pin: SourcePin) -> None:
     with pytest.raises(SourceError) as caught:
         take(replace(pin, tag="v1.0.1"))
     assert "v0.9, v1.0" in caught.value.message
-    assert "did you mean v1.0 or v0.9?" in caught.value.message
+    assert 'did you mean "v1.0" or "v0.9"?' in caught.value.message
 
 
 def test_sdist_is_the_tags_tree(

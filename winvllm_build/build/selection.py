@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from winvllm_build.build.codemodel import CodeModel
 from winvllm_build.errors import UsageError
+from winvllm_build.suggest import did_you_mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +102,4 @@ def _matches_any(name: str, patterns: Iterable[str]) -> bool:
 
 
 def _unknown(kind: str, name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=3)
-    hint = f" - did you mean {' or '.join(near)}?" if near else ""
-    return f"no {kind} named {name!r} in this configuration{hint}"
+    return f"no {kind} named {name!r} in this configuration{did_you_mean(name, known, most=3)}"

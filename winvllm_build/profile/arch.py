@@ -9,7 +9,7 @@ from typing import Final
 
 from packaging.version import Version
 
-from winvllm_build.profile.suggest import did_you_mean
+from winvllm_build.suggest import did_you_mean
 
 WRITTEN: Final = re.compile(
     r"(?P<major>\d{1,2})\.(?P<minor>\d)(?P<feature>[af]?)(?P<ptx>\+PTX)?", re.IGNORECASE

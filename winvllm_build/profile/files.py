@@ -13,9 +13,9 @@ import platformdirs
 from winvllm_build.profile import tomlfile
 from winvllm_build.profile.layers import Layer
 from winvllm_build.profile.problem import LayerKind, Origin, Problem
-from winvllm_build.profile.suggest import did_you_mean
 from winvllm_build.profile.values import dependency_key
 from winvllm_build.profile.variables import PROFILE_VARIABLE
+from winvllm_build.suggest import did_you_mean
 
 PROJECT_FILE: Final = "winvllm-build.toml"
 USER_FILE: Final = "config.toml"

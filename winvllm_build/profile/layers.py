@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from winvllm_build.profile.model import FOLDERS, SECTIONS, TABLES, Profile, keys
 from winvllm_build.profile.problem import KeyPath, LayerKind, Origin, Problem, dotted
-from winvllm_build.profile.suggest import did_you_mean
+from winvllm_build.suggest import did_you_mean
 
 PLAIN_WORDS = {
     "string_type": "expected a text in quotes",

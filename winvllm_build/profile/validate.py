@@ -13,7 +13,7 @@ from winvllm_build.profile import arch
 from winvllm_build.profile.findings import Finding, Severity, ToolkitFacts, TorchOrigin, require
 from winvllm_build.profile.layers import is_address
 from winvllm_build.profile.model import Profile, SourceChoice, TorchChoice
-from winvllm_build.profile.suggest import did_you_mean
+from winvllm_build.suggest import did_you_mean
 
 __all__ = ["Finding", "Severity", "ToolkitFacts", "TorchOrigin", "check", "holds_nvcc", "require"]
 

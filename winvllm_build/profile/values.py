@@ -14,7 +14,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import AfterValidator, BeforeValidator
 
 from winvllm_build.profile import arch
-from winvllm_build.profile.suggest import did_you_mean
+from winvllm_build.suggest import did_you_mean
 
 UNSAFE_CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Unicode categories that end a line, end a C string or cannot be encoded."""

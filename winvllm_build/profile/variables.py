@@ -11,8 +11,8 @@ from winvllm_build.errors import UsageError
 from winvllm_build.profile.layers import Layer, nested
 from winvllm_build.profile.model import FILE_ONLY, TABLES, fields, keys
 from winvllm_build.profile.problem import KeyPath, LayerKind, Origin, Problem, dotted
-from winvllm_build.profile.suggest import did_you_mean
 from winvllm_build.profile.values import dependency_key
+from winvllm_build.suggest import did_you_mean
 
 PREFIX: Final = "WINVLLM_"
 SEPARATOR: Final = "__"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import time
 from typing import Final
 from urllib.parse import urlsplit
 
 from winvllm_build.errors import OfflineError, SourceError, ToolchainError
 from winvllm_build.git import Git, GitError, Oid
+from winvllm_build.suggest import did_you_mean
 
 ANSWER_SECONDS: Final = 12.0
 CHEAP_SECONDS: Final = 1.0
@@ -64,11 +64,10 @@ class Remotes:
 
 
 def unknown_tag(url: str, tag: str, known: list[str]) -> SourceError:
-    close = difflib.get_close_matches(tag, known, n=3)
-    hint = f"; did you mean {' or '.join(close)}?" if close else ""
     shown = ", ".join(sorted(known, key=_natural)[-SHOWN_TAGS:]) or "none"
     return SourceError(
-        f"{url} has no tag {tag}{hint}\nits last tags are: {shown}", fix="choose a tag that exists"
+        f"{url} has no tag {tag}{did_you_mean(tag, known, most=3)}\nits last tags are: {shown}",
+        fix="choose a tag that exists",
     )
 
 
