@@ -11,11 +11,12 @@ import pytest
 from packaging.specifiers import SpecifierSet
 
 from winvllm_build import process
+from winvllm_build.choices import TorchSource
 from winvllm_build.index import Index, PlatformTag
 from winvllm_build.toolchain import cuda_wheels, torch_headers
 from winvllm_build.toolchain.cuda import CudaOrigin
 from winvllm_build.toolchain.cuda_search import Places
-from winvllm_build.toolchain.request import ToolchainRequest, TorchSource
+from winvllm_build.toolchain.request import ToolchainRequest
 from winvllm_build.toolchain.toolchain import Toolchain, discover
 from winvllm_build.toolchain.torch import CONFIG
 from winvllm_build.toolchain.torch_cpu import enable_cuda

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from winvllm_build.choices import SourceKind
 from winvllm_build.errors import BusyError, OfflineError, SourceError, TreeStateError
 from winvllm_build.git import Git, Oid
 from winvllm_build.index import Index
 from winvllm_build.pip_settings import PipSettings
 from winvllm_build.sources.dependency import Dependency, NotNeeded, Unavailable, acquire_dependencies
 from winvllm_build.sources.pins import DependencyPin, PackagePin, SdistPin, SourcePin, SubmodulePin
-from winvllm_build.sources.source import Source, SourceKind, acquire, worktree
+from winvllm_build.sources.source import Source, acquire, worktree
 from winvllm_build.workspace import Workspace, locked, sha256_of
 
 TAG = "v1.0"
@@ -333,11 +334,12 @@ def test_worktree_refuses_what_is_not_its_own(
 SCRIPT = """
 import sys
 from pathlib import Path
+from winvllm_build.choices import SourceKind
 from winvllm_build.git import Oid
 from winvllm_build.index import Index
 from winvllm_build.pip_settings import PipSettings
 from winvllm_build.sources.pins import SdistPin, SourcePin
-from winvllm_build.sources.source import SourceKind, acquire, worktree
+from winvllm_build.sources.source import acquire, worktree
 from winvllm_build.workspace import Workspace
 root, links, url, commit, sha256 = sys.argv[1:]
 workspace = Workspace(root=Path(root))

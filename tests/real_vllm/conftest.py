@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.real_vllm.modules import Modules
+from winvllm_build.choices import SourceKind
 from winvllm_build.patchset.apply import apply
 from winvllm_build.patchset.patchset import PatchSet, load
 from winvllm_build.sources.pins import Pins, read_pins
-from winvllm_build.sources.source import Source, SourceKind, acquire, worktree
+from winvllm_build.sources.source import Source, acquire, worktree
 from winvllm_build.workspace import Workspace, locked
 
 TAG = "v0.14.1"

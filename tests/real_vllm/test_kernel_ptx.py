@@ -11,8 +11,9 @@ from packaging.specifiers import SpecifierSet
 from tests.real_vllm import ptx
 from winvllm_build import process
 from winvllm_build.build import facts
+from winvllm_build.choices import TorchSource
 from winvllm_build.index import Index
-from winvllm_build.toolchain.request import ToolchainRequest, TorchSource
+from winvllm_build.toolchain.request import ToolchainRequest
 from winvllm_build.toolchain.toolchain import Toolchain, discover
 from winvllm_build.workspace import Workspace
 

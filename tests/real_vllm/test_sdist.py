@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from winvllm_build.choices import SourceKind
 from winvllm_build.git import Git
 from winvllm_build.sources.dependency import Dependency, acquire_dependencies
 from winvllm_build.sources.pins import Pins
-from winvllm_build.sources.source import Source, SourceKind, acquire, worktree
+from winvllm_build.sources.source import Source, acquire, worktree
 from winvllm_build.workspace import Workspace
 
 TREE = "eef2fed6f7f45ed1eee978f6eb10c5abce3a9ffd"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from winvllm_build.profile.arch import order, parsed
+from winvllm_build.arch import order, parsed
 from winvllm_build.profile.layers import Layer, check, nested
 from winvllm_build.profile.model import Profile
 from winvllm_build.profile.problem import LayerKind, Origin

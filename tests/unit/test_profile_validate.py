@@ -10,6 +10,7 @@ import pytest
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from winvllm_build.choices import TorchOrigin
 from winvllm_build.errors import ProfileError
 from winvllm_build.profile.model import Profile
 from winvllm_build.profile.problem import LayerKind, Origin
@@ -17,7 +18,6 @@ from winvllm_build.profile.validate import (
     Finding,
     Severity,
     ToolkitFacts,
-    TorchOrigin,
     above_bin,
     check,
     holds_nvcc,

@@ -13,13 +13,14 @@ from packaging.specifiers import SpecifierSet
 from typer.testing import CliRunner
 
 from tests import toolchain_fakes as fakes
+from winvllm_build.choices import TorchSource
 from winvllm_build.cli import toolchain as commands
 from winvllm_build.errors import OfflineError, SourceError, ToolchainError
 from winvllm_build.index import PlatformTag
 from winvllm_build.toolchain import cuda_wheels
 from winvllm_build.toolchain.cuda import CudaOrigin
 from winvllm_build.toolchain.cuda_search import Places
-from winvllm_build.toolchain.request import ToolchainRequest, TorchSource
+from winvllm_build.toolchain.request import ToolchainRequest
 from winvllm_build.toolchain.system import this_system
 from winvllm_build.toolchain.toolchain import Toolchain, discover
 from winvllm_build.workspace import Workspace

@@ -10,13 +10,14 @@ from packaging.version import Version
 
 from tests import toolchain_fakes as fakes
 from winvllm_build import process
+from winvllm_build.choices import TorchOrigin
 from winvllm_build.errors import OfflineError, ToolchainError
 from winvllm_build.index import PlatformTag
 from winvllm_build.toolchain import torch, torch_headers
 from winvllm_build.toolchain.host import HostCompiler, ask_gnu
 from winvllm_build.toolchain.python import TargetPython
 from winvllm_build.toolchain.request import ToolchainRequest
-from winvllm_build.toolchain.torch import Torch, TorchOrigin
+from winvllm_build.toolchain.torch import Torch
 from winvllm_build.toolchain.torch_cpu import enable_cuda
 from winvllm_build.toolchain.torch_shim import parse_flags, write_shim
 from winvllm_build.workspace import Workspace

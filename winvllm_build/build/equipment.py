@@ -8,18 +8,16 @@ from typing import Final
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
-from typing_extensions import assert_never
 
 from winvllm_build.build.facts import TagFacts
 from winvllm_build.index import Index
 from winvllm_build.profile import validate
 from winvllm_build.profile.loader import ResolvedProfile
-from winvllm_build.profile.model import Profile, TorchChoice
+from winvllm_build.profile.model import Profile
 from winvllm_build.profile.validate import ToolkitFacts
 from winvllm_build.toolchain import toolchain as toolchain_room
-from winvllm_build.toolchain.request import ToolchainRequest, TorchSource
+from winvllm_build.toolchain.request import ToolchainRequest
 from winvllm_build.toolchain.toolchain import Toolchain
-from winvllm_build.toolchain.torch import Torch, TorchOrigin
 from winvllm_build.workspace import Workspace
 
 AUTO: Final = "auto"
@@ -72,22 +70,10 @@ def _request(profile: Profile, facts: TagFacts) -> ToolchainRequest:
         python=None if python.executable == AUTO else Path(python.executable),
         python_version=facts.requires_python if python.version == AUTO else SpecifierSet(python.version),
         torch_version=facts.torch,
-        torch_source=_torch_source(torch.source),
+        torch_source=torch.source,
         allow_laydown=profile.cuda.allow_laydown,
         environment=profile.environment,
     )
-
-
-def _torch_source(choice: TorchChoice) -> TorchSource:
-    match choice:
-        case TorchChoice.AUTO:
-            return TorchSource.AUTO
-        case TorchChoice.INSTALLED:
-            return TorchSource.INSTALLED
-        case TorchChoice.HEADERS:
-            return TorchSource.HEADERS
-        case _:
-            assert_never(choice)
 
 
 def _known(found: Toolchain, facts: TagFacts) -> ToolkitFacts:
@@ -98,22 +84,12 @@ def _known(found: Toolchain, facts: TagFacts) -> ToolkitFacts:
         listed_archs=found.cuda.architectures,
         torch_version=Version(found.torch.version),
         torch_cuda=None if found.torch.cuda is None else Version(found.torch.cuda),
-        torch_origin=_origin(found.torch),
+        torch_origin=found.torch.origin,
         python_version=found.python.version,
         tag_python=facts.requires_python,
         tag_torch=facts.torch,
         tag_archs=facts.supported_archs,
     )
-
-
-def _origin(torch: Torch) -> validate.TorchOrigin:
-    match torch.origin:
-        case TorchOrigin.INSTALLED:
-            return validate.TorchOrigin.INSTALLED
-        case TorchOrigin.HEADERS:
-            return validate.TorchOrigin.HEADERS
-        case _:
-            assert_never(torch.origin)
 
 
 def describe(found: Toolchain) -> dict[str, str]:

@@ -25,7 +25,7 @@ from winvllm_build.profile.model import Profile
 from winvllm_build.sources.dependency import Outcome, Unavailable, acquire_dependencies
 from winvllm_build.sources.pins import Pins, read_pins
 from winvllm_build.sources.remote import Remotes
-from winvllm_build.sources.source import Source, SourceKind, acquire
+from winvllm_build.sources.source import Source, acquire
 from winvllm_build.toolchain.toolchain import Toolchain
 from winvllm_build.workspace import Workspace, locked
 
@@ -154,7 +154,7 @@ class _Build:
         with self.step(Step.SOURCE, f"vLLM {self.profile.tag}") as summary:
             source = acquire(
                 pins.upstream,
-                kind=SourceKind(self.profile.source.kind.value),
+                kind=self.profile.source.kind,
                 location=self.profile.source.location,
                 workspace=self.workspace,
                 offline=self.request.offline,

@@ -9,6 +9,7 @@ from enum import Enum
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from winvllm_build.choices import TorchOrigin
 from winvllm_build.profile.problem import InvalidProfileError, Origin, Problem
 
 
@@ -17,13 +18,6 @@ class Severity(Enum):
 
     REFUSED = "refused"
     NOTE = "note"
-
-
-class TorchOrigin(Enum):
-    """What stands behind the torch that was found."""
-
-    INSTALLED = "installed"
-    HEADERS = "headers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
+from winvllm_build.choices import SourceKind, TorchSource
 from winvllm_build.profile.values import (
     ArchList,
     AutoOrCount,
@@ -31,29 +32,12 @@ from winvllm_build.profile.values import (
 DEFAULT_TAG: Final = "v0.14.1"
 
 
-class SourceChoice(Enum):
-    """Where vLLM's source comes from."""
-
-    AUTO = "auto"
-    GIT = "git"
-    LOCAL = "local"
-    SDIST = "sdist"
-
-
 class BuildType(Enum):
     """CMake's build types that vLLM supports."""
 
     RELEASE = "Release"
     RELWITHDEBINFO = "RelWithDebInfo"
     DEBUG = "Debug"
-
-
-class TorchChoice(Enum):
-    """Which torch the extensions are compiled against."""
-
-    AUTO = "auto"
-    INSTALLED = "installed"
-    HEADERS = "headers"
 
 
 class Section(BaseModel):
@@ -65,8 +49,8 @@ class Section(BaseModel):
 class SourceSection(Section):
     """Where vLLM and what it vendors come from."""
 
-    kind: Annotated[SourceChoice, BeforeValidator(choice_of(SourceChoice))] = Field(
-        default=SourceChoice.AUTO,
+    kind: Annotated[SourceKind, BeforeValidator(choice_of(SourceKind))] = Field(
+        default=SourceKind.AUTO,
         description="Where vLLM's source comes from: a clone of the pinned commit (git), a repository or "
         "folder on this machine (local), the package index (sdist), or the first that works (auto).",
     )
@@ -169,8 +153,8 @@ class TorchSection(Section):
         description='CUDA release torch is built for, such as "12.8", or cpu. auto: the one that suits '
         "the toolkit.",
     )
-    source: Annotated[TorchChoice, BeforeValidator(choice_of(TorchChoice))] = Field(
-        default=TorchChoice.AUTO,
+    source: Annotated[TorchSource, BeforeValidator(choice_of(TorchSource))] = Field(
+        default=TorchSource.AUTO,
         description="The torch installed beside the interpreter (installed), only the headers and CMake "
         "files of a wheel (headers: compiles, cannot run), or the former when it has CUDA (auto).",
     )

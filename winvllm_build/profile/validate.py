@@ -9,13 +9,14 @@ from typing import Final
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from winvllm_build.profile import arch
-from winvllm_build.profile.findings import Finding, Severity, ToolkitFacts, TorchOrigin, require
+from winvllm_build import arch
+from winvllm_build.choices import SourceKind, TorchOrigin, TorchSource
+from winvllm_build.profile.findings import Finding, Severity, ToolkitFacts, require
 from winvllm_build.profile.layers import is_address
-from winvllm_build.profile.model import Profile, SourceChoice, TorchChoice
+from winvllm_build.profile.model import Profile
 from winvllm_build.suggest import did_you_mean
 
-__all__ = ["Finding", "Severity", "ToolkitFacts", "TorchOrigin", "check", "holds_nvcc", "require"]
+__all__ = ["Finding", "Severity", "ToolkitFacts", "check", "holds_nvcc", "require"]
 
 KNOWN_TOOLKITS: Final = (
     *(Version(f"12.{minor}") for minor in (0, 1, 2, 3, 4, 5, 6, 8, 9)),
@@ -59,10 +60,10 @@ def _tag(profile: Profile, facts: ToolkitFacts) -> Iterator[Finding]:
 def _source(profile: Profile, _: ToolkitFacts) -> Iterator[Finding]:
     kind, location = profile.source.kind, profile.source.location
     if location is None:
-        if kind is SourceChoice.LOCAL:
+        if kind is SourceKind.LOCAL:
             message = "a local source has to be named"
             yield Finding(key="source.location", message=message, fix="set source.location to its folder")
-    elif kind in {SourceChoice.GIT, SourceChoice.SDIST}:
+    elif kind in {SourceKind.GIT, SourceKind.SDIST}:
         message = f"source.kind {kind.value} takes the pinned address, so {location} would be ignored"
         yield Finding(key="source.location", message=message, fix='set source.kind = "local"')
     elif is_address(location):
@@ -235,6 +236,6 @@ def _build(profile: Profile, _: ToolkitFacts) -> Iterator[Finding]:
         yield Finding(
             key="build.wheel", message=message, fix="set build.wheel = false, or empty build.objects"
         )
-    if profile.torch.source is TorchChoice.INSTALLED and profile.torch.cuda == "cpu":
+    if profile.torch.source is TorchSource.INSTALLED and profile.torch.cuda == "cpu":
         message = "a CPU torch is of use for its headers only"
         yield Finding(key="torch.source", message=message, fix='set torch.source = "headers"')

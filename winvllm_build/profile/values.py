@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal, TypeVar
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import AfterValidator, BeforeValidator
 
-from winvllm_build.profile import arch
+from winvllm_build import arch
 from winvllm_build.suggest import did_you_mean
 
 UNSAFE_CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})

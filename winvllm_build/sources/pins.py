@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from winvllm_build.arch import base
 from winvllm_build.git import Oid
 from winvllm_build.member_names import name_fault
 from winvllm_build.sources.manifest_table import Table, read_table
@@ -103,7 +104,7 @@ class DependencyPin:
 
     def needed_for(self, archs: tuple[str, ...]) -> bool:
         """Whether any of these archs ("8.6", "12.0a", "9.0+PTX") uses it; no archs asks for everything."""
-        wanted = [arch.partition("+")[0].rstrip("af").split(".") for arch in archs]
+        wanted = [base(arch).split(".") for arch in archs]
         return not self.archs or not archs or any(_covers(own, arch) for own in self.archs for arch in wanted)
 
 
@@ -133,7 +134,7 @@ def read_pins(manifest: Path) -> Pins:
 
 
 def _covers(own: str, arch: list[str]) -> bool:
-    major, _, minor = own.rstrip("af").partition(".")
+    major, _, minor = base(own).partition(".")
     return arch[0] == major and (own.endswith("f") or arch[1:] == [minor])
 
 

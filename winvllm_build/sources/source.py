@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Final
 
 from typing_extensions import assert_never
 
+from winvllm_build.choices import SourceKind
 from winvllm_build.errors import OfflineError, SourceError, ToolchainError, TreeStateError
 from winvllm_build.git import Git, Oid
 from winvllm_build.index import Index
@@ -25,13 +25,6 @@ LOCK_SECONDS: Final = 900.0
 """How long to wait while another run fills the same repository."""
 COMPLETE: Final = "winvllm-complete"
 """In a worktree's private folder: the commit it was completely checked out from."""
-
-
-class SourceKind(Enum):
-    AUTO = "auto"
-    GIT = "git"
-    LOCAL = "local"
-    SDIST = "sdist"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from packaging.version import Version
 from typing_extensions import assert_never
 
+from winvllm_build.choices import TorchSource
 from winvllm_build.errors import OfflineError, ToolchainError
 from winvllm_build.index import Index, PlatformTag
 from winvllm_build.toolchain import cuda as cuda_room
@@ -20,7 +21,7 @@ from winvllm_build.toolchain.environment import allowed
 from winvllm_build.toolchain.host import HostCompiler, HostLimits, find_gnu, read_limits
 from winvllm_build.toolchain.msvc import find_msvc
 from winvllm_build.toolchain.python import TargetPython
-from winvllm_build.toolchain.request import ToolchainRequest, TorchSource
+from winvllm_build.toolchain.request import ToolchainRequest
 from winvllm_build.toolchain.system import program
 from winvllm_build.toolchain.torch import Torch
 from winvllm_build.workspace import Workspace

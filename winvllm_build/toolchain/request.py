@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
-from typing import Final
 
 from packaging.specifiers import SpecifierSet
 
-ARCHITECTURE: Final = re.compile(r"(\d+\.\d)[af]?(\+PTX)?")
-
-
-class TorchSource(Enum):
-    """Where torch's headers come from; AUTO takes the environment's CUDA torch if it fits."""
-
-    AUTO = "auto"
-    INSTALLED = "installed"
-    HEADERS = "headers"
+from winvllm_build import arch
+from winvllm_build.choices import TorchSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,5 +40,4 @@ class ToolchainRequest:
     @property
     def capabilities(self) -> tuple[str, ...]:
         """The architectures without suffixes, as nvcc lists them."""
-        matched = [ARCHITECTURE.fullmatch(a.strip()) for a in self.architectures]
-        return tuple(dict.fromkeys(m.group(1) for m in matched if m is not None))
+        return tuple(dict.fromkeys(arch.base(written) for written in self.architectures))

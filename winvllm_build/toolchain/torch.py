@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Final
 
 from packaging.version import InvalidVersion, Version
 
+from winvllm_build.choices import TorchOrigin
 from winvllm_build.errors import ToolchainError
 from winvllm_build.toolchain.python import TargetPython
 from winvllm_build.toolchain.request import ToolchainRequest
@@ -17,13 +17,6 @@ from winvllm_build.toolchain.request import ToolchainRequest
 VERSION_FILE: Final = "version.py"
 CONFIG: Final = "share/cmake/Torch/TorchConfig.cmake"
 OLDER_ABI: Final = "_GLIBCXX_USE_CXX11_ABI=0"
-
-
-class TorchOrigin(Enum):
-    """INSTALLED links what the extensions will run with. HEADERS proves compiling and linking only."""
-
-    INSTALLED = "installed"
-    HEADERS = "headers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

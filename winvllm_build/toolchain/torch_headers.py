@@ -11,6 +11,7 @@ from typing import Final
 
 from typing_extensions import assert_never
 
+from winvllm_build.choices import TorchOrigin
 from winvllm_build.errors import OfflineError, ToolchainError
 from winvllm_build.index import Index, PlatformTag
 from winvllm_build.toolchain import stubs, torch
@@ -21,7 +22,7 @@ from winvllm_build.toolchain.python import copy_generator_modules
 from winvllm_build.toolchain.stubs import Stub
 from winvllm_build.toolchain.system import link_library
 from winvllm_build.toolchain.table import read_table
-from winvllm_build.toolchain.torch import Torch, TorchOrigin
+from winvllm_build.toolchain.torch import Torch
 from winvllm_build.toolchain.torch_cpu import enable_cuda
 from winvllm_build.toolchain.torch_shim import write_shim
 from winvllm_build.workspace import Workspace, locked, replace, staged_folder

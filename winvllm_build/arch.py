@@ -56,7 +56,7 @@ FAMILY_SUFFIX: Final = Version("12.9")
 
 def base(arch: str) -> str:
     """`9.0` of `9.0a+PTX`."""
-    return re.sub(r"[af]?(\+PTX)?$", "", arch)
+    return re.sub(r"[af]?(\+PTX)?$", "", arch.strip())
 
 
 def order(arch: str) -> tuple[int, int, str]:
