@@ -36,7 +36,7 @@ def meaning(error: type[errors.WinvllmError]) -> str:
 
 def page() -> str:
     rows = [f"| {error.exit_code} | `{error.__name__}` | {meaning(error)} |" for error in classes()]
-    rows.append(f"| {errors.EXIT_INTERRUPTED} | | Interrupted (Ctrl-C); the next run goes on from there. |")
+    rows.append("| 141 | | What reads the output has gone (`winvllm-build status \\| head`). |")
     return HEAD + "\n".join(rows) + "\n"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class WinvllmError(Exception):
@@ -36,12 +36,6 @@ class UsageError(WinvllmError):
     exit_code = 2
 
 
-class ConflictError(WinvllmError):
-    """A merge left conflicts that a person has to resolve."""
-
-    exit_code = 3
-
-
 class ToolchainError(WinvllmError):
     """A compiler, CUDA toolkit, Python, torch, git, cmake or ninja is missing or does not fit."""
 
@@ -64,6 +58,12 @@ class OfflineError(SourceError):
     """Something has to be downloaded, the network did not answer, and no cached copy exists."""
 
     exit_code = 8
+
+
+class RefusedError(SourceError):
+    """The package index or the git host answers, but lacks what is asked for or does not give it out."""
+
+    exit_code = 16
 
 
 class PatchError(WinvllmError):
@@ -108,4 +108,11 @@ class PackError(WinvllmError):
     exit_code = 15
 
 
-EXIT_INTERRUPTED = 130
+class InterruptedRunError(WinvllmError):
+    """Ctrl-C or SIGTERM; the same command goes on where this one stopped."""
+
+    exit_code = 130
+
+
+UNOBTAINABLE: Final = (OfflineError, RefusedError)
+"""What leaves one part out; a wrong hash or a moved tag never does."""

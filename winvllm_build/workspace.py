@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,8 @@ from typing import Any, Final
 from winvllm_build.errors import BusyError, StorageError
 
 HOME_VARIABLE: Final = "WINVLLM_BUILD_HOME"
+TOLD_AFTER: Final = 2.0
+"""Seconds of waiting for a lock before it is said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,7 @@ def storage_errors(what: str) -> Iterator[None]:
                 raise StorageError(
                     f"the disk is full: cannot write {name}", fix="free space, then run again"
                 ) from error
-            case errno.EROFS | errno.EACCES | errno.EPERM:
+            case errno.EROFS | errno.EACCES | errno.EPERM | errno.ENOENT | errno.EIO:
                 raise StorageError(
                     f"cannot write {name}: {error.strerror}",
                     fix=f"make it writable, or set {HOME_VARIABLE} to a folder that is",
@@ -140,13 +142,16 @@ def staged_folder(final: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def locked(path: Path, what: str, *, wait: float = 0.0) -> Iterator[None]:
+def locked(
+    path: Path, what: str, *, wait: float = 0.0, on_wait: Callable[[str], None] | None = None
+) -> Iterator[None]:
     """Hold an advisory lock; the operating system frees it when the holder dies.
 
     Args:
         path: the lock file.
         what: what is locked, for the message.
         wait: seconds to wait for another holder.
+        on_wait: told who holds it, when that takes longer than `TOLD_AFTER`.
 
     Raises:
         BusyError: another run holds it.
@@ -156,9 +161,16 @@ def locked(path: Path, what: str, *, wait: float = 0.0) -> Iterator[None]:
 
     with storage_errors(str(path)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(str(path), timeout=wait)
+        lock = filelock.FileLock(str(path))
         try:
-            lock.acquire()
+            try:
+                lock.acquire(timeout=min(wait, TOLD_AFTER))
+            except filelock.Timeout:
+                if wait <= TOLD_AFTER:
+                    raise
+                if on_wait is not None:
+                    on_wait(f"waiting for {what}, which another run uses ({_holder(path)})")
+                lock.acquire(timeout=wait - TOLD_AFTER)
         except filelock.Timeout as held:
             raise BusyError(
                 f"{what} is in use by another run ({_holder(path)})",

@@ -41,7 +41,7 @@ class Builder:
             [self.program, *arguments],
             env=self.environment,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         )
 
     def build(self, *arguments: str, chosen: Sequence[str] = SMALL) -> dict[str, Any]:
@@ -170,7 +170,8 @@ def test_two_builds_on_one_tree_exclude_each_other(
     wait_for(lambda: lock.is_file() and str(first.pid) in lock.read_text())
     said = shared.fails(11, "build", *SMALL)
     assert str(first.pid) in said
-    assert first.wait() == 0
+    first.communicate()
+    assert first.returncode == 0
 
 
 def test_kill_9_while_compiling_is_repaired_by_the_next_run(
@@ -180,7 +181,7 @@ def test_kill_9_while_compiling_is_repaired_by_the_next_run(
     child = shared.start("build", *SMALL)
     wait_for((Path(built["build"]) / ".winvllm-running.json").is_file)
     child.kill()
-    child.wait()
+    child.communicate()
     assert shared.build()["edges"]["total"] == 3
     assert shared.build()["edges"]["ran"] == 0
 
@@ -192,7 +193,9 @@ def test_interruption_says_so_and_the_next_run_goes_on(
     child = shared.start("build", *SMALL)
     wait_for((Path(built["build"]) / ".winvllm-running.json").is_file)
     child.send_signal(signal.SIGTERM)
-    assert child.wait() == 130
+    said = child.communicate()[1].decode()
+    assert child.returncode == 130
+    assert "error: interrupted" in said
     assert shared.build()["edges"]["ran"] <= 1
 
 
@@ -202,7 +205,7 @@ def test_kill_9_while_configuring_is_repaired_by_the_next_run(shared: Builder, b
     wait_for(stamp.is_file)
     time.sleep(1.0)
     child.kill()
-    child.wait()
+    child.communicate()
     assert stamp.is_file()
     again = shared.build()
     assert again["artifacts"].keys() == built["artifacts"].keys()
@@ -211,18 +214,62 @@ def test_kill_9_while_configuring_is_repaired_by_the_next_run(shared: Builder, b
 
 def test_the_wheel_holds_what_was_built(shared: Builder, tmp_path: Path) -> None:
     result = shared.build(
-        "--out", str(tmp_path), chosen=("--profile", "sm86", "--targets", "cumem_allocator")
+        "--out", str(tmp_path), "--wheel", chosen=("--profile", "sm86", "--targets", "cumem_allocator")
     )
     wheel = Path(result["wheel"]["path"])
     assert wheel.parent == tmp_path
-    assert wheel.name.startswith("vllm-0.14.1+cu130.sm86-cp38-abi3-")
+    assert wheel.name.startswith("vllm-0.14.1+cu130.sm86.partial-cp38-abi3-")
     with zipfile.ZipFile(wheel) as archive:
         assert archive.testzip() is None
         names = set(archive.namelist())
-        metadata = archive.read("vllm-0.14.1+cu130.sm86.dist-info/METADATA").decode()
+        metadata = archive.read("vllm-0.14.1+cu130.sm86.partial.dist-info/METADATA").decode()
     assert {"vllm/cumem_allocator.abi3.so", "vllm/__init__.py", "vllm/utils/uvloop_compat.py"} <= names
     assert "Requires-Dist: torch==2.9.1" in metadata
     assert 'flashinfer-python==0.5.3; sys_platform != "win32"' in metadata
+
+
+def test_single_targets_make_no_wheel_by_themselves(shared: Builder) -> None:
+    result = shared.build(chosen=("--profile", "sm86", "--targets", "cumem_allocator"))
+    assert result["wheel"] is None
+    assert any("--wheel" in note for note in result["notes"])
+
+
+def test_patching_waits_for_a_build_on_the_same_tree(
+    shared: Builder, built: dict[str, Any], kernel: Path
+) -> None:
+    kernel.write_bytes(kernel.read_bytes() + b"\n// compiling\n")
+    child = shared.start("build", *SMALL)
+    wait_for((Path(built["build"]) / ".winvllm-running.json").is_file)
+    said = shared.fails(11, "apply", "v0.14.1", "--tree", built["tree"], "--reverse")
+    assert str(child.pid) in said
+    child.communicate()
+    assert child.returncode == 0
+
+
+def test_a_variable_of_the_profile_makes_another_build(shared: Builder, built: dict[str, Any]) -> None:
+    done = shared.run("build", *SMALL, "--dry-run", "--json", "--set", "environment.CXXFLAGS=-DEXTRA")
+    plan = json.loads(done.stdout)
+    assert plan["build"] != built["build"]
+    assert len(plan["pending"]) == 3
+    flags = [
+        line
+        for line in (Path(plan["build"]) / "CMakeCache.txt").read_text().splitlines()
+        if "-DEXTRA" in line
+    ]
+    assert flags
+
+
+def test_a_dry_run_never_drops_the_build_folder(shared: Builder, built: dict[str, Any]) -> None:
+    assert "--fresh" in shared.fails(2, "build", *SMALL, "--dry-run", "--fresh")
+    assert all((Path(built["build"]) / name).is_file() for name in built["artifacts"])
+
+
+def test_status_and_apply_find_the_tree_that_was_built(shared: Builder, built: dict[str, Any]) -> None:
+    assert built["patches"]
+    done = shared.run("status")
+    assert done.returncode == 0, done.stderr
+    assert "applied" in done.stdout
+    assert shared.run("apply", "--check").returncode == 0
 
 
 @pytest.mark.parametrize(

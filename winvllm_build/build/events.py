@@ -17,7 +17,6 @@ class Step(Enum):
     DEPENDENCIES = "dependencies"
     CONFIGURE = "configure"
     COMPILE = "compile"
-    INSTALL = "install"
     WHEEL = "wheel"
 
 
@@ -64,8 +63,3 @@ class EdgeDone:
 
 Event: TypeAlias = StepBegun | StepDone | Note | EdgeDone
 Watcher: TypeAlias = Callable[[Event], None]
-
-
-def ignore(event: Event) -> None:
-    """A watcher that looks away."""
-    del event

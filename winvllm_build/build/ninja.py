@@ -69,15 +69,6 @@ class Ninja:
             )
         return done.text
 
-    def outputs(self) -> dict[str, str]:
-        """Every output of the graph with the rule that makes it."""
-        found: dict[str, str] = {}
-        for line in self._ask("-t", "targets", "all").splitlines():
-            name, _, rule = line.rpartition(": ")
-            if name:
-                found[name] = rule
-        return found
-
     def commands(self, targets: Sequence[str]) -> list[str]:
         """The command lines that would make `targets` from nothing, in order."""
         return self._ask("-t", "commands", *targets).splitlines()
@@ -233,29 +224,6 @@ def first_error(lines: Iterable[str]) -> str:
 def _file_name(output: str) -> str:
     short = output.replace("CMakeFiles/", "").replace(".dir/", "/")
     return re.sub(r"[^A-Za-z0-9._-]+", "_", short)[-120:]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogEntry:
-    """One line of `.ninja_log`: milliseconds since the run began, and the output made."""
-
-    start: int
-    end: int
-    output: str
-
-
-def read_log(folder: Path) -> tuple[LogEntry, ...]:
-    """The entries of `.ninja_log` (versions 5 to 7); torn lines of a killed run are passed over."""
-    try:
-        text = (folder / ".ninja_log").read_text("utf-8", "replace")
-    except FileNotFoundError:
-        return ()
-    entries: list[LogEntry] = []
-    for line in text.splitlines():
-        fields = line.split("\t")
-        if len(fields) == 5 and fields[0].isdecimal() and fields[1].isdecimal():  # noqa: PLR2004 - the format
-            entries.append(LogEntry(start=int(fields[0]), end=int(fields[1]), output=fields[3]))
-    return tuple(entries)
 
 
 def read_compile_commands(folder: Path) -> list[dict[str, str]]:

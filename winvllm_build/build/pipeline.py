@@ -16,12 +16,14 @@ from winvllm_build.build.events import Note, Step, StepBegun, StepDone, Watcher
 from winvllm_build.build.result import BuildResult, DryRun
 from winvllm_build.build.selection import Selection, select
 from winvllm_build.build.steps import logged_steps
-from winvllm_build.errors import CompileError
+from winvllm_build.errors import CompileError, UsageError
 from winvllm_build.index import Index
 from winvllm_build.patchset import patchset
+from winvllm_build.patchset.worktree import open_worktree
 from winvllm_build.profile import limits, machine
 from winvllm_build.profile.loader import ResolvedProfile
 from winvllm_build.profile.model import Profile
+from winvllm_build.profile.problem import LayerKind
 from winvllm_build.sources.dependency import Outcome, Unavailable, acquire_dependencies
 from winvllm_build.sources.pins import Pins, read_pins
 from winvllm_build.sources.remote import Remotes
@@ -64,6 +66,10 @@ def run(request: BuildRequest, watch: Watcher) -> BuildResult | DryRun:
     Raises:
         WinvllmError: a subclass for each room that can fail.
     """
+    if request.dry_run and request.fresh:
+        raise UsageError(
+            "a dry run changes nothing, --fresh drops the build folder", fix="leave one of them out"
+        )
     equipment.refuse_early(request.resolved, patched_tags=patchset.tags(request.patches))
     profile = request.resolved.profile
     folder = trees.tree_folder(request.workspace, profile.tag, profile.cuda.arch_list)
@@ -80,6 +86,7 @@ class _Build:
     folder: Path
     seconds: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
 
     @property
     def profile(self) -> Profile:
@@ -90,6 +97,7 @@ class _Build:
         return self.request.workspace
 
     def tell(self, text: str) -> None:
+        self.told.append(text)
         self.watch(Note(text=text))
 
     @contextlib.contextmanager
@@ -110,6 +118,13 @@ class _Build:
         remotes = Remotes(offline=self.request.offline)
         source = self.source(pins, index, remotes)
         tree = self.tree(source, patches)
+        with locked(open_worktree(tree.folder).lock_file, f"the tree {tree.folder}"):
+            return self.build(source, tree, pins, index, remotes)
+
+    def build(
+        self, source: Source, tree: trees.PatchedTree, pins: Pins, index: Index, remotes: Remotes
+    ) -> BuildResult | DryRun:
+        """Everything after the tree, which nobody may patch or regenerate meanwhile."""
         tag = facts.read(tree.folder)
         toolchain = self.toolchain(tag, index)
         outcomes = self.dependencies(source, pins, index, remotes)
@@ -123,14 +138,8 @@ class _Build:
             return self.plan(tree, door, selection, total)
         ran = self.compile(door, selection)
         packed = None
-        if self.profile.build.wheel and not ran.failed:
-            packed = self.pack(
-                tree=tree,
-                toolchain=toolchain,
-                tag=tag,
-                door=door,
-                components=wheel.components(model, selection),
-            )
+        if not ran.failed and self.wants_wheel():
+            packed = self.pack(tree, toolchain, tag, door, wheel.contents(model, selection))
         return BuildResult(
             tag=self.profile.tag,
             source=source.description,
@@ -148,6 +157,7 @@ class _Build:
             wheel=packed,
             loadable=toolchain.torch.runs,
             notes=(*self.notes, *(() if toolchain.torch.runs else (CHECK_ONLY,))),
+            messages=tuple(self.told),
         )
 
     def source(self, pins: Pins, index: Index, remotes: Remotes) -> Source:
@@ -162,7 +172,7 @@ class _Build:
                 index=index,
                 remotes=remotes,
             )
-            summary.append(source.description)
+            summary.append(f"commit {source.commit[:12]}, tree {source.tree[:12]}")
         return source
 
     def tree(self, source: Source, patches: patchset.PatchSet) -> trees.PatchedTree:
@@ -293,19 +303,23 @@ class _Build:
 
     def pack(
         self,
-        *,
         tree: trees.PatchedTree,
         toolchain: Toolchain,
         tag: facts.TagFacts,
         door: ninja.Ninja,
-        components: tuple[str, ...],
+        contents: wheel.Contents,
     ) -> wheel.Wheel:
         request = wheel.PackRequest(
             tree=tree.folder,
             build=door.folder,
             cmake=toolchain.cmake,
-            components=components,
-            version=wheel.version(self.profile.tag, toolchain.cuda.version, self.profile.cuda.arch_list),
+            components=contents.components,
+            version=wheel.version(
+                self.profile.tag,
+                toolchain.cuda.version,
+                self.profile.cuda.arch_list,
+                partial=bool(contents.missing),
+            ),
             python=toolchain.python.executable,
             shim=toolchain.torch.import_path,
             environments=self.workspace.toolchains,
@@ -315,7 +329,19 @@ class _Build:
             with logged_steps(door.folder / "logs" / "wheel.log", door.environment) as runner:
                 made = wheel.pack(request, tag, runner)
             summary.append(made.path.name)
+        if contents.missing:
+            self.notes.append(f"the wheel is partial: it lacks {', '.join(contents.missing)}")
         return made
+
+    def wants_wheel(self) -> bool:
+        """Whether to pack: single targets make a wheel only when somebody asked for one in so many words."""
+        asked = self.request.resolved.origins["build.wheel"].layer is not LayerKind.DEFAULT
+        if self.profile.build.wheel and self.profile.build.targets and not asked:
+            self.notes.append(
+                "no wheel was packed, since only some targets were asked for; --wheel packs them"
+            )
+            return False
+        return self.profile.build.wheel
 
 
 def build_name(tree: str, profile: Profile, toolchain: Toolchain) -> str:
@@ -326,6 +352,7 @@ def build_name(tree: str, profile: Profile, toolchain: Toolchain) -> str:
         str(toolchain.host.version),
         str(toolchain.python.version),
         str(toolchain.python.executable.parent),
+        *(f"{name}={value}" for name, value in sorted(profile.environment.items())),
         toolchain.torch.version,
         toolchain.torch.origin.value,
     ]

@@ -33,6 +33,7 @@ class BuildResult:
         wheel: the packed wheel, if one was asked for.
         loadable: whether the extensions can be loaded, or only prove that everything compiles and links.
         notes: limits of this result that a reader must know.
+        messages: what was told on the way: what was taken, what was not, and why.
     """
 
     tag: str
@@ -51,6 +52,7 @@ class BuildResult:
     wheel: Wheel | None
     loadable: bool
     notes: tuple[str, ...]
+    messages: tuple[str, ...]
 
     def as_data(self) -> dict[str, Any]:
         """Plain values for `--json`; paths as text, seconds rounded to milliseconds."""
@@ -64,6 +66,7 @@ class BuildResult:
             "jobs": self.jobs,
             "left_out": {o.name: o.reason for o in self.left_out},
             "loadable": self.loadable,
+            "messages": list(self.messages),
             "notes": list(self.notes),
             "patches": self.patches,
             "seconds": {k: round(v, 3) for k, v in self.seconds.items()},

@@ -64,14 +64,23 @@ class PackRequest:
     out: Path
 
 
-def version(tag: str, cuda: Version, arch_list: Sequence[str]) -> str:
+def version(tag: str, cuda: Version, arch_list: Sequence[str], *, partial: bool = False) -> str:
     """The wheel's version: the tag's public part and, as PEP 440 local part, what it was compiled for."""
     archs = "-".join(arch.replace(".", "").replace("+PTX", "ptx") for arch in arch_list)
-    return str(Version(f"{tag.removeprefix('v')}+cu{cuda.major}{cuda.minor}.sm{archs}"))
+    local = f"cu{cuda.major}{cuda.minor}.sm{archs}{'.partial' if partial else ''}"
+    return str(Version(f"{tag.removeprefix('v')}+{local}"))
 
 
-def components(model: CodeModel, selection: Selection) -> tuple[str, ...]:
-    """The install components of a selection: its extensions, and those that only copy Python files."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What goes into a wheel: install components, and the targets that should be in and are not."""
+
+    components: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def contents(model: CodeModel, selection: Selection) -> Contents:
+    """The components of a selection: its extensions, and those that only copy Python files."""
     left_out = {target.name for target in selection.left_out}
     compiled = {target.name for target in model.extensions()}
     chosen = [name for name in model.components if name in selection.targets]
@@ -80,7 +89,8 @@ def components(model: CodeModel, selection: Selection) -> tuple[str, ...]:
         for name in model.components
         if name not in compiled and name not in left_out and name in model.targets
     ]
-    return tuple(sorted([*chosen, *copied]))
+    missing = [target.name for target in selection.left_out if not target.intended]
+    return Contents(components=tuple(sorted([*chosen, *copied])), missing=tuple(sorted(missing)))
 
 
 def pack(request: PackRequest, facts: TagFacts, runner: StepRunner) -> Wheel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from winvllm_build.errors import CompileError
 
 if TYPE_CHECKING:
     from winvllm_build.build.result import BuildResult, DryRun
+    from winvllm_build.build.selection import LeftOut
 
 HELP = """Build vLLM: source, patches, toolkit, configure, compile, link, wheel.
 
@@ -37,13 +39,25 @@ def build(
     ] = None,
     tag: Annotated[str | None, typer.Option(help="vLLM tag; it needs a patch set.")] = None,
     arch: Annotated[
-        list[str] | None, typer.Option("--arch", help="CUDA architecture such as 8.6; repeat for more.")
+        list[str] | None,
+        typer.Option("--arch", metavar="ARCH", help="CUDA architecture such as 8.6; repeat for more."),
     ] = None,
     jobs: Annotated[str | None, typer.Option("--jobs", "-j", help="Edges at a time, or auto.")] = None,
-    targets: Annotated[list[str] | None, typer.Option("--targets", help="Build only these targets.")] = None,
-    leave_out: Annotated[list[str] | None, typer.Option(help="Targets not to build.")] = None,
+    targets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--targets", "--target", metavar="NAME", help="Build only this target; repeat for more."
+        ),
+    ] = None,
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option("--leave-out", metavar="NAME", help="Target not to build; repeat for more."),
+    ] = None,
     objects: Annotated[
-        list[str] | None, typer.Option("--object", help="Compile single files: a pattern such as csrc/*.cu.")
+        list[str] | None,
+        typer.Option(
+            "--object", "--objects", metavar="PATTERN", help="Compile single files, such as csrc/*.cu."
+        ),
     ] = None,
     cuda_home: Annotated[str | None, typer.Option(help="CUDA toolkit folder, or auto.")] = None,
     source: Annotated[str | None, typer.Option(help="auto, git, local or sdist.")] = None,
@@ -51,7 +65,7 @@ def build(
         str | None, typer.Option(help="Repository or folder for --source local or git.")
     ] = None,
     setting: Annotated[
-        list[str] | None, typer.Option("--set", help="Any profile key, as section.key=value.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the profile.")
     ] = None,
     wheel: Annotated[bool | None, typer.Option("--wheel/--no-wheel", help="Pack a wheel.")] = None,
     keep_going: Annotated[
@@ -91,7 +105,7 @@ def build(
         dry_run=dry_run,
         wheels=out.absolute() if out is not None else None,
     )
-    with watching(quiet=as_json) as watcher:
+    with watching() as watcher:
         result = pipeline.run(request, watcher)
     if as_json:
         render.data(result.as_data())
@@ -106,13 +120,15 @@ def _show_plan(plan: DryRun) -> None:
     for title in plan.pending:
         render.out(title)
     render.out(f"{len(plan.pending)} of {plan.total} edges would run, {plan.jobs}")
-    for target in plan.left_out:
-        render.out(f"left out: {target.name} - {target.reason}")
+    for reason, names in _by_reason(plan.left_out).items():
+        render.out(f"left out: {', '.join(names)}: {reason}")
 
 
 def _show(result: BuildResult) -> None:
     render.out("")
-    render.out(f"vLLM {result.tag} built in {render.duration(sum(result.seconds.values()))}")
+    taken = render.duration(sum(result.seconds.values()))
+    outcome = f"{len(result.failed)} edges failed after {taken}" if result.failed else f"built in {taken}"
+    render.out(f"vLLM {result.tag}: {outcome}")
     rows = [
         ("source", result.source),
         ("tree", f"{result.tree} ({result.patches} patches)"),
@@ -123,11 +139,11 @@ def _show(result: BuildResult) -> None:
     for name, value in rows:
         render.out(f"  {name:<13} {value}")
     for artifact, size in result.artifacts.items():
-        render.out(f"  made          {artifact} ({size / 1e6:.1f} MB)")
-    for target in result.left_out:
-        render.out(f"  left out      {target.name}: {target.reason}")
+        render.out(f"  made          {artifact} ({render.size(size)})")
+    for reason, names in _by_reason(result.left_out).items():
+        render.out(f"  left out      {', '.join(names)}: {reason}")
     if result.wheel is not None:
-        render.out(f"  wheel         {result.wheel.path} ({result.wheel.size / 1e6:.1f} MB)")
+        render.out(f"  wheel         {result.wheel.path} ({render.size(result.wheel.size)})")
     for text in result.notes:
         render.out(f"  note          {text}")
     for failed in result.failed:
@@ -142,4 +158,13 @@ def _next(result: BuildResult) -> str:
         return f"pip install {result.wheel.path}"
     if result.wheel is not None:
         return "for a wheel that runs: install the CUDA torch of the tag, then the same command again"
-    return "winvllm-build build --profile sm86 builds everything for an RTX 30xx and packs the wheel"
+    if any(target.reason == "not asked for" for target in result.left_out):
+        return "winvllm-build build --profile sm86 builds everything for an RTX 30xx and packs the wheel"
+    return "the same command with --wheel packs what was built"
+
+
+def _by_reason(left_out: Sequence[LeftOut]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for target in left_out:
+        found.setdefault(target.reason, []).append(target.name)
+    return found

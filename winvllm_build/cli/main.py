@@ -18,7 +18,11 @@ import typer
 from typer.exceptions import TyperException
 
 from winvllm_build.cli import build, patches, profiles, render, toolchain
-from winvllm_build.errors import EXIT_INTERRUPTED, UsageError, WinvllmError
+from winvllm_build.errors import InterruptedRunError, UsageError, WinvllmError
+from winvllm_build.workspace import storage_errors
+
+READER_GONE: Final = 141
+"""What a shell reports for a program that SIGPIPE ended."""
 
 EXAMPLES: Final = """Build vLLM natively on Windows: sources, patches, toolkit, compile, wheel.
 
@@ -74,22 +78,30 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command; the exit code tells the class of failure (see `errors`)."""
     as_json = "--json" in arguments
     try:
-        code = app(list(arguments), standalone_mode=False, prog_name="winvllm-build")
+        with storage_errors("the output"):
+            code = app(list(arguments), standalone_mode=False, prog_name="winvllm-build")
+            sys.stdout.flush()
     except WinvllmError as error:
         render.error(error, as_json=as_json)
         return error.exit_code
     except TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            render.out(error.format_message())
+            return UsageError.exit_code
         render.error(UsageError(error.format_message(), fix=_help_for(error)), as_json=as_json)
         return UsageError.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        render.note("interrupted; the same command goes on where this one stopped")
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
+        code = InterruptedRunError.exit_code
+    except (BrokenPipeError, SystemExit):  # typer exits by itself when the reader of our output has gone
         _silence_stdout()
-        return 0
+        return READER_GONE
     except Exception as error:  # noqa: BLE001 - the last door: no traceback for users
         render.error(_internal(error), as_json=as_json)
         return WinvllmError.exit_code
+    if code == InterruptedRunError.exit_code:  # typer makes a code of Ctrl-C
+        render.error(
+            InterruptedRunError("interrupted", fix="run the same command again: it goes on"), as_json=as_json
+        )
     return code if isinstance(code, int) else 0
 
 
@@ -108,7 +120,7 @@ def _internal(error: Exception) -> WinvllmError:
 
 
 def _silence_stdout() -> None:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -55,6 +55,15 @@ def error(problem: WinvllmError, *, as_json: bool) -> None:
         terminal.print(problem.fix)
 
 
+def size(count: int) -> str:
+    """`517 B`, `35 kB`, `48.2 MB`."""
+    if count < 1000:  # noqa: PLR2004 - SI steps
+        return f"{count} B"
+    if count < 1_000_000:  # noqa: PLR2004 - SI steps
+        return f"{count / 1e3:.0f} kB"
+    return f"{count / 1e6:.1f} MB"
+
+
 def duration(seconds: float) -> str:
     """`0.4 s`, `42 s`, `3 min 07 s`, `2 h 05 min`."""
     if seconds < 10:  # noqa: PLR2004 - below ten a tenth matters

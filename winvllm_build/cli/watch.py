@@ -14,12 +14,10 @@ from winvllm_build.cli.render import console, duration
 
 
 @contextlib.contextmanager
-def watching(*, quiet: bool) -> Iterator[Watcher]:
-    """A watcher for the length of a build."""
+def watching() -> Iterator[Watcher]:
+    """A watcher for the length of a build, on stderr: stdout is for the result."""
     terminal = console(stderr=True)
-    if quiet:
-        yield lambda _: None
-    elif terminal.is_terminal:
+    if terminal.is_terminal:
         with _Live(terminal) as live:
             yield live
     else:
