@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from typing_extensions import assert_never
 
 from winvllm_build.build.events import EdgeDone, Event, Note, StepBegun, StepDone, Watcher
@@ -49,6 +49,7 @@ class _Live:
             TextColumn("  {task.description}"),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
+            TimeElapsedColumn(),
             TextColumn("{task.fields[eta]}"),
             TextColumn("{task.fields[title]}", style="dim"),
             console=terminal,
