@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -142,15 +143,30 @@ class Git:
         Raises:
             ToolchainError: git failed (`GitError`) or ran out of time.
         """
-        foreign = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE")
-        env = {k: v for k, v in os.environ.items() if k.upper() not in foreign} | UNATTENDED
-        options = [*self._options, *(x for pin in PATIENCE for x in ("-c", pin))]
-        done = process.capture(
-            [self.program, f"--git-dir={self.folder}", *options, *args], env=env, timeout=timeout
-        )
+        done = process.capture(self._remote(*args), env=_users_environment(), timeout=timeout)
         if done.code != 0:
             raise GitError(args, done.code, done.err)
         return done
+
+    def transfer(self, *args: str, on_line: Callable[[str], None]) -> None:
+        """`network` for a command that reports its progress: `on_line` gets each state of its display.
+
+        Raises:
+            GitError: git failed.
+        """
+        last: deque[str] = deque(maxlen=SHOWN_LINES)
+
+        def heard(line: str) -> None:
+            last.append(line)
+            on_line(line)
+
+        code = process.stream(self._remote(*args), on_line=heard, env=_users_environment(), overwritten=True)
+        if code != 0:
+            raise GitError(args, code, "\n".join(last).encode())
+
+    def _remote(self, *args: str) -> list[str | os.PathLike[str]]:
+        patience = [x for pin in PATIENCE for x in ("-c", pin)]
+        return [self.program, f"--git-dir={self.folder}", *self._options, *patience, *args]
 
     def end_orphans(self) -> None:
         """End git commands on this folder that outlived a killed run; the caller holds its lock."""
@@ -198,6 +214,11 @@ class Git:
     def is_worktree(self) -> bool:
         done = self.run("rev-parse", "--show-prefix", "--is-inside-work-tree", ok=(0, 128))
         return done.code == 0 and done.out.decode("utf-8", "replace").splitlines() == ["", "true"]
+
+
+def _users_environment() -> dict[str, str]:
+    foreign = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE")
+    return {k: v for k, v in os.environ.items() if k.upper() not in foreign} | UNATTENDED
 
 
 @lru_cache(maxsize=1)

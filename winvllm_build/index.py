@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import weakref
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -20,7 +21,7 @@ from unearth.fetchers import Fetcher
 from unearth.link import Link
 
 from winvllm_build import web
-from winvllm_build.errors import OfflineError, SourceError
+from winvllm_build.errors import OfflineError, RefusedError, SourceError
 from winvllm_build.pip_settings import PipSettings, read_pip_settings
 from winvllm_build.web import Client, Progress, RangedFile
 from winvllm_build.wheel_members import WheelReader
@@ -105,7 +106,7 @@ class Index:
 
         Raises:
             OfflineError: the index does not answer.
-            SourceError: it has no such file; the versions it has are listed.
+            RefusedError: it has no such file; the versions it has are listed.
         """
         wanted = f"{project} {version} ({'sdist' if sdist else 'wheel'})"
         finder = self._finder(platform, python)
@@ -137,14 +138,13 @@ class Index:
 
         Raises:
             OfflineError: it is not cached and the index does not answer.
+            RefusedError: the index does not have it or does not give it out.
             SourceError: the index has another file under that name; both hashes are printed.
             BusyError: another run is downloading it for longer than a quarter of an hour.
             StorageError: it cannot be written.
         """
         folder = self._workspace.downloads / sha256
-        with locked(
-            folder.with_name(f"{sha256}.lock"), f"the download of {project} {version}", wait=LOCK_SECONDS
-        ):
+        with self._locked(folder.with_name(f"{sha256}.lock"), f"the download of {project} {version}"):
             cached = self._cached(folder, sha256)
             if cached is not None:
                 return cached
@@ -179,10 +179,11 @@ class Index:
 
         Raises:
             OfflineError: the index does not answer.
+            RefusedError: the index does not have it or does not give it out.
             SourceError: RECORD or a member has another hash, or an unsafe name.
             StorageError: it cannot be written.
         """
-        with locked(into.with_name(f".{into.name}.lock"), str(into), wait=LOCK_SECONDS):
+        with self._locked(into.with_name(f".{into.name}.lock"), str(into)):
             if into.is_dir():
                 return into
             artifact = self.find(project, version, platform=platform, python=python)
@@ -228,6 +229,9 @@ class Index:
         weakref.finalize(self, made.close)
         return made
 
+    def _locked(self, path: Path, what: str) -> AbstractContextManager[None]:
+        return locked(path, what, wait=LOCK_SECONDS, on_wait=self._tell)
+
     def _finder(self, platform: PlatformTag | None, python: str | None) -> PackageFinder:
         indexes, links = self._sources
         version = None if python is None else tuple(int(part) for part in python.split(".")[:2])
@@ -241,7 +245,7 @@ class Index:
             finder.sources.clear()
         return finder
 
-    def _not_found(self, wanted: str, packages: list[Package]) -> SourceError:
+    def _not_found(self, wanted: str, packages: list[Package]) -> OfflineError | RefusedError:
         if self._offline:
             return OfflineError(
                 f"{wanted} is not cached and this run is offline",
@@ -249,7 +253,8 @@ class Index:
             )
         known = list(dict.fromkeys(str(p.version) for p in packages))[:8]
         has = f"; it has {', '.join(known)}" if known else ""
-        return SourceError(
+        has += "".join(f"; {host} answers {status}" for host, status in self._client.refused.items())
+        return RefusedError(
             f"the package index has no {wanted} for this platform{has}",
             fix="check pip's index-url and extra-index-url: `pip config list`",
         )

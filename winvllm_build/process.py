@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import shlex
@@ -99,6 +100,7 @@ def stream(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     on_start: Callable[[int], None] | None = None,
+    overwritten: bool = False,
 ) -> int:
     """Run a program, hand over each line of its joined output, return its exit code.
 
@@ -108,6 +110,7 @@ def stream(
         cwd: working folder.
         env: the complete environment; None inherits.
         on_start: called once with the process id.
+        overwritten: a carriage return ends a line too: a progress display is one line each time it changes.
 
     Raises:
         ToolchainError: the program does not exist or cannot be started.
@@ -121,8 +124,10 @@ def stream(
             child.stdin.close()
         pipe: IO[bytes] | None = child.stdout
         if pipe is not None:
-            for line in pipe:
-                on_line(line.decode("utf-8", "replace").rstrip("\r\n"))
+            newline = None if overwritten else "\n"
+            lines = io.TextIOWrapper(pipe, encoding="utf-8", errors="replace", newline=newline)
+            for line in lines:
+                on_line(line.rstrip("\r\n"))
         return child.wait()
 
 

@@ -15,7 +15,7 @@ import httpx2
 from unearth.auth import MultiDomainBasicAuth
 from unearth.fetchers import PyPIClient
 
-from winvllm_build.errors import OfflineError, SourceError, ToolchainError
+from winvllm_build.errors import OfflineError, RefusedError, ToolchainError
 from winvllm_build.pip_settings import PipSettings
 
 ATTEMPTS: Final = 4
@@ -23,6 +23,7 @@ BACKOFF_SECONDS: Final = 0.25
 CONNECT_SECONDS: Final = 6.0
 """A machine without a network has to notice it within seconds, whatever pip's own patience is."""
 TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+REFUSALS: Final = frozenset({401, 403, 407})
 WHOLE: Final = {"Accept-Encoding": "identity"}
 """Ask for the stored bytes: a hash is over those, not over what a proxy compresses."""
 GAP: Final = 256 * 1024
@@ -37,7 +38,11 @@ class TruncatedError(httpx2.TransportError):
 
 
 class Client(PyPIClient):
-    """unearth's client, asking again after a transient failure."""
+    """unearth's client, asking again after a transient failure; `refused` is who answered 401, 403 or 407."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - as overridden
+        super().__init__(**options)
+        self.refused: dict[str, int] = {}
 
     def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:  # noqa: ANN401 - as overridden
         for attempt in range(ATTEMPTS):
@@ -49,6 +54,8 @@ class Client(PyPIClient):
                     raise
             else:
                 if response.status_code not in TRANSIENT:
+                    if response.status_code in REFUSALS:
+                        self.refused[request.url.host] = response.status_code
                     return response
                 if last:
                     response.close()
@@ -96,13 +103,16 @@ def _trust(certificates: str | None) -> ssl.SSLContext | bool:
 
 @contextlib.contextmanager
 def network_errors(what: str, fix: str) -> Iterator[None]:
-    """Turn what the network does into one `OfflineError` (no answer) or `SourceError` (a refusal)."""
+    """Turn what the network does into one `OfflineError` (no answer) or `RefusedError`."""
     try:
         yield
     except httpx2.HTTPStatusError as error:
         if error.response.status_code in TRANSIENT:
             raise OfflineError(f"cannot get {what}: {error}", fix=fix) from error
-        raise SourceError(f"cannot get {what}: the server answers {error.response.status_code}") from error
+        raise RefusedError(
+            f"cannot get {what}: the server answers {error.response.status_code}",
+            fix="check pip's index-url and its credentials: `pip config list`",
+        ) from error
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         reason = str(error) or type(error).__name__
         raise OfflineError(f"cannot get {what}: no answer from the network ({reason})", fix=fix) from error

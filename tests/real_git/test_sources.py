@@ -7,15 +7,26 @@ import os
 import subprocess
 import sys
 import tarfile
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import replace
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from winvllm_build.choices import SourceKind
-from winvllm_build.errors import BusyError, OfflineError, SourceError, TreeStateError
+from winvllm_build.errors import (
+    UNOBTAINABLE,
+    BusyError,
+    OfflineError,
+    RefusedError,
+    SourceError,
+    TreeStateError,
+)
 from winvllm_build.git import Git, Oid
 from winvllm_build.index import Index
 from winvllm_build.pip_settings import PipSettings
@@ -178,7 +189,7 @@ def test_moved_tag(take: Take, pin: SourcePin, upstream: Path, workspace: Worksp
 
 def test_unknown_tag_lists_the_known(take: Take, pin: SourcePin) -> None:
     with pytest.raises(SourceError) as caught:
-        take(replace(pin, tag="v1.0.1"))
+        take(replace(pin, tag="v1.0.1"), SourceKind.GIT)
     assert "v0.9, v1.0" in caught.value.message
     assert 'did you mean "v1.0" or "v0.9"?' in caught.value.message
 
@@ -273,6 +284,32 @@ def test_missing_local_source(take: Take, pin: SourcePin, tmp_path: Path) -> Non
     for location in (None, tmp_path / "none"):
         with pytest.raises(SourceError):
             take(pin, SourceKind.LOCAL, location)
+
+
+def test_a_wait_for_another_run_is_said(
+    take: Take, pin: SourcePin, workspace: Workspace, events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("winvllm_build.workspace.TOLD_AFTER", 0.1)
+    lock = workspace.sources / "demo" / "repo.lock"
+    with ExitStack() as held:
+        held.enter_context(locked(lock, "held by the test"))
+        release = threading.Timer(0.5, held.pop_all().close)
+        release.start()
+        take(pin)
+        release.join()
+    waited = [event for event in events if event.startswith("waiting for the source repository")]
+    assert len(waited) == 1
+    assert f"pid {os.getpid()} since" in waited[0]
+
+
+def test_a_fetch_says_how_far_it_is(
+    take: Take, pin: SourcePin, events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("winvllm_build.sources.fetch_progress.INTERVAL", 0.0)
+    subprocess.run(["git", "config", "--global", "fetch.unpackLimit", "1"], check=True)
+    take(pin)
+    said = [event.removeprefix(f"{pin.url}: ") for event in events if event.startswith(f"{pin.url}: ")]
+    assert any(event.startswith("receiving objects 100 %") for event in said), events
 
 
 def test_two_runs_at_once(
@@ -480,12 +517,82 @@ def test_dependency_of_the_users_own(
         outcome(take, pin, workspace, own, locations={"flashmla": upstream / "none"})
 
 
-def test_dependency_package_must_be_the_pinned_one(
-    take: Take, pin: SourcePin, workspace: Workspace, upstream: Path, events: list[str]
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """A package index and a git host in one: every request gets `status`."""
+
+    url: str
+    seen: list[str]
+
+
+@pytest.fixture
+def refusing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Answers]:
+    """A server that answers every request with the parameter."""
+    status: int = request.param
+    seen: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.path)
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    for name in ("HTTP_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield Answers(url=f"http://127.0.0.1:{server.server_port}", seen=seen)
+        server.shutdown()
+        thread.join()
+
+
+PACKAGE = PackagePin(project="none", version="1", record_sha256="0" * 64, root="none", folders=("include",))
+
+
+@pytest.mark.parametrize("refusing", [401, 403, 404], indirect=True)
+def test_a_dependency_that_is_refused_is_left_out(
+    take: Take, pin: SourcePin, workspace: Workspace, upstream: Path, refusing: Answers
 ) -> None:
-    package = PackagePin(project="none", version="1", record_sha256="0" * 64, root="x", folders=("include",))
-    own = dependency_pin(upstream, url="file:///nowhere/at/all", package=package)
-    settings = PipSettings(no_index=True)
-    index = Index(workspace, on_event=events.append, settings=settings)
-    with pytest.raises(SourceError, match="none 1"):
+    own = dependency_pin(upstream, url=f"{refusing.url}/demo.git", package=PACKAGE)
+    settings = PipSettings(index_url=f"{refusing.url}/simple")
+    index = Index(workspace, on_event=unheard, settings=settings)
+    found = outcome(take, pin, workspace, own, index=index)
+    assert isinstance(found, Unavailable)
+    assert found.targets == ("_flashmla_C",)
+    assert "cannot reach" in found.reason
+    assert "no none 1" in found.reason
+    assert {path.split("/")[1] for path in refusing.seen} == {"demo.git", "simple"}
+
+
+@pytest.mark.parametrize("refusing", [403, 404], indirect=True)
+def test_a_source_that_is_refused(take: Take, pin: SourcePin, refusing: Answers) -> None:
+    with pytest.raises(RefusedError, match="cannot reach"):
+        take(replace(pin, url=f"{refusing.url}/demo.git"), SourceKind.GIT)
+    assert take(replace(pin, url=f"{refusing.url}/demo.git")).kind is SourceKind.SDIST
+
+
+def test_a_dependency_without_its_tag_is_left_out(
+    take: Take, pin: SourcePin, workspace: Workspace, upstream: Path
+) -> None:
+    found = outcome(take, pin, workspace, dependency_pin(upstream, revision="v7"))
+    assert isinstance(found, Unavailable)
+    assert "has no tag v7" in found.reason
+
+
+def test_dependency_package_must_be_the_pinned_one(
+    take: Take, pin: SourcePin, workspace: Workspace, upstream: Path, sdist: Path
+) -> None:
+    with zipfile.ZipFile(sdist.parent / "none-1-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("none/include/a.h", b"")
+        wheel.writestr("none-1.dist-info/RECORD", b"")
+    own = dependency_pin(upstream, url="file:///nowhere/at/all", package=PACKAGE)
+    settings = PipSettings(no_index=True, find_links=(str(sdist.parent),))
+    index = Index(workspace, on_event=unheard, settings=settings)
+    with pytest.raises(SourceError, match="RECORD is not the pinned one") as caught:
         outcome(take, pin, workspace, own, index=index)
+    assert not isinstance(caught.value, UNOBTAINABLE)

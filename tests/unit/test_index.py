@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from winvllm_build.errors import OfflineError, SourceError
+from winvllm_build.errors import OfflineError, RefusedError, SourceError
 from winvllm_build.index import Index, PlatformTag
 from winvllm_build.pip_settings import PipSettings, environment_values, parse_config_list, settings_from
 from winvllm_build.web import coalesce
@@ -286,7 +286,7 @@ def test_a_missing_file(tmp_path: Path, server: Server, events: list[str]) -> No
     page = server.page()
     server.files = {}
     server.page = lambda: page  # type: ignore[method-assign]
-    with pytest.raises(SourceError, match="404"):
+    with pytest.raises(RefusedError, match="404"):
         get(index_of(tmp_path, server.url, events), digest(WHEEL))
 
 

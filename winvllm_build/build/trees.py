@@ -64,7 +64,7 @@ def prepare(
     Raises:
         TreeStateError: the folder holds something else, or edits that would be built unseen.
     """
-    worktree(source, folder)
+    worktree(source, folder, on_event=on_event)
     found = status(patches, folder)
     edited = tuple(file.path for file in found.having(FileState.DIRTY, FileState.MISSING))
     changed = 0

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from winvllm_build.errors import OfflineError, SourceError, ToolchainError
+from winvllm_build.errors import UNOBTAINABLE, RefusedError, SourceError, ToolchainError
 from winvllm_build.git import Git, Oid
 from winvllm_build.index import Index
 from winvllm_build.sources.pins import DependencyPin, PackagePin
-from winvllm_build.sources.remote import Remotes, moved_tag, reason
+from winvllm_build.sources.remote import Remotes, failure, moved_tag
 from winvllm_build.sources.repository import commit_at, fetch_commit, open_repository
 from winvllm_build.sources.source import LOCK_SECONDS, Source
 from winvllm_build.workspace import Workspace, locked, staged_folder, write_atomic
@@ -99,12 +99,14 @@ def acquire_dependencies(
         remotes: what is known of the network in this run; a silent host costs seconds once.
 
     Raises:
-        SourceError: a location does not exist, a tag moved, a hash is wrong.
+        SourceError: a location does not exist, a tag moved, a hash is wrong. What cannot be had for another
+            reason (no answer, a refusal, nothing there) is an `Unavailable`, not an error.
         BusyError: another run fetches dependencies for longer than a quarter of an hour.
         StorageError: a folder cannot be written.
     """
     root = workspace.sources / "deps"
-    with locked(root / "repo.lock", f"the dependencies in {root}", wait=LOCK_SECONDS):
+    lock, words = root / "repo.lock", f"the dependencies in {root}"
+    with locked(lock, words, wait=LOCK_SECONDS, on_wait=on_event):
         request = _Request(
             source=source,
             git=open_repository(root / "repo.git"),
@@ -128,7 +130,7 @@ def _outcome(
     if not final.is_dir() and not packaged.is_dir():
         try:
             _get(request, pin, final, packaged)
-        except OfflineError as error:
+        except UNOBTAINABLE as error:
             request.tell(f"{pin.name} is left out, and {', '.join(pin.targets)} with it: {error.message}")
             return Unavailable(
                 name=pin.name,
@@ -167,11 +169,14 @@ def _present(pin: DependencyPin, final: Path, packaged: Path) -> tuple[Path, str
 def _get(request: _Request, pin: DependencyPin, final: Path, packaged: Path) -> None:
     try:
         commits = _fetched(request, pin)
-    except OfflineError as error:
+    except UNOBTAINABLE as error:
         if pin.package is None:
             raise
         request.tell(f"{pin.name} from git is not taken: {error.message}")
-        _from_package(request, pin.package, packaged)
+        try:
+            _from_package(request, pin.package, packaged)
+        except UNOBTAINABLE as second:
+            raise RefusedError(f"{error.message}; {second.message}", fix=second.fix) from second
     else:
         with staged_folder(final) as part:
             for path, commit in commits.items():
@@ -202,9 +207,9 @@ def _fetch(request: _Request, url: str, commit: Oid, *, ref: str, tag: str | Non
             raise moved_tag(url, tag, commit, found)
     request.tell(f"fetching {tag or commit[:SHORT]} from {url}")
     try:
-        fetch_commit(request.git, url, commit, ref=ref, tag=tag)
+        fetch_commit(request.git, url, commit, ref=ref, tag=tag, on_event=request.tell)
     except ToolchainError as error:
-        raise OfflineError(f"fetching {commit} from {url} failed: {reason(error)}") from error
+        raise failure(f"fetching {commit} from {url} failed", error) from error
 
 
 def _export(git: Git, commit: Oid, folder: Path) -> None:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Final
 from urllib.parse import urlsplit
 
-from winvllm_build.errors import OfflineError, SourceError, ToolchainError
+from winvllm_build.errors import OfflineError, RefusedError, SourceError, ToolchainError
 from winvllm_build.git import Git, GitError, Oid
 from winvllm_build.suggest import did_you_mean
 
 ANSWER_SECONDS: Final = 12.0
 CHEAP_SECONDS: Final = 1.0
 SHOWN_TAGS: Final = 8
+REFUSALS: Final = re.compile(
+    rb"Authentication failed|could not read (?:Username|Password)|Permission denied|[Aa]ccess denied"
+    rb"|returned error: 4\d\d|[Rr]epository\b.*\bnot found|does not appear to be a git repository"
+    rb"|not our ref|does not allow request for unadvertised object|couldn't find remote ref"
+)
+"""What git says, untranslated, when the host answers but does not give; its exit code is always 128."""
 
 
 class Remotes:
@@ -27,7 +34,7 @@ class Remotes:
 
         Raises:
             OfflineError: the remote does not answer.
-            SourceError: it has no such tag; the closest known ones are listed.
+            RefusedError: it refuses, or has no such tag; the closest known ones are listed.
         """
         found = self._refs(git, url, f"refs/tags/{tag}", f"refs/tags/{tag}^{{}}")
         commit = found.get(f"refs/tags/{tag}^{{}}", found.get(f"refs/tags/{tag}"))
@@ -41,6 +48,7 @@ class Remotes:
 
         Raises:
             OfflineError: it does not.
+            RefusedError: it does not let us in, or has no such repository.
         """
         self._refs(git, url, "HEAD")
 
@@ -54,18 +62,29 @@ class Remotes:
         try:
             answer = git.network("ls-remote", "--quiet", url, *patterns, timeout=ANSWER_SECONDS)
         except ToolchainError as error:
-            if time.monotonic() - begun > CHEAP_SECONDS:
+            if time.monotonic() - begun > CHEAP_SECONDS and not is_refusal(error):
                 self._silent[host] = f"{host} does not answer: {reason(error)}"
-            raise OfflineError(
-                f"cannot reach {url}: {reason(error)}", fix="connect to the network, then run again"
-            ) from error
+            raise failure(f"cannot reach {url}", error) from error
         lines = (line.partition("\t") for line in answer.text.splitlines())
         return {name: Oid(commit) for commit, _, name in lines}
 
 
-def unknown_tag(url: str, tag: str, known: list[str]) -> SourceError:
+def failure(what: str, error: ToolchainError) -> OfflineError | RefusedError:
+    """Why a transfer failed: the host gives no answer, or answers that it does not give this."""
+    if is_refusal(error):
+        return RefusedError(
+            f"{what}: {reason(error)}", fix="check the address and git's credentials for it: git ls-remote"
+        )
+    return OfflineError(f"{what}: {reason(error)}", fix="connect to the network, then run again")
+
+
+def is_refusal(error: ToolchainError) -> bool:
+    return isinstance(error, GitError) and REFUSALS.search(error.stderr) is not None
+
+
+def unknown_tag(url: str, tag: str, known: list[str]) -> RefusedError:
     shown = ", ".join(sorted(known, key=_natural)[-SHOWN_TAGS:]) or "none"
-    return SourceError(
+    return RefusedError(
         f"{url} has no tag {tag}{did_you_mean(tag, known, most=3)}\nits last tags are: {shown}",
         fix="choose a tag that exists",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -86,20 +86,33 @@ def import_files(git: Git, files: Iterable[Member], *, ref: str, message: str) -
     return Oid(git.line("rev-parse", "--verify", f"{ref}^{{commit}}"))
 
 
-def fetch_commit(git: Git, url: str, commit: Oid, *, ref: str, tag: str | None = None) -> None:
+def fetch_commit(
+    git: Git,
+    url: str,
+    commit: Oid,
+    *,
+    ref: str,
+    tag: str | None = None,
+    on_event: Callable[[str], None] | None = None,
+) -> None:
     """Fetch one commit without its history and keep it by `ref`; by its tag where ids are not served.
+
+    `on_event` is told every few seconds how far the transfer is.
 
     Raises:
         ToolchainError: the remote does not have it or the transfer failed.
     """
-    options = ("fetch", "--quiet", "--depth=1", "--no-tags", "--force", "--no-write-fetch-head",
+    from winvllm_build.sources.fetch_progress import handler  # noqa: PLC0415 - GitPython runs git when imported
+
+    options = ("fetch", "--progress", "--depth=1", "--no-tags", "--force", "--no-write-fetch-head",
                "--no-recurse-submodules", "--no-auto-maintenance")  # fmt: skip
+    heard = handler(url, on_event or (lambda _: None))
     try:
-        git.network(*options, url, f"{commit}:{ref}")
+        git.transfer(*options, url, f"{commit}:{ref}", on_line=heard)
     except GitError:
         if tag is None:
             raise
-        git.network(*options, url, f"refs/tags/{tag}:{ref}")
+        git.transfer(*options, url, f"refs/tags/{tag}:{ref}", on_line=heard)
     git.run("update-ref", ref, commit)
 
 

@@ -11,12 +11,20 @@ from typing import Final
 from typing_extensions import assert_never
 
 from winvllm_build.choices import SourceKind
-from winvllm_build.errors import OfflineError, SourceError, ToolchainError, TreeStateError
+from winvllm_build.errors import (
+    UNOBTAINABLE,
+    OfflineError,
+    RefusedError,
+    SourceError,
+    ToolchainError,
+    TreeStateError,
+    WinvllmError,
+)
 from winvllm_build.git import Git, Oid
 from winvllm_build.index import Index
 from winvllm_build.sources.local import import_local
 from winvllm_build.sources.pins import SourcePin
-from winvllm_build.sources.remote import Remotes, moved_tag, reason
+from winvllm_build.sources.remote import Remotes, failure, moved_tag
 from winvllm_build.sources.repository import commit_at, fetch_commit, open_repository
 from winvllm_build.sources.sdist import import_sdist, message
 from winvllm_build.workspace import Workspace, locked, storage_errors, write_atomic
@@ -91,13 +99,15 @@ def acquire(
         remotes: what is known of the network in this run.
 
     Raises:
-        SourceError: the tag is unknown or moved, a hash is wrong, the local source does not fit.
+        SourceError: the tag moved, a hash is wrong, the local source does not fit.
         OfflineError: the network does not answer and nothing is cached.
+        RefusedError: it answers, but neither git nor the index gives the source out.
         BusyError: another run fills the repository for longer than a quarter of an hour.
         StorageError: it cannot be written.
     """
     folder = workspace.sources / target_name(pin)
-    with locked(folder / "repo.lock", f"the source repository {folder}", wait=LOCK_SECONDS):
+    lock, words = folder / "repo.lock", f"the source repository {folder}"
+    with locked(lock, words, wait=LOCK_SECONDS, on_wait=on_event):
         request = _Request(
             pin=pin,
             git=open_repository(folder / "repo.git"),
@@ -115,7 +125,7 @@ def target_name(pin: SourcePin) -> str:
     return pin.url.rstrip("/").rpartition("/")[2].removesuffix(".git") or "upstream"
 
 
-def worktree(source: Source, folder: Path) -> Path:
+def worktree(source: Source, folder: Path, *, on_event: Callable[[str], None] | None = None) -> Path:
     """A worktree at `source.commit`: made, or finished where a killed run left it half-made.
 
     A complete one is returned as it is, whatever was changed in it since.
@@ -127,7 +137,7 @@ def worktree(source: Source, folder: Path) -> Path:
     git = Git(source.repository)
     lock = source.repository.parent / "repo.lock"
     words = f"the source repository {source.repository}"
-    with locked(lock, words, wait=LOCK_SECONDS), storage_errors(str(folder)):
+    with locked(lock, words, wait=LOCK_SECONDS, on_wait=on_event), storage_errors(str(folder)):
         begun = _begun(folder)
         if begun.is_file():
             git.end_orphans()
@@ -211,14 +221,16 @@ def _automatic(request: _Request, location: str | None) -> Source:
     cached = _cached_git(request) or _cached_sdist(request)
     if cached is not None:
         return cached
-    reasons: list[str] = []
+    failures: list[WinvllmError] = []
     for attempt in (_from_git, _from_sdist):
         try:
             return attempt(request)
-        except OfflineError as error:
-            reasons.append(error.message)
+        except UNOBTAINABLE as error:
+            failures.append(error)
             request.tell(f"not taken: {error.message}")
-    raise OfflineError(
+    silent = any(isinstance(error, OfflineError) for error in failures)
+    reasons = [error.message for error in failures]
+    raise (OfflineError if silent else RefusedError)(
         "\n".join([f"vLLM {request.pin.tag} cannot be had and nothing is cached", *reasons]),
         fix="connect to the network, or give a local copy as the source's location",
     )
@@ -248,11 +260,10 @@ def _from_git(request: _Request) -> Source:
         raise moved_tag(pin.url, pin.tag, pin.commit, found)
     request.tell(f"fetching {pin.tag} from {pin.url}")
     try:
-        fetch_commit(git, pin.url, pin.commit, ref=request.ref(SourceKind.GIT), tag=pin.tag)
+        ref = request.ref(SourceKind.GIT)
+        fetch_commit(git, pin.url, pin.commit, ref=ref, tag=pin.tag, on_event=request.tell)
     except ToolchainError as error:
-        raise OfflineError(
-            f"fetching {pin.tag} from {pin.url} failed: {reason(error)}", fix="run the same command again"
-        ) from error
+        raise failure(f"fetching {pin.tag} from {pin.url} failed", error) from error
     return request.source(SourceKind.GIT, pin.commit, _git_words(pin))
 
 
