@@ -303,10 +303,12 @@ def test_a_wait_for_another_run_is_said(
 
 
 def test_a_fetch_says_how_far_it_is(
-    take: Take, pin: SourcePin, events: list[str], monkeypatch: pytest.MonkeyPatch
+    take: Take, pin: SourcePin, events: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("winvllm_build.sources.fetch_progress.INTERVAL", 0.0)
-    subprocess.run(["git", "config", "--global", "fetch.unpackLimit", "1"], check=True)
+    configuration = tmp_path / "users.gitconfig"
+    configuration.write_text("[fetch]\n\tunpackLimit = 1\n", encoding="utf-8")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(configuration))
     take(pin)
     said = [event.removeprefix(f"{pin.url}: ") for event in events if event.startswith(f"{pin.url}: ")]
     assert any(event.startswith("receiving objects 100 %") for event in said), events
