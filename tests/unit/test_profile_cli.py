@@ -104,6 +104,30 @@ def test_check_tells_all_problems_of_a_file(app: typer.Typer, tmp_path: Path, te
         run(app, "check", "bad.toml")
 
 
+def test_show_tells_which_file_named_the_profile(
+    app: typer.Typer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = tmp_path / "winvllm-build.toml"
+    project.write_text('tag = "v0.14.1"\ninherit = "sm86"\n')
+    run(app, "show")
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = (line for line in lines if line.startswith("inherit = "))
+    assert line.split() == ["inherit", "=", '"sm86"', "#", f"{project}:2"]
+    run(app, "show", "sm89")
+    assert "inherit = - " in capsys.readouterr().out
+
+
+def test_check_as_data(app: typer.Typer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "bad.toml").write_text("[build]\nwheel = 1\n")
+    assert run(app, "check", "bad.toml", "--json") == FindingsError.exit_code
+    found = json.loads(capsys.readouterr().out)
+    (problem,) = found["problems"]
+    assert (problem["key"], problem["line"], problem["layer"]) == ("build.wheel", 2, "user")
+    assert problem["source"].endswith("bad.toml")
+    assert run(app, "check", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["problems"] == []
+
+
 def test_check_without_a_file_includes_the_project(app: typer.Typer, tmp_path: Path) -> None:
     (tmp_path / "winvllm-build.toml").write_text("[build]\nwheel = 1\n")
     with pytest.raises(FindingsError, match=r"winvllm-build\.toml:2: build\.wheel") as caught:

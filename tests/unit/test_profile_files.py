@@ -184,7 +184,7 @@ def test_the_profile_is_named_by_command_line_variable_project_or_user(roots: Pr
     ]
     assert [found.name for found in chosen] == ["a", "b", "c", "d"]
     assert [found.profile.description for found in chosen] == ["a", "b", "c", "d"]
-    assert {found.profile.inherit for found in chosen} == {None}
+    assert [found.profile.inherit for found in chosen] == [None, None, "c", "d"]
 
 
 @pytest.mark.parametrize("name", ["sm68", "../shipped/sm86", "SM86"])

@@ -141,7 +141,9 @@ def path(*, as_json: AsJson = False) -> int:
 
 
 def check(
-    *, file: Annotated[Path | None, typer.Argument(help="One file; without it, everything.")] = None
+    *,
+    file: Annotated[Path | None, typer.Argument(help="One file; without it, everything.")] = None,
+    as_json: AsJson = False,
 ) -> int:
     from dataclasses import replace
 
@@ -153,6 +155,9 @@ def check(
     else:
         names, roots = [str(file.absolute())], replace(roots, project=None)
     problems = dict.fromkeys(problem for name in names for problem in _problems(name, roots))
+    if as_json:
+        render.data({"checked": len(names), "problems": [_problem_data(problem) for problem in problems]})
+        return FindingsError.exit_code if problems else 0
     if problems:
         raise FindingsError(
             "\n".join(str(problem) for problem in problems),
@@ -160,6 +165,17 @@ def check(
         )
     render.out(f"{len(names)} profile{'' if len(names) == 1 else 's'} checked, no problem found")
     return 0
+
+
+def _problem_data(problem: Problem) -> dict[str, str | int | None]:
+    origin = problem.origin
+    return {
+        "key": problem.key,
+        "layer": None if origin is None else origin.layer.value,
+        "line": None if origin is None else origin.line,
+        "message": problem.message,
+        "source": None if origin is None else origin.source,
+    }
 
 
 def _problems(name: str | None, roots: ProfileRoots) -> Sequence[Problem]:

@@ -68,13 +68,14 @@ class FileStack:
     Attributes:
         name: the profile they make.
         layers: lowest first.
-        parent: the profile inherited and where that is written.
+        inherited: the value of `inherit` that counted and where it is written: in the project's or the
+            user's file where that named the profile, else in the profile itself.
         problems: what is wrong with files and names.
     """
 
     name: str
     layers: tuple[Layer, ...]
-    parent: tuple[str, Origin] | None
+    inherited: tuple[str, Origin] | None
     problems: tuple[Problem, ...]
 
 
@@ -139,7 +140,12 @@ def stack(asked: str | None, *, variable: str | None, roots: ProfileRoots) -> Fi
     if parent:
         problems += _chain_problems(name, parent, base, roots)
     layers = sorted([*user, *base, *own, *project], key=lambda layer: layer.origin.layer.rank)
-    return FileStack(name=name, layers=tuple(layers), parent=parent, problems=tuple(problems))
+    return FileStack(
+        name=name,
+        layers=tuple(layers),
+        inherited=parent if origin is None or origin.layer is LayerKind.ENVIRONMENT else (name, origin),
+        problems=tuple(problems),
+    )
 
 
 def _meant(asked: str | None, variable: str | None, files: list[Layer]) -> tuple[str, Origin | None]:

@@ -76,7 +76,7 @@ def resolve(
     if problems:
         raise InvalidProfileError(problems, fix=FIX)
     values, origins = merge(checked)
-    _say_parent(stack, values, origins)
+    _say_inherited(stack, values, origins)
     count = len(stack.layers)
     return ResolvedProfile(
         name=stack.name,
@@ -86,11 +86,11 @@ def resolve(
     )
 
 
-def _say_parent(
+def _say_inherited(
     stack: FileStack, values: dict[tuple[str, ...], Any], origins: dict[tuple[str, ...], Origin]
 ) -> None:
-    """Let `inherit` tell the profile that was inherited, not the one that a file would take by default."""
-    parent, origin = stack.parent or (None, Origin(layer=LayerKind.DEFAULT))
+    """Let `inherit` tell what was inherited, not what a file would take if no profile were named."""
+    parent, origin = stack.inherited or (None, Origin(layer=LayerKind.DEFAULT))
     values[("inherit",)], origins[("inherit",)] = parent, origin
 
 
