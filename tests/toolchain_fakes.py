@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -61,6 +62,28 @@ def nvcc(home: Path, *, version: str = "13.0.88", architectures: str = ARCHITECT
         f"--dryrun) echo '#$ _HERE_={home}/bin' >&2; echo '#$ TOP={home}/bin/..' >&2;;\n"
         "*) exit 3;;\nesac",
     )
+
+
+def python_with_torch(folder: Path, *, version: str, cuda: str | None) -> Path:
+    """An interpreter that answers like the running one but has a torch of its own."""
+    package = folder / "site" / "torch"
+    (package / "share/cmake/Torch").mkdir(parents=True)
+    (package / "share/cmake/Torch/TorchConfig.cmake").touch()
+    (package / "version.py").write_text(f"__version__ = {version!r}\ncuda = {cuda!r}\n", encoding="utf-8")
+    answer = {
+        "version": "3.11.9",
+        "implementation": "cpython",
+        "bits": 64,
+        "prefix": str(folder),
+        "base": str(folder),
+        "include": str(folder / "include"),
+        "sites": [str(folder / "site")],
+        "torch": str(package / "__init__.py"),
+        "jinja2": "there",
+    }
+    (folder / "include").mkdir()
+    (folder / "include" / "Python.h").touch()
+    return script(folder / "bin" / "python", f"cat <<'END'\n{json.dumps(answer)}\nEND")
 
 
 @dataclass

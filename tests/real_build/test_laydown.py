@@ -27,6 +27,7 @@ pytestmark = [
     pytest.mark.network,
     pytest.mark.skipif(sys.platform != "linux", reason="runs on Linux"),
 ]
+TAG = ToolchainRequest(architectures=("8.6",), torch_version="2.9.1")
 KERNEL = """\
 #include <cuda_bf16.h>
 #include <cuda/std/array>
@@ -90,14 +91,14 @@ def test_the_pins_are_those_of_the_index(system: PlatformTag, tmp_path: Path) ->
         pin.project: index.record_sha256(pin.project, pin.version, platform=system) for pin in pins.wheels
     }
     assert found == {pin.project: pin.record for pin in pins.wheels}
-    torch = torch_headers.read_pin("2.9.1", system)
+    torch = torch_headers.read_pin(TAG, system)
     assert index.record_sha256("torch", "2.9.1", platform=system, python=torch.python) == torch.record
 
 
 def test_torchs_headers_are_the_same_for_every_python(tmp_path: Path) -> None:
     workspace = Workspace(root=tmp_path)
     index = Index(workspace, on_event=lambda _: None)
-    pin = torch_headers.read_pin("2.9.1", PlatformTag.LINUX_X86_64)
+    pin = torch_headers.read_pin(TAG, PlatformTag.LINUX_X86_64)
     contents = []
     for python in (pin.python, "3.10"):
         record = index.record_sha256("torch", pin.version, platform=pin.system, python=python)
@@ -117,7 +118,7 @@ def test_torchs_headers_are_the_same_for_every_python(tmp_path: Path) -> None:
 
 
 def test_the_windows_wheels_cmake_files_can_be_switched_to_cuda(tmp_path: Path) -> None:
-    pin = torch_headers.read_pin("2.9.1", PlatformTag.WINDOWS_AMD64)
+    pin = torch_headers.read_pin(TAG, PlatformTag.WINDOWS_AMD64)
     folder = Index(Workspace(root=tmp_path), on_event=lambda _: None).members(
         "torch",
         pin.version,

@@ -164,7 +164,7 @@ def test_every_problem_of_every_layer_is_told_at_once(roots: ProfileRoots) -> No
             "mine",
             roots=roots,
             environment={"MAX_JOBS": "many", "WINVLLM_CUDA__ARCH_LIST": "sm_86", "WINVLLM_BUILD__WHEL": "1"},
-            overrides={"torch.cuda": "x", "nonsense": "1", "build.wheel": None},
+            overrides={"torch.version": "x", "nonsense": "1", "build.wheel": None},
         )
     assert isinstance(caught.value, InvalidProfileError)
     said = str(caught.value)
@@ -180,7 +180,7 @@ def test_every_problem_of_every_layer_is_told_at_once(roots: ProfileRoots) -> No
         "environment variable MAX_JOBS: build.max_jobs: ",
         "environment variable WINVLLM_CUDA__ARCH_LIST: cuda.arch_list: ",
         'WINVLLM_BUILD__WHEL: sets no key of a profile; did you mean "WINVLLM_BUILD__WHEEL"?',
-        "command line (torch.cuda): torch.cuda: ",
+        "command line (torch.version): torch.version: ",
         "command line (nonsense): unknown key",
     ):
         assert place in said

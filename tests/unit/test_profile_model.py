@@ -24,7 +24,6 @@ TEXT_KEYS = (
     "python.executable",
     "python.version",
     "torch.version",
-    "torch.cuda",
     "environment.EXTRA",
 )
 LIST_KEYS = ("cuda.arch_list", "build.targets", "build.leave_out", "build.objects")
@@ -92,13 +91,18 @@ def test_an_environment_value_may_hold_a_semicolon() -> None:
         ("build.objects", ["csrc\\a.cu"], 'write "csrc/a.cu"'),
         ("build.objects", ["../a.cu"], "must lie inside"),
         ("build.objects", ["C:/a.cu"], "must lie inside"),
-        ("torch.cuda", "12", 'a CUDA release like "12.8"'),
+        ("torch.cuda", "12.8", "unknown key"),
         ("environment", "A=1", "expected a table"),
         ("environment.A", 1, "expected a text in quotes, not 1"),
         ("environment.9A", "1", "not a valid variable name"),
         ("environment.Path", "x", "composes it from cuda.home"),
         ("environment.MAX_JOBS", "4", "set build.max_jobs"),
         ("environment.torch_cuda_arch_list", "8.6", "set cuda.arch_list"),
+        ("environment.CMAKE_ARGS", "-DA=1", "use CXXFLAGS or CUDAFLAGS"),
+        ("environment.CXX", "g++-12", "in the real environment"),
+        ("environment.VLLM_VERSION_OVERRIDE", "1", "composes the wheel's version"),
+        ("environment.SETUPTOOLS_SCM_PRETEND_VERSION", "1", "composes the wheel's version"),
+        ("environment.VLLM_CUTLASS_SRC_DIR", "/x", "in source.dependencies"),
         ("environment.WINVLLM_TAG", "v1", "configures this tool"),
         ("source.dependencies.a b", "/x", "not the name of a dependency"),
     ],
@@ -186,12 +190,10 @@ def test_normalising_an_arch_list_again_changes_nothing(written: list[str]) -> N
 def test_other_normal_forms() -> None:
     profile = Profile.model_validate(
         {
-            "torch": {"cuda": "cu128"},
             "build": {"targets": "_C;_moe_C", "memory_per_job": 3},
             "source": {"location": "", "dependencies": {"Triton_Kernels": "/x"}},
         }
     )
-    assert profile.torch.cuda == "12.8"
     assert profile.build.targets == ("_C", "_moe_C")
     assert profile.build.memory_per_job == 3.0
     assert profile.source.location is None

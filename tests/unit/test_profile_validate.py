@@ -10,7 +10,7 @@ import pytest
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from winvllm_build.choices import TorchOrigin
+from winvllm_build.cuda_home import above_bin, holds_nvcc
 from winvllm_build.errors import ProfileError
 from winvllm_build.profile.model import Profile
 from winvllm_build.profile.problem import LayerKind, Origin
@@ -18,9 +18,7 @@ from winvllm_build.profile.validate import (
     Finding,
     Severity,
     ToolkitFacts,
-    above_bin,
     check,
-    holds_nvcc,
     require,
 )
 
@@ -32,15 +30,13 @@ GOOD = ToolkitFacts(
     cuda_version=Version("13.0"),
     listed_archs=NVCC_13,
     torch_version=Version("2.9.1+cu130"),
-    torch_cuda=Version("13.0"),
-    torch_origin=TorchOrigin.INSTALLED,
     python_version=Version("3.11.7"),
     tag_python=SpecifierSet(">=3.10,<3.14"),
     tag_torch="2.9.1",
     tag_archs=TAG_ARCHS,
     patched_tags=("v0.14.1",),
 )
-CUDA_12_6 = replace(GOOD, cuda_version=Version("12.6"), torch_cuda=Version("12.6"), listed_archs=())
+CUDA_12_6 = replace(GOOD, cuda_version=Version("12.6"), listed_archs=())
 
 
 def profile(**sections: Any) -> Profile:  # noqa: ANN401 - tables of a profile
@@ -156,37 +152,6 @@ def test_a_home_that_is_no_toolkit(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "nvcc.exe").write_bytes(b"")
     assert holds_nvcc(tmp_path)
-
-
-def test_torch_of_another_cuda_major_is_refused_when_installed_and_noted_for_headers() -> None:
-    facts = replace(GOOD, torch_cuda=Version("12.8"), torch_version=Version("2.9.1+cu128"))
-    assert [finding.key for finding in refused(profile(), facts)] == ["cuda.home"]
-    assert "major versions differ" in refused(profile(), facts)[0].message
-    headers = replace(facts, torch_origin=TorchOrigin.HEADERS)
-    assert refused(profile(), headers) == []
-    assert "will not run" in check(profile(), headers)[0].message
-
-
-def test_torch_of_another_minor_fits() -> None:
-    assert check(profile(), replace(GOOD, torch_cuda=Version("13.2"))) == []
-
-
-def test_a_torch_without_cuda() -> None:
-    cpu = replace(GOOD, torch_cuda=None)
-    assert "no CUDA" in refused(profile(), cpu)[0].message
-    assert refused(profile(), replace(cpu, torch_origin=TorchOrigin.HEADERS)) == []
-
-
-@pytest.mark.parametrize(
-    ("torch", "facts", "key"),
-    [
-        ({"version": "==2.10.*"}, GOOD, "torch.version"),
-        ({"cuda": "12.8"}, GOOD, "torch.cuda"),
-        ({"cuda": "cpu", "source": "installed"}, ToolkitFacts(), "torch.source"),
-    ],
-)
-def test_a_torch_that_was_not_asked_for(torch: dict[str, str], facts: ToolkitFacts, key: str) -> None:
-    assert [finding.key for finding in refused(profile(torch=torch), facts)] == [key]
 
 
 def test_another_torch_than_the_pinned_one_is_noted_by_its_public_version() -> None:

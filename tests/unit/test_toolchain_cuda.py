@@ -10,11 +10,14 @@ import pytest
 from packaging.specifiers import SpecifierSet
 
 from tests import toolchain_fakes as fakes
+from winvllm_build.choices import TorchOrigin
 from winvllm_build.errors import ToolchainError
 from winvllm_build.index import PlatformTag
 from winvllm_build.toolchain import cuda, cuda_search
+from winvllm_build.toolchain.cuda import Wanted
 from winvllm_build.toolchain.cuda_search import Places
 from winvllm_build.toolchain.request import ToolchainRequest
+from winvllm_build.toolchain.torch import Torch
 
 LINUX, WINDOWS = PlatformTag.LINUX_X86_64, PlatformTag.WINDOWS_AMD64
 
@@ -27,6 +30,21 @@ def request(
         cuda_version=SpecifierSet(version),
         architectures=architectures,
         torch_version="2.9.1",
+    )
+
+
+def wanted(*, home: Path | None = None, version: str = "", torch: Torch | None = None) -> Wanted:
+    return Wanted(request=request(home=home, version=version), torch=torch)
+
+
+def torch_of(cuda: str, *, origin: TorchOrigin = TorchOrigin.INSTALLED) -> Torch:
+    return Torch(
+        version=f"2.9.1+cu{cuda.replace('.', '')}",
+        cuda=cuda,
+        origin=origin,
+        package=Path("/site/torch"),
+        import_path=None,
+        cxx11_abi=True,
     )
 
 
@@ -96,14 +114,14 @@ def test_a_variable_that_ends_in_bin_is_refused(tmp_path: Path, name: str, tail:
 def test_the_profiles_home_must_not_end_in_bin(tmp_path: Path) -> None:
     fakes.nvcc(tmp_path)
     with pytest.raises(ToolchainError, match=r"cuda\.home = .*bin folder"):
-        cuda.find_installed(request(home=tmp_path / "bin"), places(), LINUX)
+        cuda.find_installed(wanted(home=tmp_path / "bin"), places(), LINUX)
 
 
 def test_the_profiles_home_is_taken_before_all_others(tmp_path: Path) -> None:
     fakes.nvcc(tmp_path / "named", version="12.8.93")
     fakes.nvcc(tmp_path / "variable")
     found = cuda.find_installed(
-        request(home=tmp_path / "named"), places({"CUDA_HOME": str(tmp_path / "variable")}), LINUX
+        wanted(home=tmp_path / "named"), places({"CUDA_HOME": str(tmp_path / "variable")}), LINUX
     )
     assert found.toolkit is not None
     assert found.toolkit.home == tmp_path / "named"
@@ -112,20 +130,20 @@ def test_the_profiles_home_is_taken_before_all_others(tmp_path: Path) -> None:
 
 def test_the_profiles_home_without_a_compiler(tmp_path: Path) -> None:
     with pytest.raises(ToolchainError, match="not a CUDA toolkit"):
-        cuda.find_installed(request(home=tmp_path), places(), LINUX)
+        cuda.find_installed(wanted(home=tmp_path), places(), LINUX)
 
 
 def test_the_profiles_home_with_a_broken_compiler_is_an_error(tmp_path: Path) -> None:
     fakes.nvcc(tmp_path)
     fakes.script(tmp_path / "bin" / "nvcc", "echo nonsense")
     with pytest.raises(ToolchainError, match="does not answer like nvcc"):
-        cuda.find_installed(request(home=tmp_path), places(), LINUX)
+        cuda.find_installed(wanted(home=tmp_path), places(), LINUX)
 
 
 def test_the_profiles_home_of_the_wrong_version_is_an_error(tmp_path: Path) -> None:
     fakes.nvcc(tmp_path, version="12.4.99")
     with pytest.raises(ToolchainError, match=r"CUDA 12\.4\.99 is not >=12\.6"):
-        cuda.find_installed(request(home=tmp_path, version=">=12.6"), places(), LINUX)
+        cuda.find_installed(wanted(home=tmp_path, version=">=12.6"), places(), LINUX)
 
 
 def test_what_does_not_fit_is_passed_over_with_its_reason(tmp_path: Path) -> None:
@@ -141,7 +159,7 @@ def test_what_does_not_fit_is_passed_over_with_its_reason(tmp_path: Path) -> Non
         str(tmp_path / name / "bin") for name in ("old", "small", "split", "wheel", "good")
     )
     environment = {"CUDA_HOME": str(tmp_path / "gone"), "CUDA_PATH": str(tmp_path / "nonsense"), "PATH": path}
-    found = cuda.find_installed(request(version=">=12.6"), places(environment), LINUX)
+    found = cuda.find_installed(wanted(version=">=12.6"), places(environment), LINUX)
     assert found.toolkit is not None
     assert found.toolkit.home == tmp_path / "good"
     assert found.toolkit.rejections == found.rejections
@@ -156,7 +174,7 @@ def test_what_does_not_fit_is_passed_over_with_its_reason(tmp_path: Path) -> Non
 
 def test_nothing_fits(tmp_path: Path) -> None:
     fakes.nvcc(tmp_path, version="12.4.99")
-    asked = request(version=">=12.6")
+    asked = wanted(version=">=12.6")
     found = cuda.find_installed(asked, places({"CUDA_HOME": str(tmp_path)}), LINUX)
     assert found.toolkit is None
     error = cuda.nothing_fits(asked, found.rejections, "none may be laid down")
@@ -173,3 +191,29 @@ def test_suffixes_do_not_matter_to_the_compilers_list(
     architectures: tuple[str, ...], capabilities: tuple[str, ...]
 ) -> None:
     assert request(architectures=architectures).capabilities == capabilities
+
+
+@pytest.mark.parametrize(
+    ("built_with", "taken"),
+    [
+        (None, "13.0.88"),
+        (torch_of("13.0"), "13.0.88"),
+        (torch_of("12.8"), "12.6.20"),
+        (torch_of("12.8", origin=TorchOrigin.HEADERS), "13.0.88"),
+    ],
+)
+def test_an_installed_torch_decides_the_major_version(
+    tmp_path: Path, built_with: Torch | None, taken: str
+) -> None:
+    fakes.nvcc(tmp_path / "cuda-13.0")
+    fakes.nvcc(tmp_path / "cuda-12.6", version="12.6.20")
+    found = cuda.find_installed(wanted(torch=built_with), places(roots=(tmp_path,)), LINUX)
+    assert found.toolkit is not None
+    assert str(found.toolkit.version) == taken
+
+
+def test_the_profiles_home_of_another_major_than_torch(tmp_path: Path) -> None:
+    fakes.nvcc(tmp_path)
+    with pytest.raises(ToolchainError, match=r"CUDA 13\.0\.88 is not 12\.x.*2\.9\.1\+cu128") as caught:
+        cuda.find_installed(wanted(home=tmp_path, torch=torch_of("12.8")), places(), LINUX)
+    assert 'torch.source = "headers"' in str(caught.value.fix)

@@ -13,10 +13,12 @@ from packaging.specifiers import SpecifierSet
 from typer.testing import CliRunner
 
 from tests import toolchain_fakes as fakes
+from winvllm_build.build import equipment, trees
 from winvllm_build.choices import TorchSource
 from winvllm_build.cli import toolchain as commands
-from winvllm_build.errors import OfflineError, SourceError, ToolchainError
+from winvllm_build.errors import OfflineError, PatchError, ProfileError, SourceError, ToolchainError
 from winvllm_build.index import PlatformTag
+from winvllm_build.profile.model import Profile
 from winvllm_build.toolchain import cuda_wheels
 from winvllm_build.toolchain.cuda import CudaOrigin
 from winvllm_build.toolchain.cuda_search import Places
@@ -60,6 +62,7 @@ def find(
     torch_source: TorchSource = TorchSource.AUTO,
     allow_laydown: bool = True,
     python: Path | None = None,
+    roots: tuple[Path, ...] = (),
 ) -> Toolchain:
     request = ToolchainRequest(
         architectures=("8.6",),
@@ -76,7 +79,7 @@ def find(
         index=index,
         on_event=(said if said is not None else []).append,
         environment=machine,
-        places=Places(environment=machine),
+        places=Places(environment=machine, roots=roots),
     )
 
 
@@ -150,6 +153,37 @@ def test_an_installed_torch_is_asked_for_and_not_there(tmp_path: Path, index: fa
         find(index, {"CUDA_HOME": str(tmp_path / "cuda")}, torch_source=TorchSource.INSTALLED)
 
 
+def test_the_toolkit_follows_the_installed_torch(tmp_path: Path, index: fakes.FakeIndex) -> None:
+    fakes.nvcc(tmp_path / "cuda-13.0")
+    fakes.nvcc(tmp_path / "cuda-12.8", version="12.8.93")
+    python = fakes.python_with_torch(tmp_path / "env", version="2.9.1+cu128", cuda="12.8")
+    found = find(index, {"CUDA_PATH": str(tmp_path / "cuda-13.0")}, python=python, roots=(tmp_path,))
+    assert found.torch.runs
+    assert found.cuda.home == tmp_path / "cuda-12.8"
+    assert "is not 12.x; the installed torch 2.9.1+cu128" in found.describe()["not taken"]
+    checked = find(index, {}, python=python, roots=(tmp_path,), torch_source=TorchSource.HEADERS)
+    assert (checked.cuda.home, checked.torch.runs) == (tmp_path / "cuda-13.0", False)
+
+
+def test_no_toolkit_of_torchs_major_and_none_to_lay_down(tmp_path: Path, index: fakes.FakeIndex) -> None:
+    fakes.nvcc(tmp_path / "cuda-13.0")
+    python = fakes.python_with_torch(tmp_path / "env", version="2.9.1+cu128", cuda="12.8")
+    with pytest.raises(ToolchainError, match=r"no CUDA 12\.x toolkit for 8\.6") as caught:
+        find(index, {}, python=python, roots=(tmp_path,))
+    assert "torch 2.9.1+cu128 is built with CUDA 12.8" in caught.value.message
+    assert "NVIDIA's wheels for CUDA 12 have no nvcc" in caught.value.message
+    assert "install a CUDA 12.x toolkit" in str(caught.value.fix)
+    assert 'torch.source = "headers"' in str(caught.value.fix)
+    assert index.asked == []
+
+
+def test_a_torch_of_another_release_does_not_bind_the_toolkit(tmp_path: Path, index: fakes.FakeIndex) -> None:
+    fakes.nvcc(tmp_path / "cuda-13.0")
+    python = fakes.python_with_torch(tmp_path / "env", version="2.8.0+cu128", cuda="12.8")
+    found = find(index, {}, python=python, roots=(tmp_path,))
+    assert (found.cuda.short_version, found.torch.runs) == ("13.0", False)
+
+
 @pytest.mark.parametrize(("name", "machine"), [("darwin", "arm64"), ("linux", "aarch64"), ("win32", "ARM64")])
 def test_other_systems_are_refused(name: str, machine: str) -> None:
     with pytest.raises(ToolchainError, match="x86-64"):
@@ -164,6 +198,9 @@ def test_the_two_systems() -> None:
 @pytest.fixture
 def program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, index: fakes.FakeIndex) -> typer.Typer:
     fakes.nvcc(tmp_path / "cuda")
+    for name in ("TORCH_CUDA_ARCH_LIST", "MAX_JOBS", "NVCC_THREADS", "CMAKE_BUILD_TYPE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CUDA_HOME", str(tmp_path / "cuda"))
     monkeypatch.setattr("winvllm_build.index.Index", lambda *_args, **_options: index)
     app = typer.Typer()
@@ -176,8 +213,8 @@ def test_the_command_prints_each_part(program: typer.Typer, tmp_path: Path) -> N
     done = CliRunner().invoke(program, ["toolchain", "show"])
     assert done.exit_code == 0
     assert str(tmp_path / "cuda") in done.stdout
-    assert [line.split()[0] for line in done.stdout.splitlines()][:6] == [
-        "cuda", "host", "python", "torch", "cmake", "ninja",
+    assert [line[:13].rstrip() for line in done.stdout.splitlines()][:6] == [
+        "CUDA toolkit", "host compiler", "Python", "torch", "cmake", "ninja",
     ]  # fmt: skip
 
 
@@ -187,3 +224,67 @@ def test_the_command_prints_data(program: typer.Typer, tmp_path: Path) -> None:
     assert found["cmake_definitions"]["CUDA_TOOLKIT_ROOT_DIR"] == str(tmp_path / "cuda")
     assert found["environment"]["TORCH_CUDA_ARCH_LIST"] == "8.6"
     assert os.pathsep in found["environment"]["PATH"]
+
+
+def test_the_command_resolves_a_profile_like_a_build(program: typer.Typer, tmp_path: Path) -> None:
+    (tmp_path / "winvllm-build.toml").write_text('inherit = "sm120"\n[environment]\nCXXFLAGS = "-g"\n')
+    found = json.loads(CliRunner().invoke(program, ["toolchain", "show", "--json"]).stdout)
+    assert found["profile"] == "sm120"
+    assert found["environment"]["TORCH_CUDA_ARCH_LIST"] == "12.0"
+    assert found["environment"]["CXXFLAGS"] == "-g"
+    options = ["--profile", "sm75", "--set", "cuda.arch_list=8.9"]
+    found = json.loads(CliRunner().invoke(program, ["toolchain", "show", "--json", *options]).stdout)
+    assert found["environment"]["TORCH_CUDA_ARCH_LIST"] == "8.9"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--arch", "banana"], '"banana" is not an architecture'),
+        (["--tag", "v0.14.0"], "there is no patch set for v0.14.0"),
+        (["--cuda-home", "/cuda/bin"], "is the toolkit's bin folder"),
+        (["--set", "build.leave_out=_C", "--set", "build.targets=_C"], "_C is both in"),
+    ],
+)
+def test_the_command_refuses_what_a_build_refuses(
+    program: typer.Typer, options: list[str], said: str
+) -> None:
+    done = CliRunner().invoke(program, ["toolchain", "show", *options])
+    assert isinstance(done.exception, ProfileError)
+    assert said in str(done.exception)
+
+
+EXPECT = """schema = 1
+[upstream]
+url = "https://example.org/vllm"
+tag = "v0.14.1"
+commit = "d7de043d55d1dd629554467e23874097e1c48993"
+[expect]
+"""
+
+
+def test_the_tags_tree_is_asked_before_what_the_patch_set_expects(tmp_path: Path) -> None:
+    file = tmp_path / "patches" / "v0.14.1" / "patchset.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(EXPECT + 'python = ">=3.10,<3.13"\ntorch = "2.9.0"\n')
+    workspace, profile = Workspace(root=tmp_path), Profile()
+    found = equipment.facts_without_source(profile, workspace=workspace, patches=tmp_path / "patches")
+    assert (found.torch, found.requires_python) == ("2.9.0", SpecifierSet(">=3.10,<3.13"))
+    tree = trees.tree_folder(workspace, profile.tag, profile.cuda.arch_list)
+    tree.mkdir(parents=True)
+    (tree / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["torch==2.9.5"]\n[project]\nrequires-python = ">=3.11"\n'
+    )
+    (tree / "setup.py").touch()
+    (tree / "CMakeLists.txt").write_text('set(CUDA_SUPPORTED_ARCHS "8.0;8.6")\n')
+    found = equipment.facts_without_source(profile, workspace=workspace, patches=tmp_path / "patches")
+    assert (found.torch, found.supported_archs) == ("2.9.5", frozenset({"8.0", "8.6"}))
+
+
+@pytest.mark.parametrize("expect", ['torch = "2.9.1"\n', 'torch = "2.9.1"\npython = "three"\n'])
+def test_a_patch_set_that_does_not_say_what_it_expects(tmp_path: Path, expect: str) -> None:
+    file = tmp_path / "v0.14.1" / "patchset.toml"
+    file.parent.mkdir()
+    file.write_text(EXPECT + expect)
+    with pytest.raises(PatchError, match=r"\[expect\] has to name python"):
+        equipment.facts_without_source(Profile(), workspace=Workspace(root=tmp_path), patches=tmp_path)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from packaging.version import Version
 
+from winvllm_build import process
 from winvllm_build.index import PlatformTag
+from winvllm_build.toolchain.buildtools import find_cmake
 from winvllm_build.toolchain.cuda import CudaOrigin, CudaToolkit
 from winvllm_build.toolchain.environment import allowed, build_environment, joined_path
 from winvllm_build.toolchain.host import HostCompiler, HostKind
@@ -106,6 +109,17 @@ def test_the_toolchain_comes_first_on_path() -> None:
 def test_the_profiles_own_variables_win() -> None:
     found = environment({"PATH": "/bin"}, extra={"CUDA_HOME": "/mine", "EXTRA": "1"})
     assert (found["CUDA_HOME"], found["EXTRA"]) == ("/mine", "1")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the compiler of this host is g++")
+def test_the_profiles_flags_reach_the_compiler(tmp_path: Path) -> None:
+    flags = {"CXXFLAGS": "-DFROM_PROFILE"}
+    seen = environment({"PATH": os.environ["PATH"]}, extra=flags)
+    (tmp_path / "CMakeLists.txt").write_text("cmake_minimum_required(VERSION 3.26)\nproject(flags CXX)\n")
+    cmake = find_cmake(seen, LINUX).path
+    done = process.capture([cmake, "-S", tmp_path, "-B", tmp_path / "build"], env=seen, timeout=60.0)
+    assert done.code == 0, done.error_text
+    assert "CMAKE_CXX_FLAGS:STRING=-DFROM_PROFILE\n" in (tmp_path / "build/CMakeCache.txt").read_text()
 
 
 def test_msvc_brings_its_own_environment_and_no_cudahostcxx() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from tests import toolchain_fakes as fakes
@@ -96,16 +98,10 @@ def test_a_version_file_is_read_and_not_run() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "wanted", "same"),
-    [
-        ("2.9.1+cu128", "2.9.1", True),
-        ("2.9.1", "2.9.1", True),
-        ("2.9.10", "2.9.1", False),
-        ("?", "2.9.1", False),
-    ],
+    ("found", "same"), [("2.9.1+cu128", True), ("2.9.1", True), ("2.9.10", False), ("?", False)]
 )
-def test_the_local_part_of_a_version_does_not_matter(found: str, wanted: str, same: bool) -> None:  # noqa: FBT001
-    assert torch.same_release(found, wanted) is same
+def test_the_local_part_of_a_version_does_not_matter(found: str, same: bool) -> None:  # noqa: FBT001
+    assert torch.fits(found, REQUEST) is same
 
 
 def test_an_installed_cuda_build_is_taken_without_importing_it(tmp_path: Path) -> None:
@@ -135,19 +131,41 @@ def test_no_torch_at_all() -> None:
 
 def test_a_cpu_build_of_the_right_version_gives_its_headers(tmp_path: Path) -> None:
     python = installed(tmp_path, version="2.9.1+cpu", cuda=None)
-    assert torch.same_release_package(python, REQUEST) == tmp_path / "torch"
+    assert torch.fitting_package(python, REQUEST) == tmp_path / "torch"
     other = ToolchainRequest(architectures=("8.6",), torch_version="2.10.0")
-    assert torch.same_release_package(python, other) is None
+    assert torch.fitting_package(python, other) is None
 
 
-def test_majors_have_to_be_equal_where_it_will_run(tmp_path: Path) -> None:
+def test_only_an_installed_cuda_torch_binds_the_toolkit(tmp_path: Path) -> None:
     found = torch.find_installed(installed(tmp_path, version="2.9.1+cu128", cuda="12.8"), REQUEST)
     assert isinstance(found, Torch)
-    assert torch.major_mismatch(found, Version("12.9.41")) is None
-    error = torch.major_mismatch(found, Version("13.0.88"))
-    assert error is not None
-    assert "CUDA 12.8" in error.message
-    assert "13.0.88" in error.message
+    assert found.cuda_major == 12
+    assert replace(found, origin=TorchOrigin.HEADERS).cuda_major is None
+
+
+@pytest.mark.parametrize(
+    ("fits", "version", "said"),
+    [
+        (">=2.9,<2.11", "2.10.0+cu130", None),
+        ("==2.9.1", "2.9.1+cu130", None),
+        ("==2.10.*", "2.9.1+cu130", "the profile asks for ==2.10.*|torch.version"),
+        (None, "2.10.0+cu130", "this tag needs 2.9.1"),
+    ],
+)
+def test_torch_version_selects_the_installed_torch(
+    tmp_path: Path, fits: str | None, version: str, said: str | None
+) -> None:
+    asked = replace(REQUEST, torch_fits=None if fits is None else SpecifierSet(fits))
+    found = torch.find_installed(installed(tmp_path, version=version), asked)
+    assert isinstance(found, Torch) is (said is None)
+    assert said is None or all(part in str(found) for part in said.removeprefix("the ").split("|"))
+
+
+def test_torch_version_selects_the_wheel_of_the_headers() -> None:
+    asked = replace(REQUEST, torch_version="2.8.0")
+    assert torch_headers.read_pin(replace(asked, torch_fits=SpecifierSet(">=2.9")), LINUX).version == "2.9.1"
+    with pytest.raises(ToolchainError, match=r"no wheel of torch 2\.8\.0"):
+        torch_headers.read_pin(asked, LINUX)
 
 
 def test_the_flags_are_read_from_the_wheels_own_text() -> None:
@@ -179,10 +197,10 @@ def test_the_stand_in_answers_what_upstream_asks(tmp_path: Path) -> None:
 
 
 def test_pins_of_both_systems() -> None:
-    assert torch_headers.read_pin("2.9.1", LINUX).cuda_build
-    assert not torch_headers.read_pin("2.9.1", PlatformTag.WINDOWS_AMD64).cuda_build
+    assert torch_headers.read_pin(REQUEST, LINUX).cuda_build
+    assert not torch_headers.read_pin(REQUEST, PlatformTag.WINDOWS_AMD64).cuda_build
     with pytest.raises(ToolchainError, match=r"no wheel of torch 1\.0 .*pinned: 2\.9\.1") as caught:
-        torch_headers.read_pin("1.0", LINUX)
+        torch_headers.read_pin(replace(REQUEST, torch_version="1.0"), LINUX)
     assert caught.value.fix is not None
 
 
@@ -208,7 +226,7 @@ def lay_down(
     tmp_path: Path, compiler: HostCompiler, index: fakes.FakeIndex, *, from_package: Path | None = None
 ) -> Torch:
     return torch_headers.lay_down(
-        torch_headers.read_pin("2.9.1", LINUX),
+        torch_headers.read_pin(REQUEST, LINUX),
         host=compiler,
         because="a test",
         installed=from_package,

@@ -6,11 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
+from winvllm_build import cuda_home
+from winvllm_build.build import facts, trees
 from winvllm_build.build.facts import TagFacts
+from winvllm_build.errors import PatchError
 from winvllm_build.index import Index
+from winvllm_build.patchset import manifest
 from winvllm_build.profile import validate
 from winvllm_build.profile.loader import ResolvedProfile
 from winvllm_build.profile.model import Profile
@@ -32,15 +36,48 @@ def refuse_early(resolved: ResolvedProfile, *, patched_tags: tuple[str, ...]) ->
     home = resolved.profile.cuda.home
     known = ToolkitFacts(
         cuda_home=None if home == AUTO else home,
-        home_is_toolkit=None if home == AUTO else validate.holds_nvcc(Path(home)),
+        home_is_toolkit=None if home == AUTO else cuda_home.holds_nvcc(Path(home)),
         patched_tags=patched_tags,
     )
     validate.require(validate.check(resolved.profile, known), resolved.origins)
 
 
+def facts_without_source(profile: Profile, *, workspace: Workspace, patches: Path) -> TagFacts:
+    """What the tag says of itself, with nothing fetched: its tree's word, else that of `[expect]`.
+
+    Args:
+        profile: names the tag.
+        workspace: where the tree is, if a build has made it.
+        patches: the folder of the patch sets.
+
+    Raises:
+        PatchError: `[expect]` lacks or garbles what the toolchain depends on.
+        SourceError: the tree does not look like vLLM's.
+    """
+    tree = trees.tree_folder(workspace, profile.tag, profile.cuda.arch_list)
+    if (tree / "pyproject.toml").is_file():
+        return facts.read(tree)
+    file = patches / profile.tag / manifest.FILE
+    expect = manifest.read(file).expect
+    try:
+        python, torch = SpecifierSet(str(expect["python"])), str(expect["torch"])
+    except (KeyError, InvalidSpecifier) as error:
+        raise PatchError(
+            f"{file}: [expect] has to name python (a specifier) and torch (a version): {error}",
+            fix=f"correct {file}",
+        ) from error
+    return TagFacts(
+        requires_python=python,
+        build_requires=(),
+        torch=torch,
+        extensions=(),
+        supported_archs=frozenset(),
+    )
+
+
 def equip(
     resolved: ResolvedProfile,
-    facts: TagFacts,
+    tag: TagFacts,
     *,
     workspace: Workspace,
     index: Index,
@@ -53,52 +90,39 @@ def equip(
         InvalidProfileError: profile, tag and toolchain contradict each other.
     """
     found = toolchain_room.discover(
-        _request(resolved.profile, facts), workspace=workspace, index=index, on_event=on_event
+        _request(resolved.profile, tag), workspace=workspace, index=index, on_event=on_event
     )
-    findings = validate.check(resolved.profile, _known(found, facts))
+    findings = validate.check(resolved.profile, _known(found, tag))
     for note in validate.require(findings, resolved.origins):
         on_event(note.message)
     return found
 
 
-def _request(profile: Profile, facts: TagFacts) -> ToolchainRequest:
+def _request(profile: Profile, tag: TagFacts) -> ToolchainRequest:
     python, torch = profile.python, profile.torch
     return ToolchainRequest(
         cuda_home=None if profile.cuda.home == AUTO else Path(profile.cuda.home),
         cuda_version=SpecifierSet(profile.cuda.version),
         architectures=profile.cuda.arch_list,
         python=None if python.executable == AUTO else Path(python.executable),
-        python_version=facts.requires_python if python.version == AUTO else SpecifierSet(python.version),
-        torch_version=facts.torch,
+        python_version=tag.requires_python if python.version == AUTO else SpecifierSet(python.version),
+        torch_version=tag.torch,
+        torch_fits=None if torch.version == AUTO else SpecifierSet(torch.version),
         torch_source=torch.source,
         allow_laydown=profile.cuda.allow_laydown,
         environment=profile.environment,
     )
 
 
-def _known(found: Toolchain, facts: TagFacts) -> ToolkitFacts:
+def _known(found: Toolchain, tag: TagFacts) -> ToolkitFacts:
     return ToolkitFacts(
         cuda_home=str(found.cuda.home),
         home_is_toolkit=True,
         cuda_version=found.cuda.version,
         listed_archs=found.cuda.architectures,
         torch_version=Version(found.torch.version),
-        torch_cuda=None if found.torch.cuda is None else Version(found.torch.cuda),
-        torch_origin=found.torch.origin,
         python_version=found.python.version,
-        tag_python=facts.requires_python,
-        tag_torch=facts.torch,
-        tag_archs=facts.supported_archs,
+        tag_python=tag.requires_python,
+        tag_torch=tag.torch,
+        tag_archs=tag.supported_archs,
     )
-
-
-def describe(found: Toolchain) -> dict[str, str]:
-    """The toolchain in words, for the summary and `--json`."""
-    cuda, host, torch = found.cuda, found.host, found.torch
-    headers = "" if torch.runs else ", headers only"
-    return {
-        "CUDA toolkit": f"{cuda.version} at {cuda.home} ({cuda.origin.value})",
-        "host compiler": f"{host.kind.value} {host.version} at {host.cxx}",
-        "Python": f"{found.python.version} at {found.python.executable}",
-        "torch": f"{torch.version}{headers}",
-    }

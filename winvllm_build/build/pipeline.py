@@ -145,7 +145,7 @@ class _Build:
             source=source.description,
             tree=tree.folder,
             build=build,
-            toolchain=equipment.describe(toolchain),
+            toolchain=toolchain.describe(),
             patches=tree.patches,
             artifacts=_artifacts(build, model, selection),
             left_out=selection.left_out,
@@ -196,9 +196,7 @@ class _Build:
             found = equipment.equip(
                 self.request.resolved, tag, workspace=self.workspace, index=index, on_event=self.tell
             )
-            summary.append(
-                ", ".join(f"{k} {v.split(' at ')[0]}" for k, v in equipment.describe(found).items())
-            )
+            summary.append(found.summary())
         return found
 
     def dependencies(self, source: Source, pins: Pins, index: Index, remotes: Remotes) -> tuple[Outcome, ...]:

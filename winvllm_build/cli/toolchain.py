@@ -2,65 +2,100 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from winvllm_build.cli import render
 
-HELP = """The compilers, CUDA toolkit, Python and torch of this machine.
+if TYPE_CHECKING:
+    from winvllm_build.profile.loader import ResolvedProfile
+    from winvllm_build.toolchain.toolchain import Toolchain
+
+HELP = """The compilers, CUDA toolkit, Python and torch that a build of a profile would use.
 
 \b
 Examples:
-  winvllm-build toolchain show              what is found, what is laid down, what was not taken and why
-  winvllm-build toolchain show --json       the same as data
+  winvllm-build toolchain show                   what is found, laid down, and not taken with the reason
+  winvllm-build toolchain show --profile sm120   the same for another profile
+  winvllm-build toolchain show --json            the same as data
   winvllm-build toolchain show --cuda-home /usr/local/cuda-12.8
 """
 
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode=None)
-    group.command("show", help="Find the toolchain and print it; lays down what is missing.")(show)
+    group.command("show", help="Find a profile's toolchain; lays down what is missing, as a build does.")(
+        show
+    )
     app.add_typer(group, name="toolchain")
 
 
 def show(
     *,
-    arch: Annotated[list[str] | None, typer.Option(help="Compute capability, like 8.6; repeatable.")] = None,
-    torch: Annotated[str, typer.Option(help="The torch version the tag pins.")] = "2.9.1",
-    cuda_home: Annotated[Path | None, typer.Option(help="A toolkit folder instead of the search.")] = None,
-    python: Annotated[Path | None, typer.Option(help="The interpreter to build for.")] = None,
+    profile: Annotated[
+        str | None, typer.Option("--profile", "-p", help="Profile name or TOML file (see `profile list`).")
+    ] = None,
+    tag: Annotated[str | None, typer.Option(help="vLLM tag; it needs a patch set.")] = None,
+    arch: Annotated[
+        list[str] | None, typer.Option("--arch", help="CUDA architecture such as 8.6; repeat for more.")
+    ] = None,
+    cuda_home: Annotated[str | None, typer.Option(help="CUDA toolkit folder, or auto.")] = None,
+    python: Annotated[str | None, typer.Option(help="The interpreter to build for, or auto.")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="Any profile key, as section.key=value.")
+    ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Use only what is cached.")] = False,
     no_laydown: Annotated[
         bool, typer.Option("--no-laydown", help="Only an installed toolkit will do.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print data as JSON.")] = False,
 ) -> int:
-    from winvllm_build.index import Index
-    from winvllm_build.toolchain.request import ToolchainRequest
-    from winvllm_build.toolchain.toolchain import discover
-    from winvllm_build.workspace import Workspace
+    from winvllm_build.cli.profiles import resolve_profile
 
-    request = ToolchainRequest(
-        architectures=tuple(arch or ("8.6",)),
-        cuda_home=cuda_home,
-        python=python,
-        torch_version=torch,
-        allow_laydown=not no_laydown,
+    resolved = resolve_profile(
+        profile,
+        settings=setting or [],
+        overrides={
+            "tag": tag,
+            "cuda.arch_list": arch or None,
+            "cuda.home": cuda_home,
+            "cuda.allow_laydown": False if no_laydown else None,
+            "python.executable": python,
+        },
     )
-    workspace = Workspace.default()
-    index = Index(workspace, offline=offline, on_event=render.note)
-    found = discover(request, workspace=workspace, index=index, on_event=render.note)
+    for text in resolved.notes:
+        render.note(f"note: {text}")
+    found = _equipped(resolved, offline=offline)
     if as_json:
         render.data(
             {
                 "cmake_definitions": found.cmake_definitions(),
                 "environment": dict(found.environment),
+                "profile": resolved.name,
                 "toolchain": found.describe(),
             }
         )
         return 0
     for name, text in found.describe().items():
-        render.out(f"{name:<10} {text}")
+        render.out(f"{name:<13} {text}")
     return 0
+
+
+def _equipped(resolved: ResolvedProfile, *, offline: bool) -> Toolchain:
+    """The toolchain of a build, refused with the same words; no source is fetched for it."""
+    from winvllm_build import data
+    from winvllm_build.build import equipment
+    from winvllm_build.index import Index
+    from winvllm_build.patchset import patchset
+    from winvllm_build.workspace import Workspace
+
+    patches, workspace = data.patches_root(), Workspace.default()
+    equipment.refuse_early(resolved, patched_tags=patchset.tags(patches))
+    return equipment.equip(
+        resolved,
+        equipment.facts_without_source(resolved.profile, workspace=workspace, patches=patches),
+        workspace=workspace,
+        index=Index(workspace, offline=offline, on_event=render.note),
+        on_event=render.note,
+    )

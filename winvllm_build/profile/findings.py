@@ -9,7 +9,6 @@ from enum import Enum
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from winvllm_build.choices import TorchOrigin
 from winvllm_build.profile.problem import InvalidProfileError, Origin, Problem
 
 
@@ -26,12 +25,10 @@ class ToolkitFacts:
 
     Attributes:
         cuda_home: the toolkit's folder as it was given.
-        home_is_toolkit: whether that folder holds an nvcc (see `holds_nvcc`).
+        home_is_toolkit: whether that folder holds an nvcc (see `cuda_home.holds_nvcc`).
         cuda_version: the release of its nvcc, such as `13.0`.
         listed_archs: what `nvcc --list-gpu-arch` lists, as `8.6`.
         torch_version: torch's version, a local part included.
-        torch_cuda: the CUDA release torch was built for; None for a CPU torch when `torch_origin` is set.
-        torch_origin: where torch comes from; None while there is none.
         python_version: the version of the target interpreter.
         tag_python: `requires-python` of the tag.
         tag_torch: the torch release the tag pins.
@@ -44,8 +41,6 @@ class ToolkitFacts:
     cuda_version: Version | None = None
     listed_archs: tuple[str, ...] = ()
     torch_version: Version | None = None
-    torch_cuda: Version | None = None
-    torch_origin: TorchOrigin | None = None
     python_version: Version | None = None
     tag_python: SpecifierSet | None = None
     tag_torch: str | None = None

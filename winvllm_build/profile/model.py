@@ -24,7 +24,6 @@ from winvllm_build.profile.values import (
     Tag,
     TargetNames,
     Text,
-    TorchCuda,
     Variables,
     choice_of,
 )
@@ -71,8 +70,10 @@ class CudaSection(Section):
 
     home: CMakeText = Field(
         default="auto",
-        description="Folder of the CUDA toolkit, the one that holds bin/nvcc. auto: the newest installed "
-        "one that fits cuda.version.",
+        description="Folder of the CUDA toolkit, the one that holds bin/nvcc. auto: the first that fits of "
+        "those that CUDA_HOME, CUDA_PATH and CUDA_PATH_V* name, those on PATH, those in the usual folders "
+        "(newest first) and NVIDIA's wheels beside the interpreter. One fits when cuda.version and the "
+        "architectures allow it and an installed torch is built for the same major version.",
         min_length=1,
     )
     version: Specifier = Field(
@@ -92,7 +93,8 @@ class CudaSection(Section):
     )
     allow_laydown: bool = Field(
         default=True,
-        description="Lay a toolkit down from NVIDIA's compiler and header wheels when no installed one fits.",
+        description="Lay CUDA 13.0 down from NVIDIA's compiler and header wheels when no installed "
+        "toolkit fits. No CUDA 12 can be laid down: its wheels have no nvcc.",
     )
 
 
@@ -146,12 +148,8 @@ class TorchSection(Section):
 
     version: AutoOrSpecifier = Field(
         default="auto",
-        description="Specifier of the torch releases that fit. auto: the one the tag pins.",
-    )
-    cuda: TorchCuda = Field(
-        default="auto",
-        description='CUDA release torch is built for, such as "12.8", or cpu. auto: the one that suits '
-        "the toolkit.",
+        description="Specifier of the torch releases that fit; of the wheels pinned for their headers the "
+        "newest that fits is taken. auto: the release the tag pins.",
     )
     source: Annotated[TorchSource, BeforeValidator(choice_of(TorchSource))] = Field(
         default=TorchSource.AUTO,

@@ -45,7 +45,11 @@ A later place wins; `winvllm-build profile show NAME` prints the place of every 
 
 `inherit` puts the files of another profile below one's own, in the same place; the inherited profile may not
 inherit again. When no profile is named, `{profile_variable}` names it, else `inherit` of the project's file,
-else that of `config.toml`. `CUDA_PATH` sets nothing: an installer writes it for the whole machine.
+else that of `config.toml`.
+
+`CUDA_PATH`, which an installer writes for the whole machine, is no value of a profile: it is one of the
+places where a toolkit is looked for while `cuda.home` is auto, and it is passed over when that toolkit does not
+fit. `CUDA_HOME` sets `cuda.home`, so that a toolkit which does not fit is an error.
 
 A variable's text is read as its key wants it: {true} and {false} for a switch, `8.6;12.0` for a list. An
 empty variable counts as unset. In a file a relative folder starts at the file, elsewhere at the current
@@ -132,4 +136,5 @@ def _environment() -> Iterator[str]:
     yield "|---|---|"
     for name, instead in OWNED_VARIABLES.items():
         yield f"| `{name}` | {instead} |"
+    yield "| `*_SRC_DIR` | name the folder in source.dependencies |"
     yield ""

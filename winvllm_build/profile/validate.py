@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from winvllm_build import arch
-from winvllm_build.choices import SourceKind, TorchOrigin, TorchSource
+from winvllm_build.choices import SourceKind
+from winvllm_build.cuda_home import above_bin
 from winvllm_build.profile.findings import Finding, Severity, ToolkitFacts, require
 from winvllm_build.profile.layers import is_address
 from winvllm_build.profile.model import Profile
 from winvllm_build.suggest import did_you_mean
 
-__all__ = ["Finding", "Severity", "ToolkitFacts", "check", "holds_nvcc", "require"]
+__all__ = ["Finding", "Severity", "ToolkitFacts", "check", "require"]
 
 KNOWN_TOOLKITS: Final = (
     *(Version(f"12.{minor}") for minor in (0, 1, 2, 3, 4, 5, 6, 8, 9)),
@@ -34,16 +34,11 @@ def check(profile: Profile, facts: ToolkitFacts) -> list[Finding]:
         _cuda_version,
         _arch_list,
         _tag_archs,
-        _torch,
+        _torch_version,
         _python,
         _build,
     )
     return [finding for room in rooms for finding in room(profile, facts)]
-
-
-def holds_nvcc(home: Path) -> bool:
-    """Whether a folder is a CUDA toolkit."""
-    return any((home / "bin" / name).is_file() for name in ("nvcc", "nvcc.exe"))
 
 
 def _tag(profile: Profile, facts: ToolkitFacts) -> Iterator[Finding]:
@@ -85,13 +80,6 @@ def _cuda_home(profile: Profile, facts: ToolkitFacts) -> Iterator[Finding]:
             message=f"{home} is no CUDA toolkit: it holds no bin/nvcc",
             fix='set cuda.home to the folder that holds bin/nvcc, or to "auto"',
         )
-
-
-def above_bin(home: str) -> str | None:
-    """The folder above a path that ends in `bin`, else None; Windows and POSIX paths alike."""
-    windows = "\\" in home or ":" in home[:2]
-    path = PureWindowsPath(home) if windows else PurePosixPath(home)
-    return str(path.parent) if path.name.lower() == "bin" else None
 
 
 def _cuda_version(profile: Profile, facts: ToolkitFacts) -> Iterator[Finding]:
@@ -162,53 +150,9 @@ def _tag_archs(profile: Profile, facts: ToolkitFacts) -> Iterator[Finding]:
             yield Finding(key="cuda.arch_list", message=message, fix=f"remove {name} from cuda.arch_list")
 
 
-def _torch(profile: Profile, facts: ToolkitFacts) -> Iterator[Finding]:
-    if facts.torch_origin is None:
-        return
-    yield from _torch_version(profile, facts)
-    cuda, toolkit = facts.torch_cuda, facts.cuda_version
-    installed = facts.torch_origin is TorchOrigin.INSTALLED
-    if cuda is None:
-        if installed and profile.torch.cuda != "cpu":
-            yield Finding(
-                key="torch.source",
-                message="the installed torch has no CUDA",
-                fix='install the CUDA torch the tag pins, or set torch.source = "headers"',
-            )
-        return
-    if profile.torch.cuda not in {"auto", f"{cuda.major}.{cuda.minor}"}:
-        message = f"torch is built for CUDA {cuda}, the profile asks for {profile.torch.cuda}"
-        yield Finding(key="torch.cuda", message=message, fix='install that torch, or set torch.cuda = "auto"')
-    if toolkit is not None and cuda.major != toolkit.major:
-        yield _different_major(cuda, toolkit, installed=installed)
-
-
-def _different_major(cuda: Version, toolkit: Version, *, installed: bool) -> Finding:
-    message = f"torch is built for CUDA {cuda}, the toolkit is CUDA {toolkit}: the major versions differ"
-    if installed:
-        fix = (
-            f"set cuda.home to a CUDA {cuda.major} toolkit, or install a torch built for CUDA {toolkit.major}"
-        )
-        return Finding(key="cuda.home", message=message, fix=fix)
-    note = (
-        f"{message}. Only torch's headers are used and none of its CUDA libraries is linked, so this checks "
-    )
-    return Finding(
-        key="torch.source",
-        message=f"{note}that everything compiles; the result will not run",
-        severity=Severity.NOTE,
-    )
-
-
 def _torch_version(profile: Profile, facts: ToolkitFacts) -> Iterator[Finding]:
-    version, wanted = facts.torch_version, profile.torch.version
-    if version is None:
-        return
-    if wanted != "auto":
-        if not SpecifierSet(wanted).contains(version, prereleases=True):
-            message = f"torch is {version}, the profile asks for {wanted}"
-            yield Finding(key="torch.version", message=message, fix=f'pip install "torch{wanted}"')
-    elif facts.tag_torch and Version(version.public) != Version(facts.tag_torch):
+    version = facts.torch_version
+    if version and facts.tag_torch and Version(version.public) != Version(facts.tag_torch):
         message = f"torch is {version}, vLLM {profile.tag} pins {facts.tag_torch}"
         yield Finding(key="torch.version", message=message, severity=Severity.NOTE)
 
@@ -236,6 +180,3 @@ def _build(profile: Profile, _: ToolkitFacts) -> Iterator[Finding]:
         yield Finding(
             key="build.wheel", message=message, fix="set build.wheel = false, or empty build.objects"
         )
-    if profile.torch.source is TorchSource.INSTALLED and profile.torch.cuda == "cpu":
-        message = "a CPU torch is of use for its headers only"
-        yield Finding(key="torch.source", message=message, fix='set torch.source = "headers"')

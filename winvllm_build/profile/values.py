@@ -21,17 +21,20 @@ UNSAFE_CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 TAG: Final = re.compile(r"v\d+\.\d+(\.\d+)*[0-9A-Za-z.+-]*")
 TARGET: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-TORCH_BUILD: Final = re.compile(r"(?P<major>\d{2})\.?(?P<minor>\d)")
 
 OWNED_VARIABLES: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "CC": "it follows CXX of the real environment",
         "CL": "it changes every compiler call unseen; use CXXFLAGS",
+        "CMAKE_ARGS": "only setup.py reads it, and the tool calls CMake itself; use CXXFLAGS or CUDAFLAGS",
         "CMAKE_BUILD_PARALLEL_LEVEL": "set build.max_jobs",
         "CMAKE_BUILD_TYPE": "set build.type",
         "CMAKE_GENERATOR": "the tool drives Ninja",
         "CUDACXX": "set cuda.home",
+        "CUDAHOSTCXX": "it is the compiler that is found",
         "CUDA_HOME": "set cuda.home",
         "CUDA_PATH": "set cuda.home",
+        "CXX": "set it in the real environment, where the compiler is looked for",
         "FETCHCONTENT_BASE_DIR": "the tool keeps one folder per tag",
         "INCLUDE": "it comes from the compiler that is found",
         "LIB": "it comes from the compiler that is found",
@@ -41,12 +44,17 @@ OWNED_VARIABLES: Final[Mapping[str, str]] = MappingProxyType(
         "PATH": "the tool composes it from cuda.home, python.executable and the compiler",
         "PYTHONHOME": "set python.executable",
         "PYTHONPATH": "set python.executable",
+        "SETUPTOOLS_SCM_PRETEND_VERSION": "the tool composes the wheel's version",
+        "SETUPTOOLS_SCM_PRETEND_VERSION_FOR_VLLM": "the tool composes the wheel's version",
         "TORCH_CUDA_ARCH_LIST": "set cuda.arch_list",
         "VLLM_PYTHON_EXECUTABLE": "set python.executable",
         "VLLM_TARGET_DEVICE": "it is always cuda",
+        "VLLM_VERSION_OVERRIDE": "the tool composes the wheel's version",
     }
 )
-"""Variables the tool sets itself, with the key that sets each."""
+"""Variables the tool sets itself or does not read, with the key to set instead."""
+DEPENDENCY_FOLDER: Final = re.compile(r"\w+_SRC_DIR")
+"""By such variables upstream's CMake takes the folder of a vendored dependency."""
 
 
 def safe_text(value: str) -> str:
@@ -171,17 +179,6 @@ def auto_or_specifier(value: str) -> str:
     return value if value == "auto" else specifier(value)
 
 
-def torch_cuda(value: str) -> str:
-    """`"auto"`, `"cpu"` or a CUDA release, written `12.8` or as in a wheel's name `cu128`."""
-    if value in {"auto", "cpu"}:
-        return value
-    match = TORCH_BUILD.fullmatch(value.removeprefix("cu"))
-    if match:
-        return f"{match['major']}.{match['minor']}"
-    hint = did_you_mean(value, ["auto", "cpu"])
-    raise ValueError(f'expected "auto", "cpu" or a CUDA release like "12.8", not "{value}"{hint}')
-
-
 def empty_is_unset(value: object) -> object:
     """An empty text takes back what a lower layer set."""
     return None if value == "" else value
@@ -205,6 +202,8 @@ def variable_name(name: str) -> str:
         raise ValueError(f"{name!r} is not a valid variable name")
     if name.upper() in OWNED_VARIABLES:
         raise ValueError(f"the tool sets {name} itself: {OWNED_VARIABLES[name.upper()]}")
+    if DEPENDENCY_FOLDER.fullmatch(name.upper()):
+        raise ValueError(f"the tool sets {name} itself: name the folder in source.dependencies")
     if name.upper().startswith("WINVLLM_"):
         raise ValueError(f"{name} configures this tool; set it in the real environment")
     return name
@@ -239,7 +238,6 @@ SourcePatterns = Annotated[
 ]
 Specifier = Annotated[str, AfterValidator(specifier)]
 AutoOrSpecifier = Annotated[str, AfterValidator(auto_or_specifier)]
-TorchCuda = Annotated[str, AfterValidator(torch_cuda)]
 AutoOrCount = Annotated[
     int | Literal["auto"], BeforeValidator(auto_or_count, json_schema_input_type=int | Literal["auto"])
 ]

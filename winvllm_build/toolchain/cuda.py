@@ -16,6 +16,7 @@ from winvllm_build.toolchain import nvcc
 from winvllm_build.toolchain.cuda_search import Candidate, Places, candidates, named_candidate
 from winvllm_build.toolchain.request import ToolchainRequest
 from winvllm_build.toolchain.system import link_library, short_name
+from winvllm_build.toolchain.torch import Torch
 
 BLANKS: Final = (
     "{home} has a blank in its name, which upstream's flags do not survive; "
@@ -85,6 +86,45 @@ class CudaToolkit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which toolkit will do: what is asked for, and what an installed torch leaves of it."""
+
+    request: ToolchainRequest
+    torch: Torch | None = None
+
+    @property
+    def major(self) -> int | None:
+        """The major version the toolkit has to have; None: any that is asked for."""
+        return None if self.torch is None else self.torch.cuda_major
+
+    @property
+    def because(self) -> str:
+        """Why only one major version will do; empty where any will."""
+        if self.torch is None or self.major is None:
+            return ""
+        return (
+            f"the installed torch {self.torch.version} is built with CUDA {self.torch.cuda}, "
+            "and their major versions have to be equal"
+        )
+
+    @property
+    def fix(self) -> str:
+        """What to do where only torch's major version will do; empty where any will."""
+        if self.major is None:
+            return ""
+        return (
+            f"install a CUDA {self.major}.x toolkit that fits, then set cuda.home (or CUDA_HOME) to its "
+            'folder; or, to check only that everything compiles, set torch.source = "headers"'
+        )
+
+    def __str__(self) -> str:
+        if self.major is not None:
+            return f"CUDA {self.major}.x"
+        asked = str(self.request.cuda_version)
+        return f"CUDA {asked}" if asked else "CUDA"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
     """What the search for an installed toolkit found: at most one that fits, and why not the others."""
 
@@ -93,7 +133,7 @@ class Search:
 
 
 def find_installed(
-    request: ToolchainRequest,
+    wanted: Wanted,
     places: Places,
     system: PlatformTag,
     *,
@@ -104,22 +144,26 @@ def find_installed(
     Raises:
         ToolchainError: the one the user named is broken or does not fit; a variable names a `bin` folder.
     """
-    if request.cuda_home is not None:
-        return Search(toolkit=_named(request, request.cuda_home, system, ask), rejections=())
+    home = wanted.request.cuda_home
+    if home is not None:
+        return Search(toolkit=_named(wanted, home, system, ask), rejections=())
     rejections: list[Rejection] = []
     for candidate in candidates(places, system):
-        found = _examine(candidate, request, system, ask)
+        found = _examine(candidate, wanted, system, ask)
         if isinstance(found, CudaToolkit):
             return Search(toolkit=replace(found, rejections=tuple(rejections)), rejections=tuple(rejections))
         rejections.append(found)
     return Search(toolkit=None, rejections=tuple(rejections))
 
 
-def misfit(request: ToolchainRequest, version: Version, architectures: tuple[str, ...]) -> str | None:
+def misfit(wanted: Wanted, version: Version, architectures: tuple[str, ...]) -> str | None:
     """Why a toolkit of this version does not do, or None."""
+    request = wanted.request
+    if wanted.major is not None and version.major != wanted.major:
+        return f"CUDA {version} is not {wanted.major}.x; {wanted.because}"
     if not request.cuda_version.contains(version, prereleases=True):
         return f"CUDA {version} is not {request.cuda_version}"
-    missing = [wanted for wanted in request.capabilities if wanted not in architectures]
+    missing = [number for number in request.capabilities if number not in architectures]
     if missing:
         return (
             f"CUDA {version} does not compile for {', '.join(missing)} (it lists {', '.join(architectures)})"
@@ -136,46 +180,43 @@ def without_blanks(toolkit: CudaToolkit) -> CudaToolkit:
     return replace(toolkit, home=home, nvcc=home / "bin" / toolkit.nvcc.name, problems=problems)
 
 
-def nothing_fits(request: ToolchainRequest, rejections: tuple[Rejection, ...], why: str) -> ToolchainError:
+def nothing_fits(wanted: Wanted, rejections: tuple[Rejection, ...], why: str) -> ToolchainError:
     """No toolkit was found and none can be laid down: everything that was looked at, and what to do."""
-    wanted = f"CUDA {request.cuda_version}" if str(request.cuda_version) else "CUDA"
-    lines = [f"no {wanted} toolkit for {', '.join(request.architectures)}: {why}"]
+    lines = [f"no {wanted} toolkit for {', '.join(wanted.request.architectures)}: {why}"]
     lines += [f"  rejected {rejection}" for rejection in rejections]
     return ToolchainError(
         "\n".join(lines),
-        fix="install a CUDA toolkit that fits, then set cuda.home (or CUDA_HOME) to its folder",
+        fix=wanted.fix or "install a CUDA toolkit that fits, then set cuda.home (or CUDA_HOME) to its folder",
     )
 
 
-def _named(
-    request: ToolchainRequest, home: Path, system: PlatformTag, ask: Callable[[Path], nvcc.Nvcc]
-) -> CudaToolkit:
+def _named(wanted: Wanted, home: Path, system: PlatformTag, ask: Callable[[Path], nvcc.Nvcc]) -> CudaToolkit:
     candidate = named_candidate(home, system)
-    found = _examined(candidate, request, system, ask)
+    found = _examined(candidate, wanted, system, ask)
     if isinstance(found, Rejection):
         raise ToolchainError(
             f"the toolkit named in the profile does not fit: {found}",
-            fix="set cuda.home to another toolkit or to auto, or change the arch list",
+            fix=wanted.fix or "set cuda.home to another toolkit or to auto, or change the arch list",
         )
     return found
 
 
 def _examine(
-    candidate: Candidate, request: ToolchainRequest, system: PlatformTag, ask: Callable[[Path], nvcc.Nvcc]
+    candidate: Candidate, wanted: Wanted, system: PlatformTag, ask: Callable[[Path], nvcc.Nvcc]
 ) -> CudaToolkit | Rejection:
     if not candidate.nvcc.is_file():
         return _rejected(candidate, "there is no such file")
     try:
-        return _examined(candidate, request, system, ask)
+        return _examined(candidate, wanted, system, ask)
     except ToolchainError as error:
         return _rejected(candidate, error.message)
 
 
 def _examined(
-    candidate: Candidate, request: ToolchainRequest, system: PlatformTag, ask: Callable[[Path], nvcc.Nvcc]
+    candidate: Candidate, wanted: Wanted, system: PlatformTag, ask: Callable[[Path], nvcc.Nvcc]
 ) -> CudaToolkit | Rejection:
     said = ask(candidate.nvcc)
-    reason = misfit(request, said.version, said.architectures)
+    reason = misfit(wanted, said.version, said.architectures)
     if reason is not None:
         return _rejected(candidate, reason)
     found = CudaToolkit(

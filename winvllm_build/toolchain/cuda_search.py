@@ -12,6 +12,7 @@ from typing import Final
 from typing_extensions import assert_never
 
 from winvllm_build import process
+from winvllm_build.cuda_home import above_bin
 from winvllm_build.errors import ToolchainError
 from winvllm_build.index import PlatformTag
 from winvllm_build.toolchain.system import program
@@ -97,15 +98,16 @@ def candidates(places: Places, system: PlatformTag) -> list[Candidate]:
 
 
 def refuse_bin(home: Path, named_by: str) -> None:
-    """CMake and torch both append `bin` themselves.
+    """Refuse a folder that nothing finds a toolkit in.
 
     Raises:
         ToolchainError: `home` ends in `bin`.
     """
-    if home.name.lower() == "bin":
+    above = above_bin(str(home))
+    if above is not None:
         raise ToolchainError(
             f"{named_by} = {home} names the toolkit's bin folder; the toolkit is the folder above",
-            fix=f"set {named_by} to {home.parent}",
+            fix=f"set {named_by} to {above}",
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from packaging.version import Version
 from typing_extensions import assert_never
@@ -15,8 +16,9 @@ from winvllm_build.index import Index, PlatformTag
 from winvllm_build.toolchain import cuda as cuda_room
 from winvllm_build.toolchain import cuda_overlay, cuda_wheels, nvcc, torch_headers
 from winvllm_build.toolchain import torch as torch_room
-from winvllm_build.toolchain.cuda import CudaOrigin, CudaToolkit
+from winvllm_build.toolchain.cuda import CudaOrigin, CudaToolkit, Search, Wanted
 from winvllm_build.toolchain.cuda_search import Places, machine_places
+from winvllm_build.toolchain.cuda_wheels import ToolkitPins
 from winvllm_build.toolchain.environment import allowed
 from winvllm_build.toolchain.host import HostCompiler, HostLimits, find_gnu, read_limits
 from winvllm_build.toolchain.msvc import find_msvc
@@ -39,34 +41,70 @@ class Surroundings:
     places: Places | None = None
 
 
-def find_toolkit(request: ToolchainRequest, around: Surroundings, python: TargetPython | None) -> CudaToolkit:
-    """An installed toolkit that fits, else one laid down from wheels."""
+def find_toolkit(
+    request: ToolchainRequest,
+    around: Surroundings,
+    python: TargetPython | None,
+    torch: Torch | None,
+) -> CudaToolkit:
+    """An installed toolkit that fits, else one laid down from wheels.
+
+    Args:
+        request: what is asked for.
+        around: where to look and to lay down.
+        python: its site-packages may hold NVIDIA's wheels.
+        torch: the installed torch that will be used; the toolkit has to have its major version.
+    """
+    wanted = Wanted(request=request, torch=torch)
     sites = python.sites if python is not None else ()
     places = around.places or machine_places(around.environment, around.system, sites=sites)
     ask = functools.partial(nvcc.ask, env=allowed(around.environment))
-    search = cuda_room.find_installed(request, places, around.system, ask=ask)
+    search = cuda_room.find_installed(wanted, places, around.system, ask=ask)
     if search.toolkit is not None:
         return cuda_room.without_blanks(search.toolkit)
     pins = cuda_wheels.read_pins(around.system)
-    if not request.allow_laydown:
-        raise cuda_room.nothing_fits(request, search.rejections, "the profile does not allow to lay one down")
-    if not request.cuda_version.contains(pins.version, prereleases=True):
-        why = f"the one that can be laid down is {pins.version}"
-        raise cuda_room.nothing_fits(request, search.rejections, why)
+    why_not = _why_not_laid_down(wanted, pins.version)
+    if why_not is not None:
+        raise cuda_room.nothing_fits(wanted, search.rejections, why_not)
     for rejection in search.rejections:
         around.on_event(f"not taken: {rejection}")
+    return cuda_room.without_blanks(_laid_down(wanted, search, pins, around, ask))
+
+
+def _why_not_laid_down(wanted: Wanted, version: Version) -> str | None:
+    """Why the toolkit that NVIDIA's wheels make is of no use, or None."""
+    request = wanted.request
+    if wanted.major is not None and wanted.major != version.major:
+        return (
+            f"{wanted.because}. The toolkit that can be laid down is {version}: "
+            f"NVIDIA's wheels for CUDA {wanted.major} have no nvcc"
+        )
+    if not request.allow_laydown:
+        return "the profile does not allow to lay one down"
+    if not request.cuda_version.contains(version, prereleases=True):
+        return f"the one that can be laid down is {version}"
+    return None
+
+
+def _laid_down(
+    wanted: Wanted,
+    search: Search,
+    pins: ToolkitPins,
+    around: Surroundings,
+    ask: Callable[[Path], nvcc.Nvcc],
+) -> CudaToolkit:
     try:
         home = cuda_wheels.lay_down(
             pins, workspace=around.workspace, index=around.index, on_event=around.on_event
         )
     except OfflineError as error:
-        missing = cuda_room.nothing_fits(request, search.rejections, "and NVIDIA's wheels cannot be fetched")
+        missing = cuda_room.nothing_fits(wanted, search.rejections, "and NVIDIA's wheels cannot be fetched")
         raise OfflineError(f"{missing.message}\n{error.message}", fix=error.fix) from error
     said = ask(home / "bin" / program("nvcc", around.system))
-    why_not = cuda_room.misfit(request, said.version, said.architectures)
+    why_not = cuda_room.misfit(wanted, said.version, said.architectures)
     if why_not is not None:
-        raise cuda_room.nothing_fits(request, search.rejections, why_not)
-    laid_down = CudaToolkit(
+        raise cuda_room.nothing_fits(wanted, search.rejections, why_not)
+    return CudaToolkit(
         home=home,
         nvcc=said.program,
         version=said.version,
@@ -75,7 +113,6 @@ def find_toolkit(request: ToolchainRequest, around: Surroundings, python: Target
         named_by="NVIDIA's wheels",
         rejections=search.rejections,
     )
-    return cuda_room.without_blanks(laid_down)
 
 
 def find_host(around: Surroundings, base: Mapping[str, str], cuda: CudaToolkit | None) -> HostCompiler:
@@ -103,33 +140,36 @@ def complete_toolkit(cuda: CudaToolkit, host: HostCompiler, around: Surroundings
     )
 
 
-def find_torch(
-    request: ToolchainRequest, python: TargetPython, host: HostCompiler, cuda: Version, around: Surroundings
+def installed_torch(request: ToolchainRequest, python: TargetPython) -> Torch | str:
+    """The environment's CUDA torch if it fits and may be taken, else why only headers are.
+
+    Raises:
+        ToolchainError: the profile wants the installed one, and it does not do.
+    """
+    if request.torch_source is TorchSource.HEADERS:
+        return "the profile asks for headers only"
+    found = torch_room.find_installed(python, request)
+    if isinstance(found, str) and request.torch_source is TorchSource.INSTALLED:
+        raise ToolchainError(
+            f"torch.source is installed, but {found}",
+            fix=f'{python.executable} -m pip install "torch{request.torch_wanted}"',
+        )
+    return found
+
+
+def headers_of_torch(
+    request: ToolchainRequest, python: TargetPython, host: HostCompiler, because: str, around: Surroundings
 ) -> Torch:
-    """The environment's CUDA torch of the pinned version; else the headers of the wheel the tag pins.
+    """The headers of the pinned wheel that fits.
 
     A CPU torch of the right version is not preferred to the wheel's headers: those are a CUDA build's own.
     It stands in only where the index does not answer.
     """
-    because = "the profile asks for headers only"
-    if request.torch_source is not TorchSource.HEADERS:
-        installed = torch_room.find_installed(python, request)
-        if isinstance(installed, Torch):
-            mismatch = torch_room.major_mismatch(installed, cuda)
-            if mismatch is not None:
-                raise mismatch
-            return installed
-        because = installed
-        if request.torch_source is TorchSource.INSTALLED:
-            raise ToolchainError(
-                f"torch.source is installed, but {because}",
-                fix=f"{python.executable} -m pip install torch=={request.torch_version}",
-            )
     return torch_headers.lay_down(
-        torch_headers.read_pin(request.torch_version, around.system),
+        torch_headers.read_pin(request, around.system),
         host=host,
         because=because,
-        installed=torch_room.same_release_package(python, request),
+        installed=torch_room.fitting_package(python, request),
         workspace=around.workspace,
         index=around.index,
         on_event=around.on_event,

@@ -23,6 +23,7 @@ class ToolchainRequest:
         python: the interpreter of the target environment; None is the running one.
         python_version: which Pythons the tag supports.
         torch_version: the version the tag pins, without a local part.
+        torch_fits: which torch versions fit; None is the pinned one alone.
         allow_laydown: whether NVIDIA's wheels may stand in for a missing toolkit.
         environment: extra variables for CMake and the compilers; they win.
     """
@@ -33,6 +34,7 @@ class ToolchainRequest:
     python: Path | None = None
     python_version: SpecifierSet = field(default_factory=SpecifierSet)
     torch_version: str
+    torch_fits: SpecifierSet | None = None
     torch_source: TorchSource = TorchSource.AUTO
     allow_laydown: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -41,3 +43,8 @@ class ToolchainRequest:
     def capabilities(self) -> tuple[str, ...]:
         """The architectures without suffixes, as nvcc lists them."""
         return tuple(dict.fromkeys(arch.base(written) for written in self.architectures))
+
+    @property
+    def torch_wanted(self) -> SpecifierSet:
+        """The torch versions that fit; a local part such as `+cu128` does not matter to it."""
+        return SpecifierSet(f"=={self.torch_version}") if self.torch_fits is None else self.torch_fits

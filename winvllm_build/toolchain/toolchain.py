@@ -20,7 +20,8 @@ from winvllm_build.toolchain.parts import (
     complete_toolkit,
     find_host,
     find_toolkit,
-    find_torch,
+    headers_of_torch,
+    installed_torch,
 )
 from winvllm_build.toolchain.python import TargetPython, find_python
 from winvllm_build.toolchain.request import ToolchainRequest
@@ -65,14 +66,22 @@ class Toolchain:
             found["CMAKE_CUDA_STANDARD_INCLUDE_DIRECTORIES"] = include
         return found
 
+    def summary(self) -> str:
+        """The versions, on one line."""
+        torch = f"torch {self.torch.version}" + ("" if self.torch.runs else ", headers only")
+        return (
+            f"CUDA toolkit {self.cuda.version}, host compiler {self.host.kind.value} {self.host.version}, "
+            f"Python {self.python.version}, {torch}"
+        )
+
     def describe(self) -> dict[str, str]:
         """One line for each part, for a summary; what is missing or only stands in is said."""
         cuda, torch = self.cuda, self.torch
         lines = {
-            "cuda": f"{cuda.version} ({cuda.origin.value}, {cuda.named_by}): {cuda.home}",
-            "host": str(self.host),
-            "python": f"{self.python.version}: {self.python.executable}",
-            "torch": f"{torch.version} ({_told(torch)}): {torch.package}",
+            "CUDA toolkit": f"{cuda.version} at {cuda.home} ({cuda.origin.value}, {cuda.named_by})",
+            "host compiler": str(self.host),
+            "Python": f"{self.python.version} at {self.python.executable}",
+            "torch": f"{torch.version} at {torch.package} ({_told(torch)})",
             "cmake": str(self.cmake),
             "ninja": str(self.ninja),
         }
@@ -157,12 +166,14 @@ def _discover(request: ToolchainRequest, around: Surroundings) -> Toolchain:
     python = problems.attempt(
         lambda: find_python(request, workspace=around.workspace, system=around.system, env=base)
     )
-    cuda = problems.attempt(lambda: find_toolkit(request, around, python))
+    installed = None if python is None else problems.attempt(lambda: installed_torch(request, python))
+    runs = installed if isinstance(installed, Torch) else None
+    cuda = problems.attempt(lambda: find_toolkit(request, around, python, runs))
     host = problems.attempt(lambda: find_host(around, base, cuda))
-    if cmake is None or ninja is None or python is None or cuda is None or host is None:
+    if not (cmake and ninja and python and installed and cuda and host):
         raise problems.error()
     completed = problems.attempt(lambda: complete_toolkit(cuda, host, around))
-    torch = problems.attempt(lambda: find_torch(request, python, host, cuda.version, around))
+    torch = runs or problems.attempt(lambda: headers_of_torch(request, python, host, str(installed), around))
     if completed is None or torch is None:
         raise problems.error()
     return Toolchain(

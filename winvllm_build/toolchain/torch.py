@@ -10,7 +10,6 @@ from typing import Final
 from packaging.version import InvalidVersion, Version
 
 from winvllm_build.choices import TorchOrigin
-from winvllm_build.errors import ToolchainError
 from winvllm_build.toolchain.python import TargetPython
 from winvllm_build.toolchain.request import ToolchainRequest
 
@@ -36,6 +35,11 @@ class Torch:
     package: Path
     import_path: Path | None
     cxx11_abi: bool
+
+    @property
+    def cuda_major(self) -> int | None:
+        """The major version that the toolkit has to have as well; the extensions would not load otherwise."""
+        return Version(self.cuda).major if self.cuda is not None and self.runs else None
 
     @property
     def runs(self) -> bool:
@@ -81,10 +85,10 @@ def read_version(package: Path) -> TorchVersion | None:
         return None
 
 
-def same_release(found: str, wanted: str) -> bool:
-    """Equal but for the local part: 2.9.1+cu128 is 2.9.1."""
+def fits(found: str, request: ToolchainRequest) -> bool:
+    """Whether a version, local part or not, is one of those asked for."""
     try:
-        return Version(found).public == Version(wanted).public
+        return request.torch_wanted.contains(Version(found), prereleases=True)
     except InvalidVersion:
         return False
 
@@ -97,8 +101,8 @@ def find_installed(python: TargetPython, request: ToolchainRequest) -> Torch | s
     said = read_version(package)
     if said is None:
         return f"{package} has no readable version.py"
-    if not same_release(said.version, request.torch_version):
-        return f"torch {said.version} is installed; this tag needs {request.torch_version}"
+    if not fits(said.version, request):
+        return f"torch {said.version} is installed; this {_asker(request)}"
     if said.cuda is None:
         return f"torch {said.version} is installed without CUDA"
     config = package / CONFIG
@@ -114,25 +118,19 @@ def find_installed(python: TargetPython, request: ToolchainRequest) -> Torch | s
     )
 
 
-def same_release_package(python: TargetPython, request: ToolchainRequest) -> Path | None:
-    """The installed torch of the right version, CUDA build or not: at least its headers fit."""
+def _asker(request: ToolchainRequest) -> str:
+    if request.torch_fits is None:
+        return f"tag needs {request.torch_version}"
+    return f"profile asks for {request.torch_fits} (torch.version)"
+
+
+def fitting_package(python: TargetPython, request: ToolchainRequest) -> Path | None:
+    """The installed torch of a version that fits, CUDA build or not: at least its headers fit."""
     package = None if python.torch is None else python.torch.parent
     said = None if package is None else read_version(package)
-    return package if said is not None and same_release(said.version, request.torch_version) else None
+    return package if said is not None and fits(said.version, request) else None
 
 
 def has_cxx11_abi(config: Path) -> bool:
     """Whether the wheel was built with the newer libstdc++ ABI; all are since torch 2.7."""
     return OLDER_ABI not in config.read_text("utf-8", "replace")
-
-
-def major_mismatch(torch: Torch, cuda: Version) -> ToolchainError | None:
-    """An installed torch and a toolkit of another major version: the extensions would not load."""
-    if not torch.runs or torch.cuda is None or Version(torch.cuda).major == cuda.major:
-        return None
-    return ToolchainError(
-        f"torch {torch.version} is built with CUDA {torch.cuda}, the toolkit is {cuda}: "
-        "their major versions have to be equal",
-        fix=f"install a CUDA {Version(torch.cuda).major} toolkit, or a torch built with CUDA {cuda.major}; "
-        "to check only that everything compiles, set torch.source to headers",
-    )

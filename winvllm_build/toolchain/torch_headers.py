@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from packaging.version import Version
 from typing_extensions import assert_never
 
 from winvllm_build.choices import TorchOrigin
@@ -19,6 +20,7 @@ from winvllm_build.toolchain.cuda_wheels import digest
 from winvllm_build.toolchain.files import copy_tree
 from winvllm_build.toolchain.host import HostCompiler
 from winvllm_build.toolchain.python import copy_generator_modules
+from winvllm_build.toolchain.request import ToolchainRequest
 from winvllm_build.toolchain.stubs import Stub
 from winvllm_build.toolchain.system import link_library
 from winvllm_build.toolchain.table import read_table
@@ -59,27 +61,37 @@ class TorchPin:
         return f"torch-{self.version}-headers-{self.system.value}-{digest(f'{LAYOUT} {self.record}')}"
 
 
-def read_pin(version: str, system: PlatformTag) -> TorchPin:
-    """The pinned wheel of this version.
+def read_pin(request: ToolchainRequest, system: PlatformTag) -> TorchPin:
+    """The wheel of the tag's version if that fits, else the newest that fits.
 
     Raises:
         ToolchainError: none is pinned.
     """
-    table = read_table(TABLE)
-    for entry in table.get(version, ()):
-        if entry["platform"] == system.value:
-            return TorchPin(
-                version=version,
-                system=system,
-                python=entry["python"],
-                cuda_build=entry["build"] == "cuda",
-                record=entry["record"],
-            )
-    known = ", ".join(name for name in table if name != "schema")
+    pins = {pin.version: pin for pin in _read_pins(system)}
+    fitting = sorted((version for version in pins if torch.fits(version, request)), key=Version)
+    if request.torch_version in fitting:
+        return pins[request.torch_version]
+    if fitting:
+        return pins[fitting[-1]]
+    wanted = request.torch_version if request.torch_fits is None else request.torch_fits
     raise ToolchainError(
-        f"no wheel of torch {version} is pinned for its headers (pinned: {known})",
-        fix=f"install torch {version} with CUDA into the environment, then set torch.source to installed",
+        f"no wheel of torch {wanted} is pinned for its headers (pinned: {', '.join(pins)})",
+        fix=f'install a CUDA build into the environment (pip install "torch{request.torch_wanted}"), '
+        "then set torch.source to installed",
     )
+
+
+def _read_pins(system: PlatformTag) -> Iterator[TorchPin]:
+    for version, entries in read_table(TABLE).items():
+        for entry in entries if version != "schema" else ():
+            if entry["platform"] == system.value:
+                yield TorchPin(
+                    version=version,
+                    system=system,
+                    python=entry["python"],
+                    cuda_build=entry["build"] == "cuda",
+                    record=entry["record"],
+                )
 
 
 def lay_down(
