@@ -14,10 +14,11 @@ from winvllm_build.suggest import did_you_mean
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """A target that is not built, with the reason a reader can act on."""
+    """A target that is not built, with the reason a reader can act on; `intended` if the profile says so."""
 
     name: str
     reason: str
+    intended: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +81,9 @@ def select(
     return Selection(
         targets=targets,
         objects=tuple(o for o, name in sorted(found.items()) if _matches_any(name, objects)),
-        left_out=tuple(LeftOut(name=name, reason=why) for name, why in sorted(out.items())),
+        left_out=tuple(
+            LeftOut(name=name, reason=why, intended=name in leave_out) for name, why in sorted(out.items())
+        ),
     )
 
 
