@@ -48,8 +48,8 @@ inherit again. When no profile is named, `{profile_variable}` names it, else `in
 else that of `config.toml`.
 
 `CUDA_PATH`, which an installer writes for the whole machine, is no value of a profile: it is one of the
-places where a toolkit is looked for while `cuda.home` is auto, and it is passed over when that toolkit does not
-fit. `CUDA_HOME` sets `cuda.home`, so that a toolkit which does not fit is an error.
+places where a toolkit is looked for while `cuda.home` is auto, and it is passed over when that toolkit does
+not fit. `CUDA_HOME` sets `cuda.home`, so that a toolkit which does not fit is an error.
 
 A variable's text is read as its key wants it: {true} and {false} for a switch, `8.6;12.0` for a list. An
 empty variable counts as unset. In a file a relative folder starts at the file, elsewhere at the current
