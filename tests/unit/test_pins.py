@@ -90,7 +90,7 @@ def test_an_arch_decides_what_is_needed(
     [
         ("schema = 1\n", "[upstream] is missing"),
         (UPSTREAM.replace("url =", "urll ="), "`url` is missing"),
-        (UPSTREAM + "[dependencies.x]\n", "did you mean `dependency`"),
+        (UPSTREAM + "[dependencies.x]\n", 'did you mean "dependency"'),
         (UPSTREAM.replace(COMMIT, COMMIT[:39]), "40 hexadecimal digits"),
         (UPSTREAM.replace(COMMIT, COMMIT.upper()), "40 hexadecimal digits"),
         (UPSTREAM.replace(SHA, SHA[:-1] + "x"), "64 hexadecimal digits"),
@@ -99,7 +99,7 @@ def test_an_arch_decides_what_is_needed(
         (UPSTREAM.replace('"v0.14.1"', "1"), "a tag's name"),
         (UPSTREAM.replace("https://example.org/vllm", "--upload-pack=x"), "`url`"),
         (UPSTREAM.replace("https://example.org/vllm", "ext::sh -c x"), "`url`"),
-        (UPSTREAM + DEPENDENCY.replace("targets", "target"), "did you mean `targets`"),
+        (UPSTREAM + DEPENDENCY.replace("targets", "target"), 'did you mean "targets"'),
         (UPSTREAM + DEPENDENCY.replace('["_C"]', '"_C"'), "has to be a list"),
         (UPSTREAM + DEPENDENCY.replace('["_C"]', '["a;b"]'), "each a CMake target"),
         (UPSTREAM + DEPENDENCY + 'folder = "../x"\n', "leaves the folder"),
@@ -107,6 +107,8 @@ def test_an_arch_decides_what_is_needed(
         (UPSTREAM + DEPENDENCY + 'archs = ["sm_90"]\n', "CUDA arch"),
         (UPSTREAM + DEPENDENCY + "submodules = [1]\n", "list of tables"),
         (UPSTREAM + DEPENDENCY.replace("cutlass]", "CUTLASS]"), "no name for a dependency"),
+        (UPSTREAM + "[target]\n", "unknown key `target`"),
+        (UPSTREAM.replace("schema = 1", "schema = 2"), "schema is 2, this tool reads 1"),
         ("schema = \n", "not valid TOML"),
     ],
 )

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from winvllm_build.errors import PatchError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from winvllm_build.manifest_table import Table, read_manifest
 
 FILE: Final = "patchset.toml"
-SCHEMA: Final = 1
-TABLES: Final = ("schema", "upstream", "dependency", "expect", "topic", "layer")
-EXPECT: Final[Mapping[str, type]] = {
-    "python": str, "torch": str, "cuda": str, "cxx": int, "cmake": str, "msvc": str, "hints": list,
-}  # fmt: skip
-"""What cannot be read from the checkout; `hints` are sentences for the summary."""
-TOPIC: Final[Mapping[str, type]] = {"title": str, "description": str}
-LAYER: Final[Mapping[str, type]] = {"title": str, "required": bool}
+EXPECTED_TEXTS: Final = ("python", "torch", "cuda", "cmake", "msvc")
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
+NAME_WORDS: Final = "lower-case letters, digits, - and _"
+TEXT: Final = re.compile(r".+", re.DOTALL)
+TEXT_WORDS: Final = "a text"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,25 +29,25 @@ class Topic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """A group of patches that is switched on together; a required one always is."""
+    """A group of patches with a folder of its own; every layer of a set is applied."""
 
     name: str
     title: str
-    required: bool = False
 
 
-DEFAULT_LAYER: Final = Layer(name="windows", title="The port to Windows", required=True)
+DEFAULT_LAYER: Final = Layer(name="windows", title="The port to Windows")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """This room's tables; `[upstream]` and `[dependency.*]` are read by `sources.pins`."""
+    """This room's tables; `[upstream]` and `[dependency.*]` are read by `sources.pins`.
 
-    expect: Mapping[str, Any]
+    `expect` is what cannot be read from the checkout; its `hints` are sentences for the summary.
+    """
+
+    expect: Mapping[str, str | int | tuple[str, ...]]
     topics: tuple[Topic, ...]
     layers: tuple[Layer, ...]
-    dependencies: tuple[str, ...]
-    """Names only: each may be the target of patches."""
 
 
 def read(file: Path) -> Manifest:
@@ -67,74 +56,45 @@ def read(file: Path) -> Manifest:
     Raises:
         PatchError: not TOML, unknown keys or wrong types; all of them at once.
     """
-    try:
-        data = tomllib.loads(file.read_bytes().decode("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PatchError(f"{file} is not valid TOML: {error}", fix=f"correct {file}") from error
-    faults = [*_unknown(data, TABLES, "")]
-    if data.get("schema") != SCHEMA:
-        faults.append(f"schema is {data.get('schema')!r}, this tool reads {SCHEMA}")
-    expect = _table(data, "expect", faults)
-    faults += _checked(expect, EXPECT, "expect.")
-    topics = _records(data, "topic", TOPIC, faults)
-    layers = _records(data, "layer", LAYER, faults)
-    dependencies = _table(data, "dependency", faults)
-    if faults:
-        raise PatchError("\n".join(f"{file}: {fault}" for fault in faults), fix=f"correct {file}")
-    declared = tuple(
-        Layer(name=name, title=layer.get("title", name), required=layer.get("required", False))
-        for name, layer in layers.items()
-    )
-    return Manifest(
-        expect=expect,
-        topics=tuple(
-            Topic(name=name, title=topic.get("title", name), description=topic.get("description", ""))
-            for name, topic in topics.items()
+    root = read_manifest(file)
+    expect = root.table("expect")
+    made = Manifest(
+        expect={} if expect is None else _expect(expect),
+        topics=tuple(_topic(name, table) for name, table in root.named("topic", NAME, NAME_WORDS)),
+        layers=_with_default(
+            tuple(_layer(name, table) for name, table in root.named("layer", NAME, NAME_WORDS))
         ),
-        layers=declared if any(layer.name == DEFAULT_LAYER.name for layer in declared)
-        else (DEFAULT_LAYER, *declared),
-        dependencies=tuple(dependencies),
-    )  # fmt: skip
+    )
+    root.close()
+    return made
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """`; did you mean ...?` or nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+def _expect(table: Table) -> Mapping[str, str | int | tuple[str, ...]]:
+    found = {
+        **{name: table.optional_text(name, TEXT, TEXT_WORDS) for name in EXPECTED_TEXTS},
+        "cxx": table.integer("cxx"),
+        "hints": table.texts("hints", TEXT, TEXT_WORDS) or None,
+    }
+    table.finish()
+    return {name: value for name, value in found.items() if value is not None}
 
 
-def _unknown(table: Mapping[str, Any], known: Iterable[str], prefix: str) -> Iterable[str]:
-    names = list(known)
-    return (f"unknown key {prefix}{key}{suggestion(key, names)}" for key in table if key not in names)
+def _topic(name: str, table: Table) -> Topic:
+    made = Topic(
+        name=name,
+        title=table.optional_text("title", TEXT, TEXT_WORDS) or name,
+        description=table.optional_text("description", TEXT, TEXT_WORDS) or "",
+    )
+    table.finish()
+    return made
 
 
-def _checked(table: Mapping[str, Any], fields: Mapping[str, type], prefix: str) -> Iterable[str]:
-    yield from _unknown(table, fields, prefix)
-    for key, value in table.items():
-        kind = fields.get(key)
-        if kind is not None and type(value) is not kind:
-            yield f"{prefix}{key} is {value!r}, expected a {kind.__name__}"
+def _layer(name: str, table: Table) -> Layer:
+    made = Layer(name=name, title=table.optional_text("title", TEXT, TEXT_WORDS) or name)
+    table.finish()
+    return made
 
 
-def _table(data: Mapping[str, Any], name: str, faults: list[str]) -> Mapping[str, Any]:
-    table = data.get(name, {})
-    if isinstance(table, dict):
-        return table
-    faults.append(f"{name} is {table!r}, expected a table [{name}]")
-    return {}
-
-
-def _records(
-    data: Mapping[str, Any], name: str, fields: Mapping[str, type], faults: list[str]
-) -> dict[str, Mapping[str, Any]]:
-    """The tables `[name.*]`, each checked; broken ones are reported and left out."""
-    found: dict[str, Mapping[str, Any]] = {}
-    for key, value in _table(data, name, faults).items():
-        if not NAME.fullmatch(key):
-            faults.append(f"{name}.{key}: names are lower-case letters, digits, - and _")
-        elif not isinstance(value, dict):
-            faults.append(f"{name}.{key} is {value!r}, expected a table")
-        else:
-            faults += _checked(value, fields, f"{name}.{key}.")
-            found[key] = value
-    return found
+def _with_default(declared: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    known = any(layer.name == DEFAULT_LAYER.name for layer in declared)
+    return declared if known else (DEFAULT_LAYER, *declared)

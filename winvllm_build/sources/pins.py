@@ -9,11 +9,8 @@ from typing import Final
 
 from winvllm_build.arch import base
 from winvllm_build.git import Oid
+from winvllm_build.manifest_table import Table, read_manifest
 from winvllm_build.member_names import name_fault
-from winvllm_build.sources.manifest_table import Table, read_table
-
-OTHER_ROOMS: Final = ("schema", "expect", "topic", "layer", "target")
-"""Top-level names of the manifest that other rooms read."""
 
 COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -37,6 +34,11 @@ class SdistPin:
     project: str
     version: str
     sha256: str
+
+    @property
+    def commit_message(self) -> str:
+        """What the tool's own commit of this archive says."""
+        return f"{self.project} {self.version}, from its published source archive\n\nsha256: {self.sha256}\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,18 +120,17 @@ def read_pins(manifest: Path) -> Pins:
     """The pins of `patches/<tag>/patchset.toml`.
 
     Raises:
-        PatchError: a key is missing, unknown or malformed; file, table and key are named.
+        PatchError: a key is missing, unknown or malformed; file, table and key of each are named.
     """
-    root = read_table(manifest)
+    root = read_manifest(manifest)
     upstream = root.table("upstream")
     if upstream is None:
         raise root.fault("the table [upstream] is missing")
-    dependencies = root.table("dependency")
+    named = root.named("dependency", NAME, "lower-case letters, digits, `-`")
     pins = Pins(
-        upstream=_upstream(upstream),
-        dependencies=() if dependencies is None else _dependencies(dependencies),
+        upstream=_upstream(upstream), dependencies=tuple(_dependency(name, table) for name, table in named)
     )
-    root.finish(elsewhere=OTHER_ROOMS)
+    root.close()
     return pins
 
 
@@ -160,24 +161,13 @@ def _sdist(table: Table) -> SdistPin:
     return pin
 
 
-def _dependencies(table: Table) -> tuple[DependencyPin, ...]:
-    found: list[DependencyPin] = []
-    for name in table.keys():  # noqa: SIM118 - a method of ours, not a mapping's
-        own = table.table(name)
-        if own is None or NAME.fullmatch(name) is None:
-            raise table.fault(f"`{name}` is no name for a dependency: lower-case letters, digits, `-`")
-        found.append(_dependency(name, own))
-    return tuple(found)
-
-
 def _dependency(name: str, table: Table) -> DependencyPin:
     package = table.table("package")
-    has_commit = "commit" in table.keys()  # noqa: SIM118 - a method of ours, not a mapping's
     pin = DependencyPin(
         name=name,
         url=_url(table),
         revision=table.text("revision", REVISION, "a tag or commit"),
-        commit=_commit(table) if has_commit else None,
+        commit=_commit(table) if "commit" in table else None,
         variable=table.text("variable", VARIABLE, "an environment variable"),
         content=table.optional_text("content", CONTENT, "a FetchContent name") or name,
         targets=table.texts("targets", TARGET, "a CMake target"),
@@ -221,5 +211,5 @@ def _folder(table: Table, key: str, *, required: bool) -> str:
     path = table.text(key, FOLDER, what) if required else table.optional_text(key, FOLDER, what) or ""
     fault = name_fault(path) if path else None
     if fault is not None:
-        raise table.fault(f"`{key}` {path!r} {fault}")
+        table.report(f"`{key}` {path!r} {fault}")
     return path

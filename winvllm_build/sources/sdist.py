@@ -28,7 +28,7 @@ def import_sdist(git: Git, archive: Path, pin: SdistPin, *, ref: str) -> Oid:
 
 
 def message(pin: SdistPin) -> str:
-    return f"{pin.project} {pin.version}, from its published source archive\n\nsha256: {pin.sha256}\n"
+    return pin.commit_message
 
 
 def upstream_files(files: Iterable[Member]) -> Iterator[Member]:
