@@ -28,6 +28,11 @@ def profiles_root() -> Path:
     return locate("profiles", package=PACKAGE)
 
 
+def is_installed(folder: Path, *, package: Path | None = None) -> bool:
+    """Whether `folder` is part of an installed wheel, where nothing of the user's may be written."""
+    return folder.resolve().is_relative_to((package or PACKAGE) / "_data")
+
+
 def locate(name: str, *, package: Path) -> Path:
     """The data folder `name` of the package installed at `package`.
 

@@ -273,8 +273,8 @@ def test_a_damaged_lock_is_written_anew(upstream: Upstream) -> None:
 @pytest.mark.parametrize(
     ("place", "complaint"),
     [
-        ("windws/vllm/a.py.patch", "did you mean windows"),
-        ("windows/vlm/a.py.patch", "did you mean vllm"),
+        ("windws/vllm/a.py.patch", 'did you mean "windows"'),
+        ("windows/vlm/a.py.patch", 'did you mean "vllm"'),
         ("windows/vllm/notes.txt", r"is not a \.patch file"),
         ("windows/vllm/A.py.patch", "lies where A.py belongs"),
     ],

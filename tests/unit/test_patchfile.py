@@ -9,6 +9,7 @@ from winvllm_build.patchset import patchfile
 from winvllm_build.patchset.blob import blob_id, patched, proven
 from winvllm_build.patchset.diff import Change, fingerprint
 from winvllm_build.patchset.header import Header, template
+from winvllm_build.patchset.linecount import LineCount, count
 from winvllm_build.patchset.patchfile import carried
 from winvllm_build.patchset.paths import path_fault
 
@@ -39,7 +40,7 @@ def test_parse_and_serialise_are_byte_exact() -> None:
     assert read.header.notes[0].why == "a reason\nover two lines"
     assert read.diff.text == DIFF
     assert read.diff.change is Change.MODIFIED
-    assert (read.diff.added, read.diff.removed) == (1, 2)
+    assert count(read.diff) == LineCount(added=1, removed=2)
     assert parse(DIFF).header == Header()
 
 
@@ -101,7 +102,7 @@ def test_lines_end_at_lf_only() -> None:
         (DIFF, DIFF + DIFF, "one file per patch"),
         (DIFF, b"", "expected the header, one blank line"),
         (DIFF, b"From: me\n\n" + DIFF, "expected the header, one blank line"),
-        (b"Subject:", b"Sbject:", "n.patch: ?1?:?.*unknown field Sbject; did you mean Subject?"),
+        (b"Subject:", b"Sbject:", 'n.patch: ?1?:?.*unknown field Sbject; did you mean "Subject"?'),
         (b"Topic: msvc\n", b"Topic: msvc\nTopic: x\n", "n.patch:3: the field Topic is given twice"),
         (b"Topic: msvc\n", b"@@ -1 +1 @@\n", "n.patch:2: '@@ -1 .1 @@' is neither"),
         (b"Topic: msvc\n", b"diff --git a/x b/x\n", "n.patch:2: .* is neither"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from winvllm_build.errors import FindingsError, PatchError, TreeStateError
 from winvllm_build.git import NO_OBJECT, Oid, RepoPath
-from winvllm_build.patchset import materialise, status, tree
+from winvllm_build.patchset import advice, lock, materialise, status, tree
 from winvllm_build.patchset.materialise import Move
 from winvllm_build.patchset.older import kept_ref
 from winvllm_build.patchset.patchset import MAIN_TARGET, Patch, PatchSet
@@ -86,6 +86,12 @@ class _Goal:
         self.reached = TreeState.PRISTINE if reverse else TreeState.APPLIED
         self.other = TreeState.APPLIED if reverse else TreeState.PRISTINE
 
+    def command(self, worktree: Path, verb: str, *options: str) -> str:
+        """A command line about this set and `worktree`."""
+        return advice.command(
+            verb, self.patch_set.tag, *options, root=self.patch_set.root, tree=worktree, target=self.target
+        )
+
     def move(self, patch: Patch, current: Oid) -> Move:
         modes = patch.modes[::-1] if self.reverse else patch.modes
         new = patch.pre if self.reverse else patch.post
@@ -100,7 +106,7 @@ def _run(goal: _Goal, worktree: Path, on_event: OnEvent, *, check: bool, restore
         if recovered is not None:
             on_event(recovered)
         found = status.examine(place, goal.patch_set, goal.target)
-        _refuse_wrong_base(found)
+        _refuse_wrong_base(goal, found)
         reached = found.state is goal.reached
         proven = _prove(place, goal, keep=not check and not reached, known=not check and reached)
         _refuse_unready(goal, found, check=check, restore=restore)
@@ -139,18 +145,27 @@ def _prove(place: Worktree, goal: _Goal, *, keep: bool, known: bool) -> Oid:
     pair = goal.patch_set.target(goal.target).pair_of(place.base)
     if known and pair is not None and pair.patched is not None:
         return pair.patched
+    fix = goal.command(place.folder, "status")
     with storage_errors(str(place.objects)), scratch(place, keep=keep) as git:
         try:
-            made = tree.compute(git, place.base, [patch.content.diff for patch in goal.patches])
+            made = tree.compute(git, place.base, [patch.content.diff for patch in goal.patches], fix=fix)
         except PatchError:
             _explain(place, goal)
             raise
         actual = tree.difference(git, place.base, made)
-        tree.prove(expected, actual, what=f"the patches of {goal.patch_set.tag} do not fit this tree")
+        what = f"the patches of {goal.patch_set.tag} do not fit this tree"
+        tree.prove(expected, actual, what=what, fix=fix)
     if pair is not None and pair.patched is not None and pair.patched != made:
+        file = goal.patch_set.folder / lock.FILE
         raise PatchError(
-            f"the patched tree is {made}, but the lock says {pair.patched}",
-            fix="winvllm-build regen --relock",
+            f"the patched tree is {made}, but {file} says {pair.patched}",
+            fix=advice.restore(
+                [file],
+                root=goal.patch_set.root,
+                tag=goal.patch_set.tag,
+                tree=place.folder,
+                target=goal.target,
+            ),
         )
     return made
 
@@ -176,10 +191,11 @@ def _explain(place: Worktree, goal: _Goal) -> None:
         )
 
 
-def _refuse_wrong_base(found: TreeStatus) -> None:
+def _refuse_wrong_base(goal: _Goal, found: TreeStatus) -> None:
     if found.state is TreeState.WRONG_BASE:
+        commit = goal.patch_set.target(goal.target).commit
         raise TreeStateError(
-            f"{found.worktree}: {found.detail}", fix="check out the commit the patches are for"
+            f"{found.worktree}: {found.detail}", fix=advice.right_base(found.worktree, commit)
         )
 
 
@@ -191,9 +207,9 @@ def _refuse_unready(goal: _Goal, found: TreeStatus, *, check: bool, restore: boo
         return
     bad = found.having(FileState.DIRTY, FileState.MISSING) or found.having(goal.wanted)
     listed = "\n".join(f"  {f.path}: {f.detail or f.state.value}" for f in bad)
-    reverse = " --reverse" if goal.reverse else ""
+    options = ("--reverse", "--restore") if goal.reverse else ("--restore",)
     message = f"{found.worktree} is {found.state.value}; nothing was changed:\n{listed}"
-    fix = f"winvllm-build apply{reverse} --restore (it first saves the tree as a commit)"
+    fix = f"{goal.command(found.worktree, 'apply', *options)} (it first saves the tree as a commit)"
     if blocked:
         fix = "move the folders or links named above away"
     if check:

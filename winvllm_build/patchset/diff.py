@@ -23,7 +23,6 @@ BINARY_BLOCKS: Final = 2
 """Forward and reverse."""
 EMPTY_BLOB: Final = Oid("e69de29bb2d1d6434b8b29ae775ad8c2e48c5391")
 ID_LENGTH: Final = 12
-_REGEN: Final = "get the patch file again, or write it with `winvllm-build regen`"
 
 
 class Change(enum.Enum):
@@ -75,14 +74,6 @@ class Diff:
         if not self.hunks:
             return fingerprint_of(f"{self.change.value} {self.modes}".encode())
         return fingerprint([line for hunk in self.hunks for line in hunk.lines])
-
-    @property
-    def added(self) -> int:
-        return sum(line.startswith(b"+") for hunk in self.hunks for line in hunk.lines)
-
-    @property
-    def removed(self) -> int:
-        return sum(line.startswith(b"-") for hunk in self.hunks for line in hunk.lines)
 
 
 def fingerprint(lines: Sequence[bytes]) -> str:
@@ -152,7 +143,7 @@ class _Reader:
 
     def _fault(self, why: str, *, fix: str | None = None, at: int | None = None) -> PatchError:
         number = self._first + (self._at if at is None else at)
-        return PatchError(f"{self._where}:{number}: {why}", fix=fix or _REGEN)
+        return PatchError(f"{self._where}:{number}: {why}", fix=fix)
 
     def _title(self) -> None:
         fault = path_fault(self._path)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from winvllm_build.errors import PatchError
+from winvllm_build.suggest import did_you_mean
 
 FIELDS: Final = (
     "Subject", "Topic", "Description", "Hazards", "Guard", "Upstream-Status", "Remove-When",
@@ -166,7 +166,6 @@ def _field(line: str, where: str) -> Field:
             fix="start continuation lines with one blank; indent quoted samples",
         )
     if match[1] not in FIELDS:
-        close = difflib.get_close_matches(match[1], FIELDS, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = did_you_mean(match[1], FIELDS)
         raise PatchError(f"{where}: unknown field {match[1]}{hint}", fix=f"known: {', '.join(FIELDS)}")
     return Field(name=match[1], value=match[2] or "")

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from winvllm_build.errors import PatchError
 from winvllm_build.git import NO_OBJECT, Oid, RepoPath
+from winvllm_build.patchset import advice
 from winvllm_build.patchset.diff import Change, Diff
 from winvllm_build.patchset.paths import path_fault
 
@@ -87,29 +88,33 @@ def read(file: Path) -> Lock | None:
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise PatchError(f"{file} is not valid JSON: {error}", fix=_RELOCK) from error
+        raise PatchError(f"{file} is not valid JSON: {error}", fix=_fix(file)) from error
     try:
         if data["schema"] != SCHEMA:
-            raise PatchError(f"{file} has schema {data['schema']!r}, this tool reads {SCHEMA}", fix=_RELOCK)
+            raise PatchError(
+                f"{file} has schema {data['schema']!r}, this tool reads {SCHEMA}", fix=_fix(file)
+            )
         return Lock(targets={name: _target(target) for name, target in data["targets"].items()})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise PatchError(f"{file} is damaged: {error!r}", fix=_RELOCK) from error
+        raise PatchError(f"{file} is damaged: {error!r}", fix=_fix(file)) from error
 
 
-def disagreements(target: TargetLock, patches: Mapping[RepoPath, tuple[str, Diff]]) -> Iterator[str]:
-    """Where the lock and the patch files (layer and diff by path) differ, one line each."""
-    for path in sorted({*target.patches, *patches}):
-        locked = target.patches.get(path)
+def disagreements(
+    locks: Mapping[RepoPath, PatchLock], patches: Mapping[RepoPath, tuple[str, Diff]]
+) -> Iterator[tuple[RepoPath, str]]:
+    """Where the lock and the patch files (layer and diff by path) differ: the path, and how in words."""
+    for path in sorted({*locks, *patches}):
+        locked = locks.get(path)
         if path not in patches:
-            yield f"{path}: in the lock, but there is no patch file"
+            yield path, "in the lock, but there is no patch file"
         elif locked is None:
-            yield f"{path}: the patch file is not in the lock"
+            yield path, "the patch file is not in the lock"
         else:
             layer, diff = patches[path]
             made = PatchLock.of(layer, diff, pre=diff.pre or locked.pre, post=diff.post or locked.post)
             if made != locked:
                 names = (name for name in made.__slots__ if getattr(made, name) != getattr(locked, name))
-                yield f"{path}: the patch file differs from the lock ({', '.join(sorted(names))})"
+                yield path, f"the patch file differs from the lock ({', '.join(sorted(names))})"
 
 
 def _target_data(target: TargetLock) -> dict[str, Any]:
@@ -162,4 +167,5 @@ def _digits(value: object, form: re.Pattern[str]) -> str:
     return value
 
 
-_RELOCK: Final = "winvllm-build regen --relock"
+def _fix(file: Path) -> str:
+    return advice.restore([file], root=file.parent.parent, tag=file.parent.name)

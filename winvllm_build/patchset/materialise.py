@@ -144,7 +144,7 @@ def _refuse_changed(tree: Worktree, move: Move) -> None:
     if current_oid(tree.file(move.path), tree.folder) != move.old:
         raise TreeStateError(
             f"{move.path} was changed by another program while the patches were written; all is as before",
-            fix="winvllm-build status",
+            fix="end that program, then run the same command again",
         )
 
 

@@ -41,10 +41,7 @@ def split(content: bytes, *, where: str) -> tuple[bytes, bytes]:
     head, blank, diff = content.partition(b"\n\n")
     if not blank or not diff.startswith(diffs.START):
         line = head.count(b"\n") + 3 if blank else 1
-        raise PatchError(
-            f"{where}:{line}: expected the header, one blank line, then `diff --git`",
-            fix="get the patch file again, or write it with `winvllm-build regen`",
-        )
+        raise PatchError(f"{where}:{line}: expected the header, one blank line, then `diff --git`")
     return head + b"\n", diff
 
 

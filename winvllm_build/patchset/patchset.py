@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from winvllm_build.errors import PatchError
+from winvllm_build import data
+from winvllm_build.errors import PatchError, UsageError
 from winvllm_build.git import NO_OBJECT, Oid, RepoPath
-from winvllm_build.patchset import convert, lock, manifest
+from winvllm_build.patchset import advice, convert, lock, manifest
 from winvllm_build.patchset.convert import BlobReader
 from winvllm_build.patchset.diff import Change
 from winvllm_build.patchset.lock import Lock, TargetLock
 from winvllm_build.patchset.manifest import Layer, Manifest
 from winvllm_build.patchset.patchfile import SUFFIX, PatchFile
 from winvllm_build.patchset.paths import collisions
-from winvllm_build.sources.pins import SourcePin, read_pins
+from winvllm_build.sources.pins import DependencyPin, SourcePin, read_pins
+from winvllm_build.suggest import did_you_mean
 
-MAIN_TARGET: Final = "vllm"
-RELOCK: Final = "winvllm-build regen --relock"
+MAIN_TARGET: Final = advice.MAIN_TARGET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,21 +73,25 @@ class PatchSet:
         """The patches of one source tree, by path.
 
         Raises:
-            PatchError: the set has none for it.
+            UsageError: the set has none for it.
         """
         found = tuple(patch for patch in self.patches if patch.target == target)
         if not found:
-            raise PatchError(f"the patch set {self.tag} has no patches for {target}")
+            known = sorted({patch.target for patch in self.patches})
+            raise UsageError(
+                f"the patch set {self.tag} has no patches for {target!r}{did_you_mean(target, known)}",
+                fix=f"it has patches for: {', '.join(known) or 'nothing'}",
+            )
         return found
 
     def target(self, name: str) -> TargetLock:
         """The lock's word on one source tree.
 
         Raises:
-            PatchError: the lock has none.
+            UsageError: the set has no patches for it.
         """
         if name not in self.lock.targets:
-            raise PatchError(f"{self.folder / lock.FILE} has no target {name}", fix=RELOCK)
+            self.of(name)
         return self.lock.targets[name]
 
 
@@ -97,27 +102,72 @@ class Draft:
     folder: Path
     tag: str
     pin: SourcePin
+    dependencies: tuple[DependencyPin, ...]
     manifest: Manifest
     lock: Lock | None
     patches: tuple[Patch, ...]
     notices: tuple[str, ...]
 
-    def disagreements(self) -> Iterator[str]:
-        """Every difference between patch files and lock; nothing if they agree."""
+    @property
+    def root(self) -> Path:
+        return self.folder.parent
+
+    @property
+    def manifest_file(self) -> Path:
+        return self.folder / manifest.FILE
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The source trees that may have patches."""
+        return (MAIN_TARGET, *(pin.name for pin in self.dependencies))
+
+    def commit_of(self, target: str) -> Oid | None:
+        """The commit the manifest pins a source tree to; None where it names only a revision."""
+        pins = {pin.name: pin.commit for pin in self.dependencies}
+        return self.pin.commit if target == MAIN_TARGET else pins[target]
+
+    def locked(self, target: str) -> TargetLock | None:
+        """The lock's word on a source tree, if it is about the commit that the manifest pins."""
+        found = self.lock.targets.get(target) if self.lock else None
+        return found if found is not None and found.commit == self.commit_of(target) else None
+
+    def disagreements(self) -> Iterator[tuple[Path, str]]:
+        """Every difference between patch files and lock, with the file it is in; nothing if they agree."""
         targets = self.lock.targets if self.lock else {}
         for target in sorted({*targets, *(patch.target for patch in self.patches)}):
-            here = {p.path: (p.layer, p.content.diff) for p in self.patches if p.target == target}
-            empty = TargetLock(commit=self.pin.commit, trees={}, patches={})
-            locked = targets.get(target, empty)
-            if target == MAIN_TARGET and locked.commit != self.pin.commit:
-                yield f"{target}: the lock is for commit {locked.commit}, the manifest for {self.pin.commit}"
-            yield from lock.disagreements(locked, here)
+            mine = {patch.path: patch for patch in self.patches if patch.target == target}
+            locked = targets.get(target)
+            pinned = self.commit_of(target) if target in self.targets else None
+            if locked is not None and locked.commit != pinned:
+                words = f"{target}: the lock is for commit {locked.commit}, the manifest for {pinned}"
+                yield self.folder / lock.FILE, words
+            here = {path: (patch.layer, patch.content.diff) for path, patch in mine.items()}
+            locks = locked.patches if locked else {}
+            for path, words in lock.disagreements(locks, here):
+                layer = mine[path].layer if path in mine else locks[path].layer
+                yield place_of(self.folder, layer, target, path).file, f"{path}: {words}"
 
 
 def tags(root: Path) -> tuple[str, ...]:
     """Every tag with a manifest under `root`, oldest first."""
     found = [entry.parent.name for entry in root.glob(f"*/{manifest.FILE}")]
     return tuple(sorted(found, key=_version))
+
+
+def manifest_of(root: Path, tag: str) -> Path:
+    """The manifest of a tag, which may have no patches yet.
+
+    Raises:
+        PatchError: there is none; the known tags are named.
+    """
+    file = root / tag / manifest.FILE
+    if os.sep in tag or "/" in tag or not file.is_file():
+        known = tags(root)
+        raise PatchError(
+            f"there is no patch set for {tag} in {root}{did_you_mean(tag, known)}",
+            fix=f"available: {', '.join(known) or 'none'}",
+        )
+    return file
 
 
 def load(root: Path, tag: str) -> PatchSet:
@@ -128,11 +178,15 @@ def load(root: Path, tag: str) -> PatchSet:
     """
     draft = read(root, tag)
     differing = list(draft.disagreements())
+    file = draft.folder / lock.FILE
     if draft.lock is None:
-        raise PatchError(f"{draft.folder / lock.FILE} does not exist", fix=RELOCK)
+        raise PatchError(f"{file} does not exist", fix=advice.restore([file], root=root, tag=tag))
     if differing:
-        listed = "\n".join(f"  {line}" for line in differing)
-        raise PatchError(f"{draft.folder / lock.FILE} does not fit the patch files:\n{listed}", fix=RELOCK)
+        listed = "\n".join(f"  {words}" for _, words in differing)
+        files = list(dict.fromkeys([file, *(damaged for damaged, _ in differing)]))
+        raise PatchError(
+            f"{file} does not fit the patch files:\n{listed}", fix=advice.restore(files, root=root, tag=tag)
+        )
     return PatchSet(
         tag=tag, pin=draft.pin, layers=draft.manifest.layers, patches=draft.patches, lock=draft.lock,
         root=root, manifest=draft.manifest, notices=draft.notices, findings=tuple(_findings(draft)),
@@ -151,16 +205,11 @@ def read(root: Path, tag: str, *, blobs: BlobReader | None = None, lenient: bool
     Raises:
         PatchError: no such tag, a malformed manifest or lock, a malformed or unsafe patch.
     """
-    folder = root / tag
-    file = folder / manifest.FILE
-    if os.sep in tag or "/" in tag or not file.is_file():
-        known = tags(root)
-        hint = manifest.suggestion(tag, known)
-        raise PatchError(
-            f"there is no patch set for {tag} in {root}{hint}", fix=f"available: {', '.join(known) or 'none'}"
-        )
+    file = manifest_of(root, tag)
+    folder = file.parent
     rules = manifest.read(file)
-    pin = read_pins(file).upstream
+    pins = read_pins(file)
+    pin = pins.upstream
     if pin.tag != tag:
         raise PatchError(f"{file} is for {pin.tag}, not for {tag}", fix=f"correct {file}")
     try:
@@ -169,11 +218,13 @@ def read(root: Path, tag: str, *, blobs: BlobReader | None = None, lenient: bool
         if not lenient:
             raise
         locked = None
-    found = [_patch(place, locked, blobs) for place in _files(folder, rules)]
+    targets = [MAIN_TARGET, *(pin.name for pin in pins.dependencies)]
+    found = [_patch(folder, place, locked, blobs) for place in _files(folder, rules, targets)]
     patches = tuple(sorted((patch for patch, _ in found), key=lambda p: (p.target, p.path, p.layer)))
     _refuse_duplicates(patches)
     return Draft(
-        folder=folder, tag=tag, pin=pin, manifest=rules, lock=locked, patches=patches,
+        folder=folder, tag=tag, pin=pin, dependencies=pins.dependencies, manifest=rules, lock=locked,
+        patches=patches,
         notices=tuple(notice for _, notices in found for notice in notices),
     )  # fmt: skip
 
@@ -192,9 +243,8 @@ def place_of(folder: Path, layer: str, target: str, path: RepoPath) -> Place:
     return Place(layer=layer, target=target, path=path, file=folder / layer / target / f"{path}{SUFFIX}")
 
 
-def _files(folder: Path, rules: Manifest) -> Iterator[Place]:
+def _files(folder: Path, rules: Manifest, targets: list[str]) -> Iterator[Place]:
     layers = [layer.name for layer in rules.layers]
-    targets = [MAIN_TARGET, *rules.dependencies]
     for layer in _folders(folder, layers, "layer"):
         for target in _folders(folder / layer, targets, "target"):
             top = folder / layer / target
@@ -212,7 +262,7 @@ def _folders(parent: Path, known: list[str], kind: str) -> list[str]:
     for name in names:
         if name not in known:
             raise PatchError(
-                f"{parent / name} is not a known {kind}{manifest.suggestion(name, known)}",
+                f"{parent / name} is not a known {kind}{did_you_mean(name, known)}",
                 fix=f"known: {', '.join(known)}; others are declared in {manifest.FILE}",
             )
     return names
@@ -229,7 +279,9 @@ def _walk(top: Path) -> Iterator[Path]:
                 yield Path(parent, name)
 
 
-def _patch(place: Place, locked: Lock | None, blobs: BlobReader | None) -> tuple[Patch, tuple[str, ...]]:
+def _patch(
+    folder: Path, place: Place, locked: Lock | None, blobs: BlobReader | None
+) -> tuple[Patch, tuple[str, ...]]:
     file = place.file
     known = locked.targets.get(place.target) if locked else None
     entry = known.patches.get(place.path) if known else None
@@ -238,7 +290,10 @@ def _patch(place: Place, locked: Lock | None, blobs: BlobReader | None) -> tuple
     except OSError as error:
         raise PatchError(f"cannot read {file}: {error.strerror}", fix=f"make {file} readable") from error
     sha256 = entry.sha256 if entry else None
-    made = convert.read(raw, path=place.path, where=str(file), sha256=sha256, blobs=blobs)
+    try:
+        made = convert.read(raw, path=place.path, where=str(file), sha256=sha256, blobs=blobs)
+    except PatchError as error:
+        raise PatchError(error.message, fix=error.fix or _regained(folder, file)) from error
     diff = made.patch.diff
     blank = entry.pre if entry else NO_OBJECT
     patch = Patch(
@@ -246,6 +301,18 @@ def _patch(place: Place, locked: Lock | None, blobs: BlobReader | None) -> tuple
         pre=blank if diff.pre is None else diff.pre, post=blank if diff.post is None else diff.post,
     )  # fmt: skip
     return patch, made.notices
+
+
+def _regained(folder: Path, file: Path) -> str:
+    """For a patch file that cannot be read: it cannot be kept as it is."""
+    root = folder.parent
+    if data.is_installed(root):
+        return advice.restore([file], root=root, tag=folder.name)
+    name = advice.quoted(file.relative_to(root).as_posix())
+    return (
+        f"get the file again: git -C {advice.quoted(str(root))} checkout -- {name}; "
+        f"or delete it and write it from a patched tree: {advice.command('regen', folder.name, root=root)}"
+    )
 
 
 def _refuse_duplicates(patches: tuple[Patch, ...]) -> None:
@@ -268,7 +335,7 @@ def _findings(draft: Draft) -> Iterator[str]:
             yield f"{patch.file}: {finding}"
         for name in (patch.content.header.get("Topic") or "").replace(",", " ").split():
             if name not in topics:
-                yield f"{patch.file}: unknown topic {name}{manifest.suggestion(name, topics)}"
+                yield f"{patch.file}: unknown topic {name}{did_you_mean(name, topics)}"
 
 
 def _version(tag: str) -> tuple[tuple[int, int | str], ...]:

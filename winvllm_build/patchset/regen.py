@@ -9,23 +9,25 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from winvllm_build.errors import PatchError, TreeStateError
+from winvllm_build import data
+from winvllm_build.errors import PatchError, TreeStateError, UsageError
 from winvllm_build.git import NO_OBJECT, Git, Oid, RepoPath
-from winvllm_build.patchset import materialise, patchfile, patchset, rewrite, tree
+from winvllm_build.patchset import advice, base, manifest, materialise, patchfile, patchset, rewrite, tree
 from winvllm_build.patchset.apply import OnEvent
 from winvllm_build.patchset.blob import proven
 from winvllm_build.patchset.diff import Change, Diff
-from winvllm_build.patchset.lock import TargetLock
+from winvllm_build.patchset.manifest import DEFAULT_LAYER
 from winvllm_build.patchset.older import applied_tree, kept_ref
 from winvllm_build.patchset.patchfile import PatchFile
 from winvllm_build.patchset.patchset import MAIN_TARGET, Draft
 from winvllm_build.patchset.reheader import headers_of
 from winvllm_build.patchset.rewrite import Job, RegenResult
-from winvllm_build.patchset.status import base_fault
 from winvllm_build.patchset.worktree import Worktree, open_worktree, scratch, snapshot, unfinished, untracked
+from winvllm_build.suggest import did_you_mean
 from winvllm_build.workspace import locked, storage_errors
 
 SCREENFUL: Final = 20
+_REPORT: Final = "report this with the output of `git --version`"
 
 
 def regen(
@@ -48,6 +50,7 @@ def regen(
         allow_empty: an unchanged tree is meant: remove all patches.
 
     Raises:
+        UsageError: no such layer or target, or the patch sets belong to the installed package.
         TreeStateError: unmerged, another HEAD, untracked files, CRLF brought into a file, or no change.
         PatchError: a malformed patch, header or manifest, or a change that no patch may make.
         FindingsError: the check found differences.
@@ -55,26 +58,31 @@ def regen(
         BusyError: another run works on this tree.
     """
     begun = time.monotonic()
+    options = _options(layer, new, headers, allow_empty=allow_empty)
+    again = advice.command("regen", tag, *options, root=patch_set_root, tree=worktree, target=target)
+    if not check:
+        _refuse_installed(patch_set_root, again)
     place = open_worktree(worktree)
     guard = contextlib.nullcontext() if check else locked(place.lock_file, f"the tree {place.folder}")
     with guard, scratch(place, keep=not check) as git:
         if not check:
             materialise.remove_leftovers(place)
-        draft = patchset.read(patch_set_root, tag, blobs=_reader(place.git), lenient=True)
-        for notice in draft.notices:
-            on_event(notice)
+        draft = _read(patch_set_root, tag, place, on_event, target=target)
+        _refuse_unknown("layer", layer, [known.name for known in draft.manifest.layers])
         _refuse_unready(place, draft, target)
         with storage_errors(str(git.folder)):
             made = snapshot(place, git, _new_files(place, new))
         _refuse_outdated(place, draft, target, made)
         diffs = tree.export(git, place.base, made)
         if not diffs and not allow_empty:
-            raise TreeStateError(f"nothing is changed in {place.folder}", fix=f"winvllm-build apply {tag}")
+            raise TreeStateError(f"nothing is changed in {place.folder}", fix=_apply(draft, place, target))
         _refuse_crlf(git, diffs)
         files = {path: PatchFile(header=header, diff=diffs[path])
                  for path, header in headers_of(draft, target, diffs, headers).items()}  # fmt: skip
         _prove(git, place.base, made, files)
-        job = Job(git=git, place=place, draft=draft, layer=layer, target=target, on_event=on_event)
+        job = Job(
+            git=git, place=place, draft=draft, layer=layer, target=target, command=again, on_event=on_event
+        )
         result = rewrite.carry_out(rewrite.plan(job, files, made), begun, check=check)
         if not check:
             was = [patch.path for patch in draft.patches if patch.target == target]
@@ -89,27 +97,72 @@ def relock(
     """Take the patch files as they are: prove them on `worktree`'s HEAD, write canonical bytes and the lock.
 
     Raises:
+        UsageError: no such target, or the patch sets belong to the installed package.
+        TreeStateError: HEAD is not the tag's commit, nor the one made of its archive.
         PatchError: they do not turn exactly their pre into exactly their post ids.
     """
     begun = time.monotonic()
+    again = advice.command("regen", tag, "--relock", root=patch_set_root, tree=worktree, target=target)
+    _refuse_installed(patch_set_root, again)
     place = open_worktree(worktree)
     with locked(place.lock_file, f"the tree {place.folder}"), scratch(place) as git:
-        draft = patchset.read(patch_set_root, tag, blobs=_reader(place.git), lenient=True)
-        for notice in draft.notices:
-            on_event(notice)
+        draft = _read(patch_set_root, tag, place, on_event, target=target)
+        base.refuse_unknown(place, draft, target)
         mine = {patch.path: patch for patch in draft.patches if patch.target == target}
         diffs = {path: patch.content.diff for path, patch in mine.items()}
-        made = tree.compute(git, place.base, diffs.values())
+        anew = advice.command("regen", tag, root=patch_set_root, tree=place.folder, target=target)
+        fix = f"correct the files named above, or write them from an edited tree: {anew}"
+        made = tree.compute(git, place.base, diffs.values(), fix=fix)
         actual = tree.difference(git, place.base, made)
         expected = {
             path: tree.entry_of(diff, actual[path].pre, actual[path].post)
             for path, diff in diffs.items()
             if path in actual
         }
-        tree.prove(expected, actual, what="the patch files do not do what their index lines say")
+        what = "the patch files do not do what their index lines say"
+        tree.prove(expected, actual, what=what, fix=fix)
         files = {path: patch.content for path, patch in mine.items()}
-        job = Job(git=git, place=place, draft=draft, layer="", target=target, on_event=on_event)
+        job = Job(
+            git=git, place=place, draft=draft, layer=DEFAULT_LAYER.name, target=target, command=again,
+            on_event=on_event,
+        )  # fmt: skip
         return rewrite.carry_out(rewrite.plan(job, files, made), begun, check=False)
+
+
+def _options(layer: str, new: Sequence[str], headers: Path | None, *, allow_empty: bool) -> list[str]:
+    """The command line's options that `regen` was called with."""
+    options = [word for glob in new for word in ("--new", glob)]
+    options += ["--layer", layer] if layer != DEFAULT_LAYER.name else []
+    options += ["--headers", str(headers)] if headers else []
+    return options + (["--allow-empty"] if allow_empty else [])
+
+
+def _read(root: Path, tag: str, place: Worktree, on_event: OnEvent, *, target: str) -> Draft:
+    draft = patchset.read(root, tag, blobs=_reader(place.git), lenient=True)
+    _refuse_unknown("target", target, draft.targets)
+    for notice in draft.notices:
+        on_event(notice)
+    return draft
+
+
+def _refuse_unknown(kind: str, name: str, known: Sequence[str]) -> None:
+    if name not in known:
+        raise UsageError(
+            f"no {kind} named {name!r} in the manifest{did_you_mean(name, known)}",
+            fix=f"known: {', '.join(known)}; others are declared in {manifest.FILE}",
+        )
+
+
+def _refuse_installed(root: Path, command: str) -> None:
+    if data.is_installed(root):
+        raise UsageError(
+            f"{root} belongs to the installed package; patches are not written there",
+            fix=f"copy that folder, then: {command} --patches FOLDER",
+        )
+
+
+def _apply(draft: Draft, place: Worktree, target: str, *options: str) -> str:
+    return advice.command("apply", draft.tag, *options, root=draft.root, tree=place.folder, target=target)
 
 
 def _reader(git: Git) -> Callable[[Oid], bytes | None]:
@@ -124,19 +177,13 @@ def _refuse_unready(place: Worktree, draft: Draft, target: str) -> None:
             fix="finish or abort it (git status says how)",
         )
     if place.journal.read() is not None:
-        raise TreeStateError(
-            f"an apply was interrupted in {place.folder}", fix=f"winvllm-build apply {draft.tag}"
-        )
-    known = draft.lock.targets.get(target) if draft.lock else None
-    empty = TargetLock(commit=draft.pin.commit, trees={}, patches={})
-    fault = base_fault(place, known or empty)
-    if fault is not None and known is not None and known.trees:
-        raise TreeStateError(f"{place.folder}: {fault}", fix="check out the commit the patches are for")
+        raise TreeStateError(f"an apply was interrupted in {place.folder}", fix=_apply(draft, place, target))
+    base.refuse_unknown(place, draft, target)
 
 
 def _refuse_outdated(place: Worktree, draft: Draft, target: str, made: Oid) -> None:
     """Refuse a tree with another version of the patch set applied: it would come back over this one."""
-    known = draft.lock.targets.get(target) if draft.lock else None
+    known = draft.locked(target)
     pair = known.pair_of(place.base) if known else None
     applied = applied_tree(place, draft.tag, target)
     if pair is None or pair.patched is None or applied is None or pair.patched in {applied, made}:
@@ -144,7 +191,7 @@ def _refuse_outdated(place: Worktree, draft: Draft, target: str, made: Oid) -> N
     raise TreeStateError(
         f"{place.folder} has another version of the patch set {draft.tag} applied ({applied[:12]}, "
         f"the lock has {pair.patched[:12]}); its patches would replace the present ones",
-        fix="winvllm-build apply --restore (saves your edits as a commit), then edit again",
+        fix=f"{_apply(draft, place, target, '--restore')} (saves your edits as a commit), then edit again",
     )
 
 
@@ -167,7 +214,9 @@ def _new_files(place: Worktree, globs: Sequence[str]) -> list[RepoPath]:
     unused = [g for g in globs if not any(_matches(path, g) for path in found) and not place.git.out(
         "ls-files", "-z", "--", f":(glob){g}")]  # fmt: skip
     if unused:
-        raise TreeStateError(f"no new file matches {', '.join(unused)}", fix="check --new")
+        raise TreeStateError(
+            f"no new file matches {', '.join(unused)}", fix="check the globs given with --new"
+        )
     return wanted
 
 
@@ -206,7 +255,7 @@ def _index_moves(git: Git, place: Worktree, made: Oid, was: Sequence[RepoPath]) 
     ]
 
 
-def _prove(git: Git, base: Oid, made: Oid, files: Mapping[RepoPath, PatchFile]) -> None:
+def _prove(git: Git, head: Oid, made: Oid, files: Mapping[RepoPath, PatchFile]) -> None:
     """Blob by blob, as a tree in another order, and byte by byte: the files give exactly the worktree.
 
     Raises:
@@ -220,10 +269,11 @@ def _prove(git: Git, base: Oid, made: Oid, files: Mapping[RepoPath, PatchFile]) 
     ]
     read = {path: patchfile.parse(file.serialise(), path=path, where=path) for path, file in files.items()}
     wrong += [path for path, file in files.items() if read[path] != file]
-    result = tree.compute(git, base, [read[path].diff for path in reversed(list(read))])
-    again = {} if wrong else tree.export(git, base, result)
+    backwards = [read[path].diff for path in reversed(list(read))]
+    result = tree.compute(git, head, backwards, fix=_REPORT)
+    again = {} if wrong else tree.export(git, head, result)
     if wrong or result != made or again != {path: file.diff for path, file in read.items()}:
         raise PatchError(
             f"the round trip failed for {', '.join(wrong) or 'the whole tree'}; nothing was written",
-            fix="report this with the output of `git --version`",
+            fix=_REPORT,
         )

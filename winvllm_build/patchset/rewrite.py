@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from winvllm_build.errors import FindingsError
+from winvllm_build.errors import FindingsError, PatchError
 from winvllm_build.git import Git, Oid, RepoPath
 from winvllm_build.patchset import lock, patchset, tree
 from winvllm_build.patchset.lock import Lock, PatchLock, TargetLock, TreePair
 from winvllm_build.patchset.patchfile import SUFFIX, PatchFile
-from winvllm_build.patchset.patchset import MAIN_TARGET, Draft, Patch
+from winvllm_build.patchset.patchset import Draft, Patch
 from winvllm_build.patchset.worktree import Worktree
 from winvllm_build.workspace import storage_errors, write_atomic
 
@@ -48,24 +48,29 @@ class RegenResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Every file as it has to be; None is a file that has to go."""
+    """Every file as it has to be; None is a file that has to go. `command` carries the plan out."""
 
     files: Mapping[Path, bytes | None]
     lock: bytes
     lock_file: Path
+    command: str
     orphans: tuple[str, ...]
     findings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What is regenerated; `layer` is where new patches go, `git` the scratch repository."""
+    """What is regenerated: `layer` is where new patches go, `git` the scratch repository.
+
+    `command` is the command line that does the same again.
+    """
 
     git: Git
     place: Worktree
     draft: Draft
     layer: str
     target: str
+    command: str
     on_event: Callable[[str], None]
 
     @property
@@ -85,10 +90,12 @@ def plan(job: Job, files: Mapping[RepoPath, PatchFile], made: Oid) -> Plan:
         place = patchset.place_of(job.draft.folder, old.layer if old else job.layer, job.target, path)
         wanted[place.file] = file.serialise()
         locks[path] = PatchLock.of(place.layer, file.diff, pre=actual[path].pre, post=actual[path].post)
+    _refuse_outside(job.draft.folder, wanted)
     targets = dict(job.draft.lock.targets) if job.draft.lock else {}
     targets[job.target] = _target_lock(job, locks, files, made)
     return Plan(
         files=wanted, lock=Lock(targets=targets).serialise(), lock_file=job.draft.folder / lock.FILE,
+        command=job.command,
         orphans=tuple(
             f"{path}: {note.hunk} {note.why}" for path, file in files.items() for note in file.header.orphans
         ),
@@ -96,11 +103,21 @@ def plan(job: Job, files: Mapping[RepoPath, PatchFile], made: Oid) -> Plan:
     )  # fmt: skip
 
 
+def _refuse_outside(folder: Path, files: Iterable[Path]) -> None:
+    """The last guard before writing: a link or a crafted name must not lead out of the tag's folder."""
+    top = folder.resolve()
+    for file in files:
+        if not file.resolve().is_relative_to(top):
+            raise PatchError(
+                f"{file} lies outside {top}; nothing was written", fix=f"remove the link in {folder}"
+            )
+
+
 def _target_lock(
     job: Job, locks: Mapping[RepoPath, PatchLock], files: Mapping[RepoPath, PatchFile], made: Oid
 ) -> TargetLock:
-    old = job.draft.lock.targets.get(job.target) if job.draft.lock else None
-    commit = job.draft.pin.commit if job.target == MAIN_TARGET or old is None else old.commit
+    old = job.draft.locked(job.target)
+    commit = job.draft.commit_of(job.target) or job.place.head
     trees = dict(old.trees) if old else {}
     mine = next((kind for kind, pair in trees.items() if pair.base == job.place.base), None)
     mine = mine or (GIT if job.place.head == commit else SDIST)
@@ -117,7 +134,8 @@ def _other_tree(job: Job, kind: str, pair: TreePair, files: Mapping[RepoPath, Pa
     if job.git.run("cat-file", "-e", pair.base, ok=(0, 1, 128)).code != 0:
         job.on_event(f"the {kind} tree {pair.base[:12]} is not here: only the files are proven for it")
         return TreePair(base=pair.base, patched=None)
-    patched = tree.compute(job.git, pair.base, [file.diff for file in files.values()])
+    fix = f"{job.command}, on a tree of the {kind} source"
+    patched = tree.compute(job.git, pair.base, [file.diff for file in files.values()], fix=fix)
     return TreePair(base=pair.base, patched=patched)
 
 
@@ -134,7 +152,7 @@ def carry_out(planned: Plan, begun: float, *, check: bool) -> RegenResult:
         lines += [f"  {file}: no longer needed" for file in removed]
         lines += [f"  {planned.lock_file}: differs"] if relocked else []
         raise FindingsError(
-            "the patch files are not what the tree gives:\n" + "\n".join(lines), fix="winvllm-build regen"
+            "the patch files are not what the tree gives:\n" + "\n".join(lines), fix=planned.command
         )
     if not check:
         _write(planned, written, removed, relocked=relocked)

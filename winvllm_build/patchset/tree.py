@@ -30,8 +30,14 @@ class Entry:
     modes: tuple[str, str]
 
 
-def compute(git: Git, base: Oid, diffs: Iterable[Diff]) -> Oid:
+def compute(git: Git, base: Oid, diffs: Iterable[Diff], *, fix: str) -> Oid:
     """The tree that `diffs` make of `base`; one `git apply`, so all of them or none.
+
+    Args:
+        git: where the objects are.
+        base: the tree to start from.
+        diffs: one per file.
+        fix: what to do when git refuses.
 
     Raises:
         PatchError: git refuses; its own words are kept.
@@ -44,9 +50,7 @@ def compute(git: Git, base: Oid, diffs: Iterable[Diff]) -> Oid:
             git.out("apply", "--cached", "--whitespace=nowarn", "-", stdin=texts, index=index)
         except GitError as error:
             words = error.stderr.decode("utf-8", "replace").strip()
-            raise PatchError(
-                f"git cannot apply the patches to the tree {base}:\n{words}", fix="winvllm-build status"
-            ) from error
+            raise PatchError(f"git cannot apply the patches to the tree {base}:\n{words}", fix=fix) from error
         return Oid(git.line("write-tree", index=index))
 
 
@@ -61,7 +65,9 @@ def difference(git: Git, old: Oid, new: Oid) -> dict[RepoPath, Entry]:
     return found
 
 
-def prove(expected: Mapping[RepoPath, Entry], actual: Mapping[RepoPath, Entry], *, what: str) -> None:
+def prove(
+    expected: Mapping[RepoPath, Entry], actual: Mapping[RepoPath, Entry], *, what: str, fix: str
+) -> None:
     """Refuse unless exactly the expected files changed, between exactly the expected contents.
 
     Raises:
@@ -83,9 +89,7 @@ def prove(expected: Mapping[RepoPath, Entry], actual: Mapping[RepoPath, Entry], 
         else:
             faults.append(f"{path}: the mode becomes {made.modes[1]}, not {wanted.modes[1]}")
     if faults:
-        raise PatchError(
-            f"{what}:\n" + "\n".join(f"  {fault}" for fault in faults), fix="winvllm-build status"
-        )
+        raise PatchError(f"{what}:\n" + "\n".join(f"  {fault}" for fault in faults), fix=fix)
 
 
 def export(git: Git, base: Oid, tree: Oid) -> dict[RepoPath, Diff]:

@@ -1,0 +1,41 @@
+"""Which commits patches may be written on: the manifest's, or the one made of the pinned archive."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from winvllm_build.errors import TreeStateError
+from winvllm_build.git import IDENTITY
+from winvllm_build.patchset import advice
+from winvllm_build.patchset.patchset import MAIN_TARGET, Draft
+from winvllm_build.patchset.worktree import Worktree
+from winvllm_build.sources.pins import SdistPin
+
+SIGNED: Final = f"{IDENTITY['GIT_COMMITTER_NAME']} <{IDENTITY['GIT_COMMITTER_EMAIL']}> 0 +0000"
+
+
+def refuse_unknown(place: Worktree, draft: Draft, target: str) -> None:
+    """Refuse a HEAD that nothing ties to the tag: its files would become what the lock calls upstream's.
+
+    Raises:
+        TreeStateError: it is neither the pinned commit, nor the archive's, nor has a tree the lock knows.
+    """
+    commit, locked = draft.commit_of(target), draft.locked(target)
+    sdist = draft.pin.sdist if target == MAIN_TARGET else None
+    known = locked is not None and locked.pair_of(place.base) is not None
+    if known or place.head == commit or (sdist is not None and is_archive_commit(place, sdist)):
+        return
+    wanted = f"the commit {commit[:12]}" if commit else f"no commit: [dependency.{target}] names none"
+    archive = f" or the tool's own commit of {sdist.project} {sdist.version}" if sdist else ""
+    raise TreeStateError(
+        f"{place.folder}: HEAD is the commit {place.head[:12]} with the tree {place.base[:12]}; "
+        f"the patches are for {wanted}{archive}",
+        fix=advice.right_base(place.folder, commit) if commit else f"edit {draft.manifest_file}",
+    )
+
+
+def is_archive_commit(place: Worktree, pin: SdistPin) -> bool:
+    """Whether HEAD is, byte for byte, the commit object that the tool makes of the pinned archive."""
+    content = place.git.out("cat-file", "commit", place.head).decode("utf-8", "replace")
+    expected = f"tree {place.base}\nauthor {SIGNED}\ncommitter {SIGNED}\n\n{pin.commit_message}"
+    return content.rstrip("\n") == expected.rstrip("\n")
