@@ -11,10 +11,14 @@ import typer
 from winvllm_build.cli import render
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from winvllm_build.git import RepoPath
     from winvllm_build.patchset.apply import ApplyResult
+    from winvllm_build.patchset.linecount import LineCount
     from winvllm_build.patchset.patchset import PatchSet
     from winvllm_build.patchset.rewrite import RegenResult
-    from winvllm_build.patchset.status import TreeStatus
+    from winvllm_build.patchset.status import FileStatus, TreeStatus
 
 APPLY_HELP = """Apply the patch set of a tag: exactly, all or nothing, rewriting only the patched files.
 
@@ -24,15 +28,19 @@ Examples:
   winvllm-build apply v0.14.1 --tree ../vllm
   winvllm-build apply --check               prove that it would apply; writes nothing
   winvllm-build apply --reverse             take the patches back
+  winvllm-build apply --dry-run             list the files with their added and removed lines
   winvllm-build apply --restore             replace edits too, kept as a commit first
 """
-STATUS_HELP = """Where a source tree stands: pristine, applied, partial, dirty, on a wrong base, or foreign.
+STATUS_HELP = """Where a source tree stands: pristine, applied, outdated, partial, dirty, wrong base, foreign.
+
+Outdated: an earlier version of the patch set is applied; `apply` brings it up to date.
 
 \b
 Examples:
   winvllm-build status
+  winvllm-build status --verbose            every patched file, also where all are alike
   winvllm-build status v0.14.1 --tree ../vllm --json
-Exit code 0: pristine or applied; 1: partial, dirty or interrupted; 10: wrong base or foreign.
+Exit code 0: pristine or applied; 1: outdated, partial, dirty or interrupted; 10: wrong base or foreign.
 """
 REGEN_HELP = """Write the patch files anew from an edited tree; headers and hunk notes are kept.
 
@@ -83,7 +91,8 @@ def apply(
     from winvllm_build.patchset import apply as room
 
     patch_set = _loaded(patches, given, tag)
-    folder = _tree(tree, patch_set.tag)
+    options = _flags(check=check, dry_run=dry_run, reverse=reverse, restore=restore)
+    folder = _tree(tree, patch_set.tag, "apply", options, patches=patches, target=target)
     act = room.unapply if reverse else room.apply
     result = act(
         patch_set, folder, on_event=render.note, target=target, check=check or dry_run, restore=restore
@@ -91,9 +100,9 @@ def apply(
     if as_json:
         render.data(_apply_data(result, patch_set, folder))
     else:
-        _show_applied(
-            result, patch_set, folder, reverse=reverse, written=not (check or dry_run), each=dry_run
-        )
+        if dry_run:
+            _show_lines(result, patch_set, target, reverse=reverse)
+        _show_applied(result, patch_set, folder, reverse=reverse, written=not (check or dry_run))
     return 0
 
 
@@ -104,17 +113,19 @@ def status(
     tree: TreeOption = None,
     target: TargetOption = "vllm",
     patches: PatchesOption = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="List every patched file.")] = False,
     as_json: JsonOption = False,
 ) -> int:
     from winvllm_build.patchset.status import TreeState
     from winvllm_build.patchset.status import status as examine
 
     patch_set = _loaded(patches, given, tag)
-    found = examine(patch_set, _tree(tree, patch_set.tag), target=target)
+    folder = _tree(tree, patch_set.tag, "status", (), patches=patches, target=target)
+    found = examine(patch_set, folder, target=target)
     if as_json:
         render.data(_status_data(found, patch_set))
     else:
-        _show_status(found, patch_set)
+        _show_status(found, patch_set, verbose=verbose)
     if found.state in (TreeState.WRONG_BASE, TreeState.FOREIGN):
         return BAD_TREE
     sound = found.state in (TreeState.PRISTINE, TreeState.APPLIED) and found.interrupted is None
@@ -146,7 +157,11 @@ def regen(
     from winvllm_build.patchset import regen as room
 
     root, chosen = _chosen(patches, given, tag)
-    folder = _tree(tree, chosen)
+    options = [*_flags(check=check, relock=relock, allow_empty=allow_empty)]
+    options += [word for glob in new or () for word in ("--new", glob)]
+    options += ["--layer", layer] if layer != "windows" else []
+    options += ["--headers", str(headers)] if headers else []
+    folder = _tree(tree, chosen, "regen", options, patches=patches, target=target)
     if relock and (check or new or headers):
         raise UsageError(
             "--relock takes the patch files as they are", fix="leave out --check, --new, --headers"
@@ -190,32 +205,72 @@ def _loaded(patches: Path | None, given: str | None, option: str | None) -> Patc
     return patch_set
 
 
-def _tree(given: Path | None, tag: str) -> Path:
-    """The tree named, else the working folder if it is one, else the only tree made for `tag`."""
+def _flags(**chosen: bool) -> tuple[str, ...]:
+    return tuple(f"--{name.replace('_', '-')}" for name, wanted in chosen.items() if wanted)
+
+
+def _tree(
+    given: Path | None, tag: str, verb: str, options: Sequence[str], *, patches: Path | None, target: str
+) -> Path:
+    """The tree named, else the worktree around the working folder, else the only tree made for `tag`."""
     from winvllm_build.errors import UsageError
+    from winvllm_build.patchset import advice
     from winvllm_build.workspace import Workspace
 
     if given is not None:
         return given.absolute()
-    here = Path.cwd()
-    if (here / ".git").exists() and (here / "vllm").is_dir():
+    if target != advice.MAIN_TARGET:
+        raise UsageError(f"the tree of {target} is not named", fix="name it with --tree")
+    here = _worktree_around(Path.cwd())
+    if here is not None:
         return here
-    made = sorted(Workspace.default().trees.glob(f"{tag}-*"))
+    trees = Workspace.default().trees
+    made = [folder for folder in sorted(trees.glob(f"{tag}-sm*")) if (folder / ".git").exists()]
     if len(made) == 1:
         return made[0]
-    listed = "".join(f"\n  {folder}" for folder in made)
-    raise UsageError(
-        f"several trees were made for {tag}:{listed}" if made else f"no tree was made for {tag} yet",
-        fix="name the source tree with --tree",
-    )
+    root = patches.absolute() if patches else None
+    if not made:
+        source = advice.command("source", tag, "--tree", "FOLDER", root=root)
+        raise UsageError(
+            f"no tree was made for {tag} yet",
+            fix=f"name a source tree with --tree, or make one: {source}, or winvllm-build build",
+        )
+    lines = [f"  {advice.command(verb, tag, *options, root=root, tree=folder)}" for folder in made]
+    raise UsageError(f"{len(made)} trees were made for {tag}", fix="\n".join(["name one of them:", *lines]))
+
+
+def _worktree_around(folder: Path) -> Path | None:
+    """The top of the vLLM worktree that `folder` lies in."""
+    from winvllm_build.git import Git
+
+    done = Git(folder).run("rev-parse", "--show-toplevel", ok=(0, 128))
+    top = Path(done.text.strip()) if done.code == 0 and done.text.strip() else None
+    return top if top is not None and (top / "vllm").is_dir() else None
+
+
+def _show_lines(result: ApplyResult, patch_set: PatchSet, target: str, *, reverse: bool) -> None:
+    """Each file that would be rewritten with its added and removed lines, and their total."""
+    from winvllm_build.patchset.linecount import LineCount, count
+
+    diffs = {patch.path: patch.content.diff for patch in patch_set.of(target)}
+    counts: dict[RepoPath, LineCount] = {
+        path: count(diffs[path]) if path in diffs else LineCount() for path in result.files
+    }
+    for path, lines in counts.items():
+        render.out(f"  {_changed(lines, reverse=reverse)}  {path}")
+    if counts:
+        total = sum(counts.values(), LineCount())
+        render.out(f"  {_changed(total, reverse=reverse)}  lines in {len(counts)} files")
+
+
+def _changed(lines: LineCount, *, reverse: bool) -> str:
+    added, removed = (lines.removed, lines.added) if reverse else (lines.added, lines.removed)
+    return f"{f'+{added}':>6} {f'-{removed}':>6}"
 
 
 def _show_applied(
-    result: ApplyResult, patch_set: PatchSet, folder: Path, *, reverse: bool, written: bool, each: bool
+    result: ApplyResult, patch_set: PatchSet, folder: Path, *, reverse: bool, written: bool
 ) -> None:
-    if each:
-        for path in result.files:
-            render.out(path)
     took = render.duration(result.seconds)
     if result.already:
         state = "upstream's files are in place" if reverse else f"{patch_set.tag} is applied"
@@ -228,29 +283,44 @@ def _show_applied(
         render.out(f"{patch_set.tag}: {len(result.files)} patches {verb}; nothing was written ({took})")
 
 
-def _show_status(found: TreeStatus, patch_set: PatchSet) -> None:
-    render.out(f"{found.worktree}: {found.state.value} ({patch_set.tag}, {len(found.files)} patched files)")
+def _show_status(found: TreeStatus, patch_set: PatchSet, *, verbose: bool) -> None:
+    from winvllm_build.patchset.status import FileState
+
+    order = (FileState.DIRTY, FileState.MISSING, FileState.OUTDATED, FileState.PRISTINE, FileState.APPLIED)
+    counts = {state: len(found.having(state)) for state in order if found.having(state)}
+    mixed = len(counts) > 1
+    told = ": " + ", ".join(f"{number} {state.value}" for state, number in counts.items()) if mixed else ""
+    render.out(
+        f"{found.worktree}: {found.state.value} ({patch_set.tag}, {len(found.files)} patched files{told})"
+    )
     if found.detail:
         render.out(f"  {found.detail}")
+    if found.state.value == "outdated":
+        render.out("  an earlier version of the patch set is applied; `apply` brings it up to date")
     if found.interrupted:
         render.out(f"  an {found.interrupted} was interrupted; the next apply finishes it or rolls it back")
-    if sys.stdout.isatty() and found.files:
-        _show_table(found)
+    if mixed or verbose:
+        _show_files([file for state in order for file in found.having(state)])
+
+
+def _show_files(files: Sequence[FileStatus]) -> None:
+    if sys.stdout.isatty() and files:
+        _show_table(files)
         return
-    for file in found.files:
+    for file in files:
         render.out(f"  {file.state.value:<9} {file.path}{f' - {file.detail}' if file.detail else ''}")
 
 
-def _show_table(found: TreeStatus) -> None:
+def _show_table(files: Sequence[FileStatus]) -> None:
     from rich.table import Table
 
     from winvllm_build.patchset.status import FileState
 
-    styles = {FileState.PRISTINE: "dim", FileState.APPLIED: "green"}
+    styles = {FileState.PRISTINE: "dim", FileState.APPLIED: "green", FileState.OUTDATED: "yellow"}
     table = Table(box=None, pad_edge=True, header_style="bold")
     for title in ("state", "file", ""):
         table.add_column(title, overflow="fold")
-    for file in found.files:
+    for file in files:
         table.add_row(file.state.value, file.path, file.detail, style=styles.get(file.state, "red"))
     render.console().print(table)
 
