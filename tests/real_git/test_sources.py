@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import os
 import subprocess
@@ -553,6 +555,7 @@ def refusing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         thread.join()
 
 
+EMPTY_SHA256 = base64.urlsafe_b64encode(hashlib.sha256(b"").digest()).rstrip(b"=").decode()
 PACKAGE = PackagePin(project="none", version="1", record_sha256="0" * 64, root="none", folders=("include",))
 
 
@@ -598,3 +601,28 @@ def test_dependency_package_must_be_the_pinned_one(
     with pytest.raises(SourceError, match="RECORD is not the pinned one") as caught:
         outcome(take, pin, workspace, own, index=index)
     assert not isinstance(caught.value, UNOBTAINABLE)
+
+
+def test_a_package_that_lacks_files_loses_the_targets_that_need_them(
+    take: Take, pin: SourcePin, workspace: Workspace, upstream: Path, sdist: Path
+) -> None:
+    with zipfile.ZipFile(sdist.parent / "none-1-py3-none-any.whl", "w") as wheel:
+        record = f"none/include/a.h,sha256={EMPTY_SHA256},0\nnone-1.dist-info/RECORD,,\n".encode()
+        wheel.writestr("none/include/a.h", b"")
+        wheel.writestr("none-1.dist-info/RECORD", record)
+    package = replace(
+        PACKAGE,
+        record_sha256=hashlib.sha256(record).hexdigest(),
+        not_for=("10.0f",),
+        not_targets=("_C",),
+    )
+    gone = dependency_pin(upstream, url="file:///nowhere/at/all", package=package, archs=())
+    settings = PipSettings(no_index=True, find_links=(str(sdist.parent),))
+    index = Index(workspace, on_event=unheard, settings=settings)
+    whole = outcome(take, pin, workspace, gone, archs=("8.6", "9.0"), index=index)
+    assert isinstance(whole, Dependency)
+    part = outcome(take, pin, workspace, gone, archs=("8.6", "10.3"), index=index)
+    assert isinstance(part, Unavailable)
+    assert (part.targets, part.folder) == (("_C",), whole.folder)
+    back = replace(gone, url=upstream.as_uri())
+    assert isinstance(outcome(take, pin, workspace, back, archs=("10.3",), index=index), Dependency)

@@ -49,7 +49,7 @@ class NotNeeded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unavailable:
-    """It cannot be had: `targets` cannot be built; `folder` is a placeholder that lets configure pass."""
+    """It cannot be had, or not whole: `targets` cannot be built; `folder` lets configure pass."""
 
     name: str
     variable: str
@@ -127,7 +127,8 @@ def _outcome(
         return NotNeeded(name=pin.name, variable=pin.variable, folder=_placeholder(request, pin))
     final = request.root / f"{pin.name}-{(pin.commit or pin.revision)[:SHORT]}"
     packaged = final.with_name(f"{final.name}-package")
-    if not final.is_dir() and not packaged.is_dir():
+    lost = () if pin.package is None else pin.package.lost_for(archs)
+    if not final.is_dir() and (lost or not packaged.is_dir()):
         try:
             _get(request, pin, final, packaged)
         except UNOBTAINABLE as error:
@@ -141,6 +142,10 @@ def _outcome(
             )
     folder, origin = _present(pin, final, packaged)
     request.tell(f"{pin.name} {pin.revision}: {origin}")
+    if lost and not final.is_dir():
+        why = f"{origin} lacks files that {', '.join(lost)} needs here, and git is not to be had"
+        request.tell(f"{', '.join(lost)} is left out: {why}")
+        return Unavailable(name=pin.name, variable=pin.variable, folder=folder, targets=lost, reason=why)
     return Dependency(name=pin.name, variable=pin.variable, folder=folder, description=origin)
 
 

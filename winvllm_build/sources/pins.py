@@ -64,7 +64,8 @@ class SubmodulePin:
 class PackagePin:
     """A wheel that carries the same files: below `root`, the folders `folders`.
 
-    `record_sha256` is the hash of the wheel's RECORD, which has the hash of each member.
+    `record_sha256` is the hash of the wheel's RECORD, which has the hash of each member. For the CUDA archs
+    `not_for` it lacks files that the targets `not_targets` need.
     """
 
     project: str
@@ -72,6 +73,12 @@ class PackagePin:
     record_sha256: str
     root: str
     folders: tuple[str, ...]
+    not_for: tuple[str, ...] = ()
+    not_targets: tuple[str, ...] = ()
+
+    def lost_for(self, archs: tuple[str, ...]) -> tuple[str, ...]:
+        """The targets that cannot be built from the wheel for these archs."""
+        return self.not_targets if _uses(self.not_for, archs) else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +113,7 @@ class DependencyPin:
 
     def needed_for(self, archs: tuple[str, ...]) -> bool:
         """Whether any of these archs ("8.6", "12.0a", "9.0+PTX") uses it; no archs asks for everything."""
-        wanted = [base(arch).split(".") for arch in archs]
-        return not self.archs or not archs or any(_covers(own, arch) for own in self.archs for arch in wanted)
+        return not self.archs or not archs or _uses(self.archs, archs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +138,11 @@ def read_pins(manifest: Path) -> Pins:
     )
     root.close()
     return pins
+
+
+def _uses(own: tuple[str, ...], archs: tuple[str, ...]) -> bool:
+    wanted = [base(arch).split(".") for arch in archs]
+    return any(_covers(one, arch) for one in own for arch in wanted)
 
 
 def _covers(own: str, arch: list[str]) -> bool:
@@ -193,6 +204,8 @@ def _package(table: Table) -> PackagePin:
         record_sha256=table.text("record_sha256", SHA256, "64 hexadecimal digits"),
         root=_folder(table, "root", required=True),
         folders=table.texts("folders", CONTENT, "a folder's name"),
+        not_for=table.texts("not_for", ARCH, 'a CUDA arch like "9.0a"'),
+        not_targets=table.texts("not_targets", TARGET, "a CMake target"),
     )
     table.finish()
     return pin
