@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import psutil
-
 from winvllm_build.errors import ToolchainError
 
 log = logging.getLogger(__name__)
@@ -138,6 +136,8 @@ def end_tree(pid: int, *, created: float | None = None) -> bool:
         pid: the root of the tree.
         created: the start time noted for it (seconds since the epoch); a reused pid is left alone.
     """
+    import psutil  # noqa: PLC0415 - it costs every command 10 ms, and only ended programs need it
+
     try:
         root = psutil.Process(pid)
         if created is not None and abs(root.create_time() - created) > 1.0:
@@ -163,6 +163,8 @@ def end_session(pid: int, *, created: float) -> bool:
         pid: the root, which led its own session on POSIX; its orphans still carry that session.
         created: the root's start time (seconds since the epoch), so that a reused pid is left alone.
     """
+    import psutil  # noqa: PLC0415 - it costs every command 10 ms, and only ended programs need it
+
     found = end_tree(pid, created=created)
     if os.name == "posix":
         for orphan in psutil.process_iter():
@@ -186,6 +188,8 @@ def end_orphans(program: str, argument: str) -> int:
 
     The caller holds the lock that a living run would hold.
     """
+    import psutil  # noqa: PLC0415 - it costs every command 10 ms, and only ended programs need it
+
     ended = 0
     for found in psutil.process_iter(["name", "cmdline"]):
         name, words = found.info["name"] or "", found.info["cmdline"] or []
