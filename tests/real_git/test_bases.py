@@ -90,6 +90,20 @@ def test_an_unrelated_commit_is_never_locked(upstream: Upstream, *, with_lock: b
     assert upstream.patch_bytes() == before
 
 
+def test_the_way_back_is_a_commit_that_is_there(from_archive: Upstream) -> None:
+    from_archive.relock()
+    base = from_archive.git.line("rev-parse", "HEAD")
+    unrelated(from_archive)
+    for act in (from_archive.apply, from_archive.relock):
+        with pytest.raises(TreeStateError) as caught:
+            act()
+        assert caught.value.fix == f"git -C {from_archive.folder} checkout --detach {base}"
+    from_archive.git.out("update-ref", "-d", f"refs/winvllm/{TAG}/base-local")
+    with pytest.raises(TreeStateError) as lost:
+        from_archive.apply()
+    assert lost.value.fix == f"winvllm-build source {TAG} --tree FOLDER --patches {from_archive.patches}"
+
+
 def test_the_pinned_commit_needs_no_lock(upstream: Upstream) -> None:
     before = upstream.patch_bytes()
     (upstream.patches / TAG / "patchset.lock").unlink()

@@ -57,8 +57,7 @@ def test_a_set_is_ported_by_the_manuals_steps(
     upstream: Upstream, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     patches = ["--patches", str(upstream.patches)]
-    for tag in (TAG,):
-        sources.source(tag, tree=tmp_path / tag, patches=upstream.patches)
+    assert sources.source(TAG, tree=tmp_path / TAG, patches=upstream.patches) == 0
     shutil.copytree(upstream.patches / TAG, upstream.patches / NEXT)
     (upstream.patches / NEXT / "patchset.lock").unlink()
     pin(upstream, NEXT, upstream.git.line("rev-parse", f"refs/tags/{NEXT}"))
@@ -66,7 +65,7 @@ def test_a_set_is_ported_by_the_manuals_steps(
     assert sources.source(NEXT, tree=tree, patches=upstream.patches) == 0
     refused = []
     for patch in sorted((upstream.patches / NEXT / "windows" / "vllm").rglob("*.patch")):
-        words = ["git", "-C", tree, "apply", "--3way", "--whitespace=nowarn", patch]
+        words = ["git", "-C", str(tree), "apply", "--3way", "--whitespace=nowarn", str(patch)]
         if subprocess.run(words, check=False, capture_output=True).returncode != 0:
             refused.append(patch.name)
     assert refused == ["k.cu.patch"]

@@ -134,9 +134,11 @@ def test_of_several_trees_each_command_is_printed(
             f"  winvllm-build {verb} {quoted} --tree {folder} --patches {upstream.patches}"
             for folder in (other, built)
         ]
-    said = shlex.split(fix[1])
-    assert said[0] == "winvllm-build"
     assert run(["apply", TAG, "--tree", str(built), *patches]) == 0
+    capsys.readouterr()
+    assert run(["regen", "--check", *patches]) == 2
+    said = shlex.split(capsys.readouterr().err.splitlines()[-1])
+    assert said[0] == "winvllm-build"
     assert run(said[1:]) == 0
 
 

@@ -67,11 +67,6 @@ def restore(
     )
 
 
-def right_base(tree: Path, commit: str) -> str:
-    """For a tree that is checked out at another commit."""
-    return f"git -C {quoted(str(tree))} checkout --detach {commit}, or name another tree with --tree"
-
-
 def _is_default(root: Path) -> bool:
     try:
         return root == data.patches_root()

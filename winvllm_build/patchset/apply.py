@@ -11,6 +11,7 @@ from pathlib import Path
 from winvllm_build.errors import FindingsError, PatchError, TreeStateError
 from winvllm_build.git import NO_OBJECT, Oid, RepoPath
 from winvllm_build.patchset import advice, lock, materialise, status, tree
+from winvllm_build.patchset.base import way_back
 from winvllm_build.patchset.materialise import Move
 from winvllm_build.patchset.older import kept_ref
 from winvllm_build.patchset.patchset import MAIN_TARGET, Patch, PatchSet
@@ -106,7 +107,7 @@ def _run(goal: _Goal, worktree: Path, on_event: OnEvent, *, check: bool, restore
         if recovered is not None:
             on_event(recovered)
         found = status.examine(place, goal.patch_set, goal.target)
-        _refuse_wrong_base(goal, found)
+        _refuse_wrong_base(place, goal, found)
         reached = found.state is goal.reached
         proven = _prove(place, goal, keep=not check and not reached, known=not check and reached)
         _refuse_unready(goal, found, check=check, restore=restore)
@@ -191,11 +192,12 @@ def _explain(place: Worktree, goal: _Goal) -> None:
         )
 
 
-def _refuse_wrong_base(goal: _Goal, found: TreeStatus) -> None:
+def _refuse_wrong_base(place: Worktree, goal: _Goal, found: TreeStatus) -> None:
     if found.state is TreeState.WRONG_BASE:
-        commit = goal.patch_set.target(goal.target).commit
+        patch_set, known = goal.patch_set, goal.patch_set.target(goal.target)
         raise TreeStateError(
-            f"{found.worktree}: {found.detail}", fix=advice.right_base(found.worktree, commit)
+            f"{found.worktree}: {found.detail}",
+            fix=way_back(place, patch_set.tag, known.commit, known, patch_set.root),
         )
 
 

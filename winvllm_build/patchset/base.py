@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 from winvllm_build.errors import TreeStateError
-from winvllm_build.git import IDENTITY
+from winvllm_build.git import IDENTITY, Oid
 from winvllm_build.patchset import advice
+from winvllm_build.patchset.lock import TargetLock
 from winvllm_build.patchset.patchset import MAIN_TARGET, Draft
 from winvllm_build.patchset.worktree import Worktree
 from winvllm_build.sources.pins import SdistPin
@@ -30,8 +32,21 @@ def refuse_unknown(place: Worktree, draft: Draft, target: str) -> None:
     raise TreeStateError(
         f"{place.folder}: HEAD is the commit {place.head[:12]} with the tree {place.base[:12]}; "
         f"the patches are for {wanted}{archive}",
-        fix=advice.right_base(place.folder, commit) if commit else f"edit {draft.manifest_file}",
+        fix=way_back(place, draft.tag, commit, locked, draft.root)
+        if commit
+        else f"edit {draft.manifest_file}",
     )
+
+
+def way_back(place: Worktree, tag: str, commit: Oid, locked: TargetLock | None, root: Path) -> str:
+    """The command that leads to a commit the patches are for: one this repository has, or another tree."""
+    kept = place.git.out("for-each-ref", "--format=%(objectname)", f"refs/winvllm/{tag}/").decode("ascii")
+    for oid in (commit, *(Oid(line) for line in kept.split())):
+        there = place.git.run("rev-parse", "--verify", "--quiet", f"{oid}^{{tree}}", ok=(0, 1, 128))
+        known = locked is not None and locked.pair_of(Oid(there.text.strip())) is not None
+        if there.code == 0 and (oid == commit or known):
+            return f"git -C {advice.quoted(str(place.folder))} checkout --detach {oid}"
+    return advice.command("source", tag, "--tree", "FOLDER", root=root)
 
 
 def is_archive_commit(place: Worktree, pin: SdistPin) -> bool:
