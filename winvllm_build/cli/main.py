@@ -17,7 +17,7 @@ from typing import Annotated, Final
 import typer
 from typer.exceptions import TyperException
 
-from winvllm_build.cli import build, patches, profiles, render, toolchain
+from winvllm_build.cli import build, patches, profiles, render, sources, toolchain
 from winvllm_build.errors import InterruptedRunError, UsageError, WinvllmError
 from winvllm_build.workspace import storage_errors
 
@@ -71,6 +71,7 @@ def _options(
 build.register(app)
 patches.register(app)
 profiles.register(app)
+sources.register(app)
 toolchain.register(app)
 
 
