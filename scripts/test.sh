@@ -28,8 +28,8 @@ check() {
 check ruff check .
 check ruff format --check .
 check mypy
-say "pytest -n ${WINVLLM_TEST_JOBS:-2} --dist loadgroup $*"
-"$bin/python" -m pytest -n "${WINVLLM_TEST_JOBS:-2}" --dist loadgroup "$@" 9>&-
+say "pytest -n ${WINVLLM_TEST_JOBS:-2} --dist loadfile $*"
+"$bin/python" -m pytest -n "${WINVLLM_TEST_JOBS:-2}" --dist loadfile "$@" 9>&-
 status=$?
 if [ -n "$failed" ]; then
     printf 'test: error: failed before pytest: %s (see above)\n' "${failed#, }" >&2

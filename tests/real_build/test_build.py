@@ -18,7 +18,7 @@ import pytest
 
 from winvllm_build.workspace import Workspace
 
-pytestmark = [pytest.mark.network, pytest.mark.nvcc, pytest.mark.xdist_group("build")]
+pytestmark = [pytest.mark.network, pytest.mark.nvcc]
 KERNEL = "csrc/cuda_utils_kernels.cu"
 SMALL = ("--profile", "quickstart", "--targets", "cumem_allocator", "--object", KERNEL)
 

@@ -20,7 +20,6 @@ from winvllm_build.workspace import Workspace
 pytestmark = [
     pytest.mark.network,
     pytest.mark.nvcc,
-    pytest.mark.xdist_group("build"),
     pytest.mark.skipif(sys.platform != "linux", reason="upstream's own source does not compile elsewhere"),
 ]
 KERNEL = "csrc/attention/merge_attn_states.cu"

@@ -75,7 +75,7 @@ MANIFEST = """schema = 1
 tag = "v1"
 [expect]
 torch = "2.9.1"
-cxx = 17
+cuda = ">=12.6"
 [topic.msvc]
 title = "Compile with MSVC"
 [dependency.cutlass]
@@ -92,7 +92,7 @@ def read_manifest(tmp_path: Path, text: str) -> manifest.Manifest:
 def test_a_manifest_has_defaults(tmp_path: Path) -> None:
     made = read_manifest(tmp_path, MANIFEST)
     assert [layer.name for layer in made.layers] == ["windows"]
-    assert made.expect["cxx"] == 17
+    assert made.expect["cuda"] == ">=12.6"
     assert made.topics[0].title == "Compile with MSVC"
     extra = read_manifest(tmp_path, MANIFEST + '[layer.rocm]\ntitle = "ROCm"\n')
     assert [layer.name for layer in extra.layers] == ["windows", "rocm"]
@@ -100,14 +100,16 @@ def test_a_manifest_has_defaults(tmp_path: Path) -> None:
 
 def test_all_faults_of_a_manifest_at_once(tmp_path: Path) -> None:
     text = (
-        MANIFEST.replace("torch =", "tourch =").replace("[topic.msvc]", "[topik.msvc]").replace("17", '"17"')
+        MANIFEST.replace("torch =", "tourch =")
+        .replace("[topic.msvc]", "[topik.msvc]")
+        .replace('">=12.6"', "12.6")
     )
     with pytest.raises(PatchError) as caught:
         read_manifest(tmp_path, text.replace("schema = 1", "schema = 9") + '[layer."A b"]\n[topic]\nx = 1\n')
     message = caught.value.message
     for part in (
         'unknown key `topik`; did you mean "topic"?', "schema is 9", "[expect]: unknown key `tourch`; did",
-        "[expect]: `cxx` is '17'; it has to be a whole", "'A b' is no name for a layer", "[topic]: `x`",
+        "[expect]: `cuda`", "'A b' is no name for a layer", "[topic]: `x`",
     ):  # fmt: skip
         assert part in message
     assert message.count("\n") == 5

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -54,11 +55,11 @@ def facts_without_source(profile: Profile, *, workspace: Workspace, patches: Pat
         PatchError: `[expect]` lacks or garbles what the toolchain depends on.
         SourceError: the tree does not look like vLLM's.
     """
-    tree = trees.tree_folder(workspace, profile.tag, profile.cuda.arch_list)
-    if (tree / "pyproject.toml").is_file():
-        return facts.read(tree)
     file = patches / profile.tag / manifest.FILE
     expect = manifest.read(file).expect
+    tree = trees.tree_folder(workspace, profile.tag, profile.cuda.arch_list)
+    if (tree / "pyproject.toml").is_file():
+        return with_expectations(facts.read(tree), expect, file)
     try:
         python, torch = SpecifierSet(str(expect["python"])), str(expect["torch"])
     except (KeyError, InvalidSpecifier) as error:
@@ -66,13 +67,27 @@ def facts_without_source(profile: Profile, *, workspace: Workspace, patches: Pat
             f"{file}: [expect] has to name python (a specifier) and torch (a version): {error}",
             fix=f"correct {file}",
         ) from error
-    return TagFacts(
-        requires_python=python,
-        build_requires=(),
-        torch=torch,
-        extensions=(),
-        supported_archs=frozenset(),
+    bare = TagFacts(
+        requires_python=python, build_requires=(), torch=torch, extensions=(), supported_archs=frozenset()
     )
+    return with_expectations(bare, expect, file)
+
+
+def with_expectations(tag: TagFacts, expect: Mapping[str, object], file: Path) -> TagFacts:
+    """The tag's facts with what only the patch set can say: the CUDA releases it is made for.
+
+    Args:
+        tag: the facts.
+        expect: `[expect]` of the patch set.
+        file: where that stands.
+
+    Raises:
+        PatchError: `cuda` is no specifier.
+    """
+    try:
+        return dataclasses.replace(tag, cuda=SpecifierSet(str(expect.get("cuda", ""))))
+    except InvalidSpecifier as error:
+        raise PatchError(f"{file}: [expect] cuda: {error}", fix=f"correct {file}") from error
 
 
 def equip(
@@ -102,7 +117,7 @@ def _request(profile: Profile, tag: TagFacts) -> ToolchainRequest:
     python, torch = profile.python, profile.torch
     return ToolchainRequest(
         cuda_home=None if profile.cuda.home == AUTO else Path(profile.cuda.home),
-        cuda_version=SpecifierSet(profile.cuda.version),
+        cuda_version=SpecifierSet(profile.cuda.version) & tag.cuda,
         architectures=profile.cuda.arch_list,
         python=None if python.executable == AUTO else Path(python.executable),
         python_version=tag.requires_python if python.version == AUTO else SpecifierSet(python.version),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -29,6 +29,7 @@ class TagFacts:
         torch: the exact version of torch pinned there.
         extensions: dotted module names of `CMakeExtension(...)` in setup.py, whatever the device.
         supported_archs: every architecture named in a CUDA_SUPPORTED_ARCHS line of CMakeLists.txt.
+        cuda: CUDA releases the patch set is made for; no file of the tag says it.
     """
 
     requires_python: SpecifierSet
@@ -36,6 +37,7 @@ class TagFacts:
     torch: str
     extensions: tuple[str, ...]
     supported_archs: frozenset[str]
+    cuda: SpecifierSet = field(default_factory=SpecifierSet)
 
 
 def read(tree: Path) -> TagFacts:

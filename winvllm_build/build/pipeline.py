@@ -18,7 +18,7 @@ from winvllm_build.build.selection import Selection, select
 from winvllm_build.build.steps import logged_steps
 from winvllm_build.errors import CompileError, UsageError
 from winvllm_build.index import Index
-from winvllm_build.patchset import patchset
+from winvllm_build.patchset import manifest, patchset
 from winvllm_build.patchset.worktree import open_worktree
 from winvllm_build.profile import limits, machine
 from winvllm_build.profile.loader import ResolvedProfile
@@ -87,6 +87,12 @@ class _Build:
     seconds: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
+    index: Index = field(init=False)
+    remotes: Remotes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.index = Index(self.workspace, offline=self.request.offline, on_event=self.tell)
+        self.remotes = Remotes(offline=self.request.offline)
 
     @property
     def profile(self) -> Profile:
@@ -113,21 +119,20 @@ class _Build:
         for text in self.request.resolved.notes:
             self.tell(text)
         patches = patchset.load(self.request.patches, self.profile.tag)
-        pins = read_pins(patches.folder / "patchset.toml")
-        index = Index(self.workspace, offline=self.request.offline, on_event=self.tell)
-        remotes = Remotes(offline=self.request.offline)
-        source = self.source(pins, index, remotes)
+        pins = read_pins(patches.folder / manifest.FILE)
+        source = self.source(pins)
         tree = self.tree(source, patches)
         with locked(open_worktree(tree.folder).lock_file, f"the tree {tree.folder}"):
-            return self.build(source, tree, pins, index, remotes)
+            expect, file = patches.manifest.expect, patches.folder / manifest.FILE
+            tag = equipment.with_expectations(facts.read(tree.folder), expect, file)
+            return self.build(source, tree, tag, pins)
 
     def build(
-        self, source: Source, tree: trees.PatchedTree, pins: Pins, index: Index, remotes: Remotes
+        self, source: Source, tree: trees.PatchedTree, tag: facts.TagFacts, pins: Pins
     ) -> BuildResult | DryRun:
         """Everything after the tree, which nobody may patch or regenerate meanwhile."""
-        tag = facts.read(tree.folder)
-        toolchain = self.toolchain(tag, index)
-        outcomes = self.dependencies(source, pins, index, remotes)
+        toolchain = self.toolchain(tag)
+        outcomes = self.dependencies(source, pins)
         environment = {**toolchain.environment, **{o.variable: o.folder.as_posix() for o in outcomes}}
         build = self.configure(tree, toolchain, environment)
         model = codemodel.read(build)
@@ -160,7 +165,7 @@ class _Build:
             messages=tuple(self.told),
         )
 
-    def source(self, pins: Pins, index: Index, remotes: Remotes) -> Source:
+    def source(self, pins: Pins) -> Source:
         with self.step(Step.SOURCE, f"vLLM {self.profile.tag}") as summary:
             source = acquire(
                 pins.upstream,
@@ -169,8 +174,8 @@ class _Build:
                 workspace=self.workspace,
                 offline=self.request.offline,
                 on_event=self.tell,
-                index=index,
-                remotes=remotes,
+                index=self.index,
+                remotes=self.remotes,
             )
             summary.append(f"commit {source.commit[:12]}, tree {source.tree[:12]}")
         return source
@@ -191,15 +196,15 @@ class _Build:
             summary.append(f"{tree.patches} patched files, {done}")
         return tree
 
-    def toolchain(self, tag: facts.TagFacts, index: Index) -> Toolchain:
+    def toolchain(self, tag: facts.TagFacts) -> Toolchain:
         with self.step(Step.TOOLCHAIN, "CUDA, compiler, Python, torch") as summary:
             found = equipment.equip(
-                self.request.resolved, tag, workspace=self.workspace, index=index, on_event=self.tell
+                self.request.resolved, tag, workspace=self.workspace, index=self.index, on_event=self.tell
             )
             summary.append(found.summary())
         return found
 
-    def dependencies(self, source: Source, pins: Pins, index: Index, remotes: Remotes) -> tuple[Outcome, ...]:
+    def dependencies(self, source: Source, pins: Pins) -> tuple[Outcome, ...]:
         with self.step(Step.DEPENDENCIES, ", ".join(pin.name for pin in pins.dependencies)) as summary:
             outcomes = acquire_dependencies(
                 source,
@@ -209,8 +214,8 @@ class _Build:
                 offline=self.request.offline,
                 on_event=self.tell,
                 locations={k: Path(v) for k, v in self.profile.source.dependencies.items()},
-                index=index,
-                remotes=remotes,
+                index=self.index,
+                remotes=self.remotes,
             )
             missing = [o.name for o in outcomes if isinstance(o, Unavailable)]
             summary.append(f"without {', '.join(missing)}" if missing else "all there")

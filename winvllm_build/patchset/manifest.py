@@ -11,7 +11,7 @@ from typing import Final
 from winvllm_build.manifest_table import Table, read_manifest
 
 FILE: Final = "patchset.toml"
-EXPECTED_TEXTS: Final = ("python", "torch", "cuda", "cmake", "msvc")
+EXPECTED: Final = ("python", "torch", "cuda")
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
 NAME_WORDS: Final = "lower-case letters, digits, - and _"
 TEXT: Final = re.compile(r".+", re.DOTALL)
@@ -42,10 +42,10 @@ DEFAULT_LAYER: Final = Layer(name="windows", title="The port to Windows")
 class Manifest:
     """This room's tables; `[upstream]` and `[dependency.*]` are read by `sources.pins`.
 
-    `expect` is what cannot be read from the checkout; its `hints` are sentences for the summary.
+    `expect` is what is known before there is a checkout, and what no checkout says: Python, torch, CUDA.
     """
 
-    expect: Mapping[str, str | int | tuple[str, ...]]
+    expect: Mapping[str, str]
     topics: tuple[Topic, ...]
     layers: tuple[Layer, ...]
 
@@ -69,12 +69,8 @@ def read(file: Path) -> Manifest:
     return made
 
 
-def _expect(table: Table) -> Mapping[str, str | int | tuple[str, ...]]:
-    found = {
-        **{name: table.optional_text(name, TEXT, TEXT_WORDS) for name in EXPECTED_TEXTS},
-        "cxx": table.integer("cxx"),
-        "hints": table.texts("hints", TEXT, TEXT_WORDS) or None,
-    }
+def _expect(table: Table) -> Mapping[str, str]:
+    found = {name: table.optional_text(name, TEXT, TEXT_WORDS) for name in EXPECTED}
     table.finish()
     return {name: value for name, value in found.items() if value is not None}
 
