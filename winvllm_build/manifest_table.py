@@ -61,13 +61,6 @@ class Table:
             return ()
         return tuple(value)
 
-    def integer(self, key: str) -> int | None:
-        value = self._take(key)
-        if value is not None and type(value) is not int:
-            self.report(f"`{key}` is {value!r}; it has to be a whole number")
-            return None
-        return value
-
     def table(self, key: str) -> Table | None:
         value = self._take(key)
         if value is None:
