@@ -11,7 +11,7 @@ from packaging.version import Version
 
 from winvllm_build import process
 from winvllm_build.index import PlatformTag
-from winvllm_build.toolchain.buildtools import find_cmake
+from winvllm_build.toolchain.buildtools import find_cmake, find_ninja
 from winvllm_build.toolchain.cuda import CudaOrigin, CudaToolkit
 from winvllm_build.toolchain.environment import allowed, build_environment, joined_path
 from winvllm_build.toolchain.host import HostCompiler, HostKind
@@ -116,8 +116,12 @@ def test_the_profiles_flags_reach_the_compiler(tmp_path: Path) -> None:
     flags = {"CXXFLAGS": "-DFROM_PROFILE"}
     seen = environment({"PATH": os.environ["PATH"]}, extra=flags)
     (tmp_path / "CMakeLists.txt").write_text("cmake_minimum_required(VERSION 3.26)\nproject(flags CXX)\n")
-    cmake = find_cmake(seen, LINUX).path
-    done = process.capture([cmake, "-S", tmp_path, "-B", tmp_path / "build"], env=seen, timeout=60.0)
+    cmake, ninja = find_cmake(seen, LINUX).path, find_ninja(seen, LINUX).path
+    done = process.capture(
+        [cmake, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}", "-S", tmp_path, "-B", tmp_path / "build"],
+        env=seen,
+        timeout=60.0,
+    )
     assert done.code == 0, done.error_text
     assert "CMAKE_CXX_FLAGS:STRING=-DFROM_PROFILE\n" in (tmp_path / "build/CMakeCache.txt").read_text()
 

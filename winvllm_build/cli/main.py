@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -18,8 +19,7 @@ import typer
 from typer.exceptions import TyperException
 
 from winvllm_build.cli import build, patches, profiles, render, sources, toolchain
-from winvllm_build.errors import InterruptedRunError, UsageError, WinvllmError
-from winvllm_build.workspace import storage_errors
+from winvllm_build.errors import InterruptedRunError, StorageError, UsageError, WinvllmError
 
 READER_GONE: Final = 141
 """What a shell reports for a program that SIGPIPE ended."""
@@ -77,33 +77,43 @@ toolchain.register(app)
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; the exit code tells the class of failure (see `errors`)."""
-    as_json = "--json" in arguments
     try:
-        with storage_errors("the output"):
-            code = app(list(arguments), standalone_mode=False, prog_name="winvllm-build")
-            sys.stdout.flush()
-    except WinvllmError as error:
-        render.error(error, as_json=as_json)
-        return error.exit_code
-    except TyperException as error:
-        if type(error).__name__ == "NoArgsIsHelpError":
-            render.out(error.format_message())
-            return UsageError.exit_code
-        render.error(UsageError(error.format_message(), fix=_help_for(error)), as_json=as_json)
-        return UsageError.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        code = InterruptedRunError.exit_code
-    except (BrokenPipeError, SystemExit):  # typer exits by itself when the reader of our output has gone
+        code = app(list(arguments), standalone_mode=False, prog_name="winvllm-build")
+        sys.stdout.flush()
+        if code == InterruptedRunError.exit_code:  # typer makes a code of Ctrl-C
+            raise KeyboardInterrupt  # noqa: TRY301 - back to what it was
+    except BaseException as caught:  # noqa: BLE001 - the last door: no traceback for users
+        return _fail(caught, as_json="--json" in arguments)
+    return code if isinstance(code, int) else 0
+
+
+def _fail(caught: BaseException, *, as_json: bool) -> int:
+    if isinstance(caught, BrokenPipeError | SystemExit):  # typer exits by itself when our reader has gone
         _silence_stdout()
         return READER_GONE
-    except Exception as error:  # noqa: BLE001 - the last door: no traceback for users
-        render.error(_internal(error), as_json=as_json)
-        return WinvllmError.exit_code
-    if code == InterruptedRunError.exit_code:  # typer makes a code of Ctrl-C
-        render.error(
-            InterruptedRunError("interrupted", fix="run the same command again: it goes on"), as_json=as_json
-        )
-    return code if isinstance(code, int) else 0
+    if type(caught).__name__ == "NoArgsIsHelpError":
+        render.out(str(caught))
+        return UsageError.exit_code
+    problem = _as_error(caught)
+    if isinstance(caught, OSError) and isinstance(problem, StorageError):
+        _silence_stdout()  # what is left in its buffer would fail again at the end
+        as_json = False
+    render.error(problem, as_json=as_json)
+    return problem.exit_code
+
+
+def _as_error(caught: BaseException) -> WinvllmError:
+    match caught:
+        case WinvllmError():
+            return caught
+        case TyperException():
+            return UsageError(caught.format_message(), fix=_help_for(caught))
+        case KeyboardInterrupt() | typer.Abort():
+            return InterruptedRunError("interrupted", fix="run the same command again: it goes on")
+        case OSError() if caught.errno == errno.ENOSPC:
+            return StorageError("the disk that the output goes to is full", fix="free space there")
+        case _:
+            return _internal(caught)
 
 
 def _help_for(error: TyperException) -> str:
@@ -111,7 +121,7 @@ def _help_for(error: TyperException) -> str:
     return f"{getattr(context, 'command_path', 'winvllm-build')} --help"
 
 
-def _internal(error: Exception) -> WinvllmError:
+def _internal(error: BaseException) -> WinvllmError:
     handle, name = tempfile.mkstemp(prefix="winvllm-build-", suffix=".txt")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         traceback.print_exception(error, file=file)
