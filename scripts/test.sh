@@ -28,6 +28,7 @@ check() {
 check ruff check .
 check ruff format --check .
 check mypy
+check mypy --platform win32 winvllm_build
 say "pytest -n ${WINVLLM_TEST_JOBS:-2} --dist loadfile $*"
 "$bin/python" -m pytest -n "${WINVLLM_TEST_JOBS:-2}" --dist loadfile "$@" 9>&-
 status=$?

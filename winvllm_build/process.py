@@ -166,7 +166,7 @@ def end_session(pid: int, *, created: float) -> bool:
     import psutil  # noqa: PLC0415 - it costs every command 10 ms, and only ended programs need it
 
     found = end_tree(pid, created=created)
-    if os.name == "posix":
+    if sys.platform != "win32":
         for orphan in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
                 if os.getsid(orphan.pid) == pid and orphan.create_time() >= created - 1.0:
