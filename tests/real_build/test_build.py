@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -319,7 +319,7 @@ def test_offline_with_nothing_cached_names_what_is_missing(tmp_path: Path) -> No
     assert "vllm" in said
 
 
-def wait_for(condition: Any, seconds: float = 120.0) -> None:  # noqa: ANN401 - any callable
+def wait_for(condition: Callable[[], bool], seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

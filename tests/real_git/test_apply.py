@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.patch_upstream import BASE, EDITED, TAG, Upstream, after, digest, patched
+from tests.patch_upstream import BASE, EDITED, TAG, Upstream, after, digest
 from winvllm_build import process, workspace
 from winvllm_build.errors import (
     BusyError,
@@ -27,16 +27,6 @@ from winvllm_build.patchset.status import FileState, TreeState, status
 from winvllm_build.patchset.worktree import open_worktree
 
 PATCHED = {"a.py", "csrc/k.cu", "csrc/new/n.cuh", "csrc/old.cu", "dos.bat"}
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
-    return patched(tmp_path_factory.mktemp("template"))
-
-
-@pytest.fixture
-def upstream(template: Upstream, tmp_path: Path) -> Upstream:
-    return template.copied(tmp_path / "upstream")
 
 
 def test_apply_gives_exactly_the_patched_files(upstream: Upstream) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.patch_upstream import BASE, EDITED, NEW, TAG, Upstream, digest, nothing, patched
+from tests.patch_upstream import BASE, EDITED, NEW, TAG, Upstream, digest, nothing
 from winvllm_build import data
 from winvllm_build.choices import SourceKind
 from winvllm_build.cli.main import run
@@ -21,18 +21,9 @@ from winvllm_build.sources.source import acquire, worktree
 from winvllm_build.workspace import Workspace, sha256_of
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
-    made = patched(tmp_path_factory.mktemp("template"))
-    made.apply()
-    made.events.clear()
-    return made
-
-
 @pytest.fixture
-def upstream(template: Upstream, tmp_path: Path) -> Upstream:
-    """A worktree with its patch set applied."""
-    return template.copied(tmp_path / "upstream")
+def upstream(applied: Upstream) -> Upstream:
+    return applied
 
 
 def sdist_line(archive: Path) -> str:

@@ -8,23 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.patch_upstream import BASE, TAG, Upstream, after, nothing, patched
+from tests.patch_upstream import BASE, TAG, Upstream, after, nothing
 from winvllm_build.build.trees import tree_folder
 from winvllm_build.choices import SourceKind
 from winvllm_build.cli.main import run
 from winvllm_build.sources.pins import read_pins
 from winvllm_build.sources.source import acquire, worktree
 from winvllm_build.workspace import Workspace, locked
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
-    return patched(tmp_path_factory.mktemp("template"))
-
-
-@pytest.fixture
-def upstream(template: Upstream, tmp_path: Path) -> Upstream:
-    return template.copied(tmp_path / "upstream")
 
 
 def places(upstream: Upstream) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.patch_upstream import BASE, EDITED, HEADER, NEW, TAG, Upstream, after, digest, patched
+from tests.patch_upstream import BASE, EDITED, HEADER, NEW, TAG, Upstream, after, digest
 from winvllm_build.errors import FindingsError, PatchError, TreeStateError
 from winvllm_build.patchset import rewrite
 from winvllm_build.patchset.patchset import load
@@ -15,18 +15,9 @@ from winvllm_build.patchset.status import TreeState
 from winvllm_build.workspace import write_atomic
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
-    made = patched(tmp_path_factory.mktemp("template"))
-    made.apply()
-    made.events.clear()
-    return made
-
-
 @pytest.fixture
-def upstream(template: Upstream, tmp_path: Path) -> Upstream:
-    """A worktree with its patch set applied."""
-    return template.copied(tmp_path / "upstream")
+def upstream(applied: Upstream) -> Upstream:
+    return applied
 
 
 def test_an_unchanged_tree_rewrites_nothing(upstream: Upstream) -> None:

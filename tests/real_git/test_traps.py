@@ -6,23 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.patch_upstream import BASE, TAG, Upstream, after, patched
+from tests.patch_upstream import BASE, TAG, Upstream, after
 from winvllm_build.errors import PatchError, TreeStateError
 from winvllm_build.git import GitError
 from winvllm_build.patchset.patchset import load
 from winvllm_build.patchset.status import TreeState, status
 
 REPEATED = b"".join(b"unique %d\na\nb\nc\nd\ne\nf\n" % n for n in range(4))
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
-    return patched(tmp_path_factory.mktemp("template"))
-
-
-@pytest.fixture
-def upstream(template: Upstream, tmp_path: Path) -> Upstream:
-    return template.copied(tmp_path / "upstream")
 
 
 def diff_of(upstream: Upstream, path: str) -> bytes:

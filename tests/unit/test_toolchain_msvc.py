@@ -1,4 +1,4 @@
-"""MSVC without Windows: recorded answers of vswhere, `set` and cl, and the whole search over stand-ins."""
+"""MSVC without Windows: documented answers of vswhere, `set` and cl, and the whole search over stand-ins."""
 
 from __future__ import annotations
 

@@ -1,0 +1,34 @@
+"""The small upstream of the patch-set tests: made once per module, a copy of its own for each test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.patch_upstream import Upstream, patched
+
+
+@pytest.fixture(scope="module")
+def pristine_template(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
+    return patched(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(scope="module")
+def applied_template(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
+    made = patched(tmp_path_factory.mktemp("applied-template"))
+    made.apply()
+    made.events.clear()
+    return made
+
+
+@pytest.fixture
+def upstream(pristine_template: Upstream, tmp_path: Path) -> Upstream:
+    """A worktree with a patch set that is not applied."""
+    return pristine_template.copied(tmp_path / "upstream")
+
+
+@pytest.fixture
+def applied(applied_template: Upstream, tmp_path: Path) -> Upstream:
+    """A worktree with its patch set applied."""
+    return applied_template.copied(tmp_path / "upstream")
