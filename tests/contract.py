@@ -6,7 +6,10 @@ import ast
 from collections.abc import Iterator
 
 PACKAGE = "winvllm_build"
-ROOMS = {"cli": 4, "build": 3, "toolchain": 2, "patchset": 2, "sources": 2, "profile": 2}
+ROOMS = {
+    "cli": 5, "port": 4, "build": 3, "intake": 3, "review": 3, "toolchain": 2,
+    "patchset": 2, "sources": 2, "profile": 2,
+}  # fmt: skip
 GROUND = 1
 """Level of the single modules below the rooms (process, git, workspace, data, ...)."""
 ERRORS = 0

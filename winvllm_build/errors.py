@@ -36,6 +36,12 @@ class UsageError(WinvllmError):
     exit_code = 2
 
 
+class ConflictError(WinvllmError):
+    """A port or a combination of layers needs a human's decision; what was clean is kept."""
+
+    exit_code = 3
+
+
 class ToolchainError(WinvllmError):
     """A compiler, CUDA toolkit, Python, torch, git, cmake or ninja is missing or does not fit."""
 

@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -88,13 +88,18 @@ def open_worktree(folder: Path) -> Worktree:
     )  # fmt: skip
 
 
+def scratch(tree: Worktree, *, keep: bool = False) -> AbstractContextManager[Git]:
+    """`scratch_of` the worktree's objects."""
+    return scratch_of(tree.objects, keep=keep)
+
+
 @contextmanager
-def scratch(tree: Worktree, *, keep: bool = False) -> Iterator[Git]:
-    """A git on the worktree's objects without its configuration, attributes, hooks, index or files.
+def scratch_of(objects: Path, *, keep: bool = False) -> Iterator[Git]:
+    """A git on these objects without anyone's configuration, attributes, hooks, index or files.
 
     Args:
-        tree: whose objects are read.
-        keep: new objects go to the worktree's repository instead of vanishing with the block.
+        objects: a repository's folder of objects, which are read.
+        keep: new objects go there instead of vanishing with the block.
     """
     with tempfile.TemporaryDirectory(prefix="winvllm-scratch-") as name:
         folder = Path(name)
@@ -104,10 +109,10 @@ def scratch(tree: Worktree, *, keep: bool = False) -> Iterator[Git]:
         (folder / "config").write_bytes(b"[core]\n\trepositoryformatversion = 0\n\tbare = true\n")
         (folder / "info" / "attributes").write_bytes(NEUTRAL_ATTRIBUTES)
         alternates = folder / "objects" / "info" / "alternates"
-        alternates.write_bytes(tree.objects.as_posix().encode("utf-8", "surrogateescape") + b"\n")
+        alternates.write_bytes(objects.as_posix().encode("utf-8", "surrogateescape") + b"\n")
         environment = {"GIT_DIR": str(folder)}
         if keep:
-            environment["GIT_OBJECT_DIRECTORY"] = str(tree.objects)
+            environment["GIT_OBJECT_DIRECTORY"] = str(objects)
         yield Git(folder, environment=environment)
 
 

@@ -1,0 +1,1 @@
+"""Carrying a patch set to another tag by merge, and handing conflicts to a human."""
