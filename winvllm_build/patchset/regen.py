@@ -27,7 +27,6 @@ from winvllm_build.suggest import did_you_mean
 from winvllm_build.workspace import locked, storage_errors
 
 SCREENFUL: Final = 20
-_REPORT: Final = "report this with the output of `git --version`"
 
 
 def regen(
@@ -79,10 +78,11 @@ def regen(
         _refuse_crlf(git, diffs)
         files = {path: PatchFile(header=header, diff=diffs[path])
                  for path, header in headers_of(draft, target, diffs, headers).items()}  # fmt: skip
-        _prove(git, place.base, made, files)
+        rewrite.prove(git, place.base, made, files)
         job = Job(
-            git=git, place=place, draft=draft, layer=layer, target=target, command=again, on_event=on_event
-        )
+            git=git, head=place.head, base=place.base, draft=draft, layer=layer, target=target,
+            command=again, on_event=on_event,
+        )  # fmt: skip
         result = rewrite.carry_out(rewrite.plan(job, files, made), begun, check=check)
         if not check:
             was = [patch.path for patch in draft.patches if patch.target == target]
@@ -123,8 +123,8 @@ def relock(
         tree.prove(expected, actual, what=what, fix=fix)
         files = {path: patch.content for path, patch in mine.items()}
         job = Job(
-            git=git, place=place, draft=draft, layer=DEFAULT_LAYER.name, target=target, command=again,
-            on_event=on_event,
+            git=git, head=place.head, base=place.base, draft=draft, layer=DEFAULT_LAYER.name, target=target,
+            command=again, on_event=on_event,
         )  # fmt: skip
         return rewrite.carry_out(rewrite.plan(job, files, made), begun, check=False)
 
@@ -254,26 +254,3 @@ def _index_moves(git: Git, place: Worktree, made: Oid, was: Sequence[RepoPath]) 
         for path, (new, mode) in sides.items()
     ]
 
-
-def _prove(git: Git, head: Oid, made: Oid, files: Mapping[RepoPath, PatchFile]) -> None:
-    """Blob by blob, as a tree in another order, and byte by byte: the files give exactly the worktree.
-
-    Raises:
-        PatchError: they do not; nothing was written.
-    """
-    blobs = tree.contents(git, [file.diff.pre for file in files.values() if file.diff.pre])
-    wrong = [
-        path
-        for path, file in files.items()
-        if file.diff.hunks and not proven(file.diff, blobs.get(file.diff.pre or NO_OBJECT))
-    ]
-    read = {path: patchfile.parse(file.serialise(), path=path, where=path) for path, file in files.items()}
-    wrong += [path for path, file in files.items() if read[path] != file]
-    backwards = [read[path].diff for path in reversed(list(read))]
-    result = tree.compute(git, head, backwards, fix=_REPORT)
-    again = {} if wrong else tree.export(git, head, result)
-    if wrong or result != made or again != {path: file.diff for path, file in read.items()}:
-        raise PatchError(
-            f"the round trip failed for {', '.join(wrong) or 'the whole tree'}; nothing was written",
-            fix=_REPORT,
-        )

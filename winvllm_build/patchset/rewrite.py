@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Final
 
 from winvllm_build.errors import FindingsError, PatchError
-from winvllm_build.git import Git, Oid, RepoPath
-from winvllm_build.patchset import lock, patchset, tree
+from winvllm_build.git import NO_OBJECT, Git, Oid, RepoPath
+from winvllm_build.patchset import lock, patchfile, patchset, tree
+from winvllm_build.patchset.blob import proven
 from winvllm_build.patchset.lock import Lock, PatchLock, TargetLock, TreePair
 from winvllm_build.patchset.patchfile import SUFFIX, PatchFile
 from winvllm_build.patchset.patchset import Draft, Patch
-from winvllm_build.patchset.worktree import Worktree
 from winvllm_build.workspace import storage_errors, write_atomic
 
 GIT: Final = "git"
 SDIST: Final = "sdist"
 """How a source came, where the lock does not know its tree yet."""
+_REPORT: Final = "report this with the output of `git --version`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +61,22 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What is regenerated: `layer` is where new patches go, `git` the scratch repository.
+    """What is regenerated.
 
-    `command` is the command line that does the same again.
+    Attributes:
+        git: the scratch repository.
+        head: the commit that is patched.
+        base: its tree.
+        draft: the patch set as it is.
+        layer: where new patches go.
+        target: which source tree.
+        command: the command line that does the same again.
+        on_event: told what could not be proven.
     """
 
     git: Git
-    place: Worktree
+    head: Oid
+    base: Oid
     draft: Draft
     layer: str
     target: str
@@ -80,7 +90,7 @@ class Job:
 
 def plan(job: Job, files: Mapping[RepoPath, PatchFile], made: Oid) -> Plan:
     before = job.before
-    actual = tree.difference(job.git, job.place.base, made)
+    actual = tree.difference(job.git, job.base, made)
     wanted: dict[Path, bytes | None] = {
         patch.file: None for path, patch in before.items() if path not in files
     }
@@ -103,6 +113,30 @@ def plan(job: Job, files: Mapping[RepoPath, PatchFile], made: Oid) -> Plan:
     )  # fmt: skip
 
 
+def prove(git: Git, base: Oid, made: Oid, files: Mapping[RepoPath, PatchFile]) -> None:
+    """Blob by blob, as a tree in another order, and byte by byte: the files turn `base` into exactly `made`.
+
+    Raises:
+        PatchError: they do not; nothing was written.
+    """
+    blobs = tree.contents(git, [file.diff.pre for file in files.values() if file.diff.pre])
+    wrong = [
+        path
+        for path, file in files.items()
+        if file.diff.hunks and not proven(file.diff, blobs.get(file.diff.pre or NO_OBJECT))
+    ]
+    read = {path: patchfile.parse(file.serialise(), path=path, where=path) for path, file in files.items()}
+    wrong += [path for path, file in files.items() if read[path] != file]
+    backwards = [read[path].diff for path in reversed(list(read))]
+    result = tree.compute(git, base, backwards, fix=_REPORT)
+    again = {} if wrong else tree.export(git, base, result)
+    if wrong or result != made or again != {path: file.diff for path, file in read.items()}:
+        raise PatchError(
+            f"the round trip failed for {', '.join(wrong) or 'the whole tree'}; nothing was written",
+            fix=_REPORT,
+        )
+
+
 def _refuse_outside(folder: Path, files: Iterable[Path]) -> None:
     """The last guard before writing: a link or a crafted name must not lead out of the tag's folder."""
     top = folder.resolve()
@@ -117,15 +151,15 @@ def _target_lock(
     job: Job, locks: Mapping[RepoPath, PatchLock], files: Mapping[RepoPath, PatchFile], made: Oid
 ) -> TargetLock:
     old = job.draft.locked(job.target)
-    commit = job.draft.commit_of(job.target) or job.place.head
+    commit = job.draft.commit_of(job.target) or job.head
     trees = dict(old.trees) if old else {}
-    mine = next((kind for kind, pair in trees.items() if pair.base == job.place.base), None)
-    mine = mine or (GIT if job.place.head == commit else SDIST)
+    mine = next((kind for kind, pair in trees.items() if pair.base == job.base), None)
+    mine = mine or (GIT if job.head == commit else SDIST)
     same = old is not None and dict(old.patches) == dict(locks)
     for kind, pair in trees.items():
         if kind != mine and not same:
             trees[kind] = _other_tree(job, kind, pair, files)
-    trees[mine] = TreePair(base=job.place.base, patched=made)
+    trees[mine] = TreePair(base=job.base, patched=made)
     return TargetLock(commit=commit, trees=trees, patches=locks)
 
 
