@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from winvllm_build import data
-from winvllm_build.errors import PatchError, TreeStateError, UsageError
+from winvllm_build.errors import TreeStateError, UsageError
 from winvllm_build.git import NO_OBJECT, Git, Oid, RepoPath
-from winvllm_build.patchset import advice, base, manifest, materialise, patchfile, patchset, rewrite, tree
+from winvllm_build.patchset import advice, base, manifest, materialise, patchset, rewrite, tree
 from winvllm_build.patchset.apply import OnEvent
-from winvllm_build.patchset.blob import proven
 from winvllm_build.patchset.diff import Change, Diff
 from winvllm_build.patchset.manifest import DEFAULT_LAYER
 from winvllm_build.patchset.older import applied_tree, kept_ref
@@ -253,4 +252,3 @@ def _index_moves(git: Git, place: Worktree, made: Oid, was: Sequence[RepoPath]) 
         materialise.Move(path=path, old=NO_OBJECT, new=new, old_mode="0", new_mode=mode)
         for path, (new, mode) in sides.items()
     ]
-
