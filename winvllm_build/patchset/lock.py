@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from winvllm_build.errors import PatchError
 from winvllm_build.git import NO_OBJECT, Oid, RepoPath
 from winvllm_build.patchset import advice
 from winvllm_build.patchset.diff import Change, Diff
+from winvllm_build.patchset.manifest import DEFAULT_LAYER
 from winvllm_build.patchset.paths import path_fault
 
 FILE: Final = "patchset.lock"
@@ -51,15 +52,46 @@ class PatchLock:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """What one file is in a tree: its id and its mode (`NO_OBJECT` and zeros for no file)."""
+
+    oid: Oid
+    mode: str
+
+
+Combined = Mapping[RepoPath, Mapping[str, Side]]
+"""What files become that more than one layer changes, by the key of the selection (`layers.key_of`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TargetLock:
-    """One source tree (vLLM, or a vendored dependency): `trees` by the kind of source."""
+    """One source tree (vLLM, or a vendored dependency).
+
+    Attributes:
+        commit: what the patches are for.
+        trees: by the kind of source; `patched` with the required layer alone.
+        patches: the required layer's patches.
+        optional: those of the optional layers, by layer.
+        combined: the proof of each combination of layers.
+    """
 
     commit: Oid
     trees: Mapping[str, TreePair]
     patches: Mapping[RepoPath, PatchLock]
+    optional: Mapping[str, Mapping[RepoPath, PatchLock]] = field(default_factory=dict)
+    combined: Combined = field(default_factory=dict)
 
     def pair_of(self, base: Oid) -> TreePair | None:
         return next((pair for pair in self.trees.values() if pair.base == base), None)
+
+    def of(self, layer: str) -> Mapping[RepoPath, PatchLock]:
+        """The patches of one layer."""
+        return self.optional.get(layer, {}) if layer != DEFAULT_LAYER.name else self.patches
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Every layer that has patches here."""
+        return (*([DEFAULT_LAYER.name] if self.patches else []), *self.optional)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,16 +150,28 @@ def disagreements(
 
 
 def _target_data(target: TargetLock) -> dict[str, Any]:
-    return {
+    data: dict[str, Any] = {
         "commit": target.commit,
         "trees": {kind: {"base": p.base, "patched": p.patched} for kind, p in target.trees.items()},
-        "patches": {
-            path: {
-                "layer": patch.layer, "status": patch.change.value, "mode": list(patch.modes),
-                "pre": patch.pre, "post": patch.post, "sha256": patch.sha256, "change_id": patch.change_id,
-            }
-            for path, patch in target.patches.items()
-        },
+        "patches": {path: _patch_data(patch) for path, patch in target.patches.items()},
+    }
+    if target.optional:
+        data["layers"] = {
+            layer: {path: _patch_data(patch) for path, patch in patches.items()}
+            for layer, patches in target.optional.items()
+        }
+    if target.combined:
+        data["combined"] = {
+            path: {key: f"{side.mode} {side.oid}" for key, side in sides.items()}
+            for path, sides in target.combined.items()
+        }
+    return data
+
+
+def _patch_data(patch: PatchLock) -> dict[str, Any]:
+    return {
+        "layer": patch.layer, "status": patch.change.value, "mode": list(patch.modes),
+        "pre": patch.pre, "post": patch.post, "sha256": patch.sha256, "change_id": patch.change_id,
     }  # fmt: skip
 
 
@@ -138,14 +182,30 @@ def _target(data: Mapping[str, Any]) -> TargetLock:
         )
         for kind, pair in data["trees"].items()
     }
-    patches = {RepoPath(path): _patch(path, patch) for path, patch in data["patches"].items()}
-    return TargetLock(commit=_oid(data["commit"]), trees=trees, patches=patches)
+    layers = {str(layer): _patches(found) for layer, found in data.get("layers", {}).items()}
+    return TargetLock(
+        commit=_oid(data["commit"]), trees=trees, patches=_patches(data["patches"]), optional=layers,
+        combined={_path(path): _sides(sides) for path, sides in data.get("combined", {}).items()},
+    )  # fmt: skip
 
 
-def _patch(path: str, data: Mapping[str, Any]) -> PatchLock:
+def _patches(data: Mapping[str, Any]) -> dict[RepoPath, PatchLock]:
+    return {_path(path): _patch(path, patch) for path, patch in data.items()}
+
+
+def _sides(data: Mapping[str, Any]) -> dict[str, Side]:
+    pairs = {str(key): str(side).split(" ") for key, side in data.items()}
+    return {key: Side(oid=_oid(oid), mode=mode) for key, (mode, oid) in pairs.items()}
+
+
+def _path(path: str) -> RepoPath:
     fault = path_fault(path)
     if fault is not None:
         raise ValueError(f"the path {path!r} {fault}")
+    return RepoPath(path)
+
+
+def _patch(path: str, data: Mapping[str, Any]) -> PatchLock:
     before, after = data["mode"]
     made = PatchLock(
         layer=str(data["layer"]), change=Change(data["status"]), modes=(str(before), str(after)),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from winvllm_build.manifest_table import Table, read_manifest
+from winvllm_build.suggest import did_you_mean
 
 FILE: Final = "patchset.toml"
 EXPECTED: Final = ("python", "torch", "cuda")
@@ -29,13 +30,25 @@ class Topic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """A group of patches with a folder of its own; every layer of a set is applied."""
+    """A group of patches with a folder of its own.
+
+    Attributes:
+        name: the folder's name.
+        title: what it is, in one line.
+        description: what for, and for whom.
+        requires: layers that have to be there; the patches are made on top of them.
+        conflicts: layers that cannot be there.
+    """
 
     name: str
     title: str
+    description: str = ""
+    requires: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
 
 
 DEFAULT_LAYER: Final = Layer(name="windows", title="The port to Windows")
+"""The required layer: always there, made for upstream's files; every other is optional and on top of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +56,15 @@ class Manifest:
     """This room's tables; `[upstream]` and `[dependency.*]` are read by `sources.pins`.
 
     `expect` is what is known before there is a checkout, and what no checkout says: Python, torch, CUDA.
+    `layers` begin with the required one; the others follow as declared, each after those that it requires.
     """
 
     expect: Mapping[str, str]
     topics: tuple[Topic, ...]
     layers: tuple[Layer, ...]
+
+    def layer(self, name: str) -> Layer:
+        return next(layer for layer in self.layers if layer.name == name)
 
 
 def read(file: Path) -> Manifest:
@@ -58,15 +75,33 @@ def read(file: Path) -> Manifest:
     """
     root = read_manifest(file)
     expect = root.table("expect")
+    declared = {name: (_layer(name, table), table) for name, table in root.named("layer", NAME, NAME_WORDS)}
     made = Manifest(
         expect={} if expect is None else _expect(expect),
         topics=tuple(_topic(name, table) for name, table in root.named("topic", NAME, NAME_WORDS)),
-        layers=_with_default(
-            tuple(_layer(name, table) for name, table in root.named("layer", NAME, NAME_WORDS))
-        ),
+        layers=_in_order(declared),
     )
     root.close()
     return made
+
+
+def needed(layers: Mapping[str, Layer], name: str) -> frozenset[str]:
+    """`name` and all that it requires, directly or not; without the required layer unless it is `name`."""
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        taken = waiting.pop()
+        if taken not in found:
+            found.add(taken)
+            waiting += layers[taken].requires
+    return frozenset(found)
+
+
+def rivals(layers: Mapping[str, Layer], name: str) -> frozenset[str]:
+    """What cannot be there beside `name`, whichever of the two says so."""
+    return frozenset(layers[name].conflicts) | {
+        other.name for other in layers.values() if name in other.conflicts
+    }
 
 
 def _expect(table: Table) -> Mapping[str, str]:
@@ -86,11 +121,65 @@ def _topic(name: str, table: Table) -> Topic:
 
 
 def _layer(name: str, table: Table) -> Layer:
-    made = Layer(name=name, title=table.optional_text("title", TEXT, TEXT_WORDS) or name)
+    made = Layer(
+        name=name,
+        title=table.optional_text("title", TEXT, TEXT_WORDS) or name,
+        description=table.optional_text("description", TEXT, TEXT_WORDS) or "",
+        requires=tuple(
+            other
+            for other in dict.fromkeys(table.texts("requires", NAME, NAME_WORDS))
+            if other != DEFAULT_LAYER.name
+        ),
+        conflicts=tuple(dict.fromkeys(table.texts("conflicts", NAME, NAME_WORDS))),
+    )
     table.finish()
     return made
 
 
-def _with_default(declared: tuple[Layer, ...]) -> tuple[Layer, ...]:
-    known = any(layer.name == DEFAULT_LAYER.name for layer in declared)
-    return declared if known else (DEFAULT_LAYER, *declared)
+def _in_order(declared: Mapping[str, tuple[Layer, Table]]) -> tuple[Layer, ...]:
+    """The required layer, then the others; what is wrong with them is reported to their tables."""
+    required = declared[DEFAULT_LAYER.name][0] if DEFAULT_LAYER.name in declared else DEFAULT_LAYER
+    layers = {DEFAULT_LAYER.name: required} | {name: layer for name, (layer, _) in declared.items()}
+    faults = [(table, fault) for layer, table in declared.values() for fault in _names_faults(layer, layers)]
+    if not faults:
+        faults = [
+            (table, fault) for layer, table in declared.values() for fault in _graph_faults(layer, layers)
+        ]
+    for table, fault in faults:
+        table.report(fault)
+    ordered: dict[str, Layer] = {}
+    if not faults:
+        for name in layers:
+            _place(name, layers, ordered)
+    return tuple(ordered.values())
+
+
+def _place(name: str, layers: Mapping[str, Layer], ordered: dict[str, Layer]) -> None:
+    for other in layers[name].requires:
+        _place(other, layers, ordered)
+    ordered.setdefault(name, layers[name])
+
+
+def _names_faults(layer: Layer, layers: Mapping[str, Layer]) -> Iterator[str]:
+    if layer.name == DEFAULT_LAYER.name and (layer.requires or layer.conflicts):
+        yield "the required layer requires nothing and has no conflicts"
+        return
+    for key, names in (("requires", layer.requires), ("conflicts", layer.conflicts)):
+        for name in names:
+            if name not in layers:
+                yield f"`{key}` names the unknown layer {name!r}{did_you_mean(name, layers)}"
+            elif name == layer.name:
+                yield f"`{key}` names the layer itself"
+    if DEFAULT_LAYER.name in layer.conflicts:
+        yield f"`conflicts` names {DEFAULT_LAYER.name}, which is always there"
+
+
+def _graph_faults(layer: Layer, layers: Mapping[str, Layer]) -> Iterator[str]:
+    behind = sorted({name for other in layer.requires for name in needed(layers, other)})
+    if layer.name in behind:
+        yield f"it requires itself, by way of {', '.join(name for name in behind if name != layer.name)}"
+        return
+    for name in (layer.name, *behind):
+        for rival in sorted(rivals(layers, name) & set(behind)):
+            if name == layer.name or name < rival:
+                yield f"it can never be chosen: {name} and {rival} conflict, and it needs both"

@@ -14,10 +14,12 @@ from winvllm_build.git import NO_OBJECT, Oid, RepoPath
 from winvllm_build.patchset import advice, convert, lock, manifest
 from winvllm_build.patchset.convert import BlobReader
 from winvllm_build.patchset.diff import Change
+from winvllm_build.patchset.layers import Selection, entries, unproven
 from winvllm_build.patchset.lock import Lock, TargetLock
 from winvllm_build.patchset.manifest import Layer, Manifest
 from winvllm_build.patchset.patchfile import SUFFIX, PatchFile
 from winvllm_build.patchset.paths import collisions
+from winvllm_build.patchset.tree import Entry
 from winvllm_build.sources.pins import DependencyPin, SourcePin, read_pins
 from winvllm_build.suggest import did_you_mean
 
@@ -70,7 +72,7 @@ class PatchSet:
         return self.root / self.tag
 
     def of(self, target: str) -> tuple[Patch, ...]:
-        """The patches of one source tree, by path.
+        """The patches of one source tree in every layer, by path and then in the order of the layers.
 
         Raises:
             UsageError: the set has none for it.
@@ -93,6 +95,14 @@ class PatchSet:
         if name not in self.lock.targets:
             self.of(name)
         return self.lock.targets[name]
+
+    def selected(self, selection: Selection, target: str = MAIN_TARGET) -> Mapping[RepoPath, Entry]:
+        """What the layers of `selection` make of each file they change: upstream's and final ids and modes.
+
+        Raises:
+            UsageError: the set has no patches for the target.
+        """
+        return entries(self.target(target), selection)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,16 +145,21 @@ class Draft:
         """Every difference between patch files and lock, with the file it is in; nothing if they agree."""
         targets = self.lock.targets if self.lock else {}
         for target in sorted({*targets, *(patch.target for patch in self.patches)}):
-            mine = {patch.path: patch for patch in self.patches if patch.target == target}
             locked = targets.get(target)
             pinned = self.commit_of(target) if target in self.targets else None
             if locked is not None and locked.commit != pinned:
                 words = f"{target}: the lock is for commit {locked.commit}, the manifest for {pinned}"
                 yield self.folder / lock.FILE, words
-            here = {path: (patch.layer, patch.content.diff) for path, patch in mine.items()}
-            locks = locked.patches if locked else {}
-            for path, words in lock.disagreements(locks, here):
-                layer = mine[path].layer if path in mine else locks[path].layer
+            yield from self._differing(target, locked)
+            if locked is not None:
+                for path, words in unproven(locked, self.manifest):
+                    yield self.folder / lock.FILE, f"{path}: {words}"
+
+    def _differing(self, target: str, locked: TargetLock | None) -> Iterator[tuple[Path, str]]:
+        mine = [patch for patch in self.patches if patch.target == target]
+        for layer in dict.fromkeys([*(patch.layer for patch in mine), *(locked.layers if locked else ())]):
+            here = {patch.path: (layer, patch.content.diff) for patch in mine if patch.layer == layer}
+            for path, words in lock.disagreements(locked.of(layer) if locked else {}, here):
                 yield place_of(self.folder, layer, target, path).file, f"{path}: {words}"
 
 
@@ -220,8 +235,11 @@ def read(root: Path, tag: str, *, blobs: BlobReader | None = None, lenient: bool
         locked = None
     targets = [MAIN_TARGET, *(pin.name for pin in pins.dependencies)]
     found = [_patch(folder, place, locked, blobs) for place in _files(folder, rules, targets)]
-    patches = tuple(sorted((patch for patch, _ in found), key=lambda p: (p.target, p.path, p.layer)))
-    _refuse_duplicates(patches)
+    order = [layer.name for layer in rules.layers]
+    patches = tuple(
+        sorted((patch for patch, _ in found), key=lambda p: (p.target, p.path, order.index(p.layer)))
+    )
+    _refuse_collisions(patches)
     return Draft(
         folder=folder, tag=tag, pin=pin, dependencies=pins.dependencies, manifest=rules, lock=locked,
         patches=patches,
@@ -284,7 +302,7 @@ def _patch(
 ) -> tuple[Patch, tuple[str, ...]]:
     file = place.file
     known = locked.targets.get(place.target) if locked else None
-    entry = known.patches.get(place.path) if known else None
+    entry = known.of(place.layer).get(place.path) if known else None
     try:
         raw = file.read_bytes()
     except OSError as error:
@@ -315,14 +333,7 @@ def _regained(folder: Path, file: Path) -> str:
     )
 
 
-def _refuse_duplicates(patches: tuple[Patch, ...]) -> None:
-    seen: dict[tuple[str, str], Patch] = {}
-    for patch in patches:
-        earlier = seen.setdefault((patch.target, patch.path), patch)
-        if earlier is not patch:
-            raise PatchError(
-                f"{patch.path} of {patch.target} is patched twice: {earlier.file} and {patch.file}"
-            )
+def _refuse_collisions(patches: tuple[Patch, ...]) -> None:
     for target in {patch.target for patch in patches}:
         for one, other in collisions([patch.path for patch in patches if patch.target == target]):
             raise PatchError(f"{one} and {other} are one file where case does not count")
