@@ -17,7 +17,7 @@ else:
     import tomli as tomllib
 
 SCHEMA: Final = 1
-TOP_LEVEL: Final = ("schema", "upstream", "dependency", "expect", "topic", "layer")
+TOP_LEVEL: Final = ("schema", "upstream", "dependency", "expect", "topic", "layer", "dropped")
 """Every name a manifest may have, whichever room reads it."""
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from winvllm_build.manifest_table import Table, read_manifest
+from winvllm_build.patchset import dropped
+from winvllm_build.patchset.dropped import Dropped
 from winvllm_build.suggest import did_you_mean
 
 FILE: Final = "patchset.toml"
@@ -62,6 +64,7 @@ class Manifest:
     expect: Mapping[str, str]
     topics: tuple[Topic, ...]
     layers: tuple[Layer, ...]
+    dropped: tuple[Dropped, ...] = ()
 
     def layer(self, name: str) -> Layer:
         return next(layer for layer in self.layers if layer.name == name)
@@ -80,6 +83,7 @@ def read(file: Path) -> Manifest:
         expect={} if expect is None else _expect(expect),
         topics=tuple(_topic(name, table) for name, table in root.named("topic", NAME, NAME_WORDS)),
         layers=_in_order(declared),
+        dropped=dropped.read(root),
     )
     root.close()
     return made
