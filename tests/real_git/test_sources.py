@@ -166,7 +166,7 @@ def tree_at(folder: Path, revision: str) -> str:
 def test_git_is_taken_first_and_shallow(take: Take, pin: SourcePin, upstream: Path) -> None:
     source = take(pin)
     assert (source.kind, source.commit, source.tree) == (SourceKind.GIT, pin.commit, tree_at(upstream, TAG))
-    assert git(source.repository, "rev-list", "--count", pin.commit) == "1"
+    assert git(source.repository, "rev-list", "--count", source.commit) == "1"
     assert git(source.repository, "for-each-ref", "--format=%(refname) %(objectname)") == (
         f"refs/winvllm/{TAG}/base-git {pin.commit}"
     )
@@ -184,7 +184,7 @@ def test_moved_tag(take: Take, pin: SourcePin, upstream: Path, workspace: Worksp
     for kind in (SourceKind.GIT, SourceKind.AUTO):
         with pytest.raises(SourceError) as caught:
             take(pin, kind)
-        assert pin.commit in caught.value.message
+        assert str(pin.commit) in caught.value.message
         assert moved in caught.value.message
     assert git(workspace.sources / "demo" / "repo.git", "for-each-ref") == ""
 
@@ -407,7 +407,7 @@ def test_a_run_killed_anywhere_is_finished_by_the_next(pin: SourcePin, tmp_path:
     settings = PipSettings(no_index=True, find_links=(str(folder),))
 
     def values(root: Path) -> list[str]:
-        return [str(root), str(folder), big.url, big.commit, sha256_of(archive)]
+        return [str(root), str(folder), big.url, str(big.commit), sha256_of(archive)]
 
     begun = time.monotonic()
     subprocess.run([*args, *values(tmp_path / "whole")], check=True, capture_output=True)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 from winvllm_build.errors import TreeStateError
-from winvllm_build.git import IDENTITY, Oid
+from winvllm_build.git import Oid
 from winvllm_build.patchset import advice
 from winvllm_build.patchset.lock import TargetLock
 from winvllm_build.patchset.patchset import MAIN_TARGET, Draft
 from winvllm_build.patchset.worktree import Worktree
 from winvllm_build.sources.pins import SdistPin
-
-SIGNED: Final = f"{IDENTITY['GIT_COMMITTER_NAME']} <{IDENTITY['GIT_COMMITTER_EMAIL']}> 0 +0000"
 
 
 def refuse_unknown(place: Worktree, draft: Draft, target: str) -> None:
@@ -25,23 +22,24 @@ def refuse_unknown(place: Worktree, draft: Draft, target: str) -> None:
     commit, locked = draft.commit_of(target), draft.locked(target)
     sdist = draft.pin.sdist if target == MAIN_TARGET else None
     known = locked is not None and locked.pair_of(place.base) is not None
-    if known or place.head == commit or (sdist is not None and is_archive_commit(place, sdist)):
+    tied = draft.pin.means(place.head) if target == MAIN_TARGET else place.head == commit
+    if known or tied or (sdist is not None and is_archive_commit(place, sdist)):
         return
-    wanted = f"the commit {commit[:12]}" if commit else f"no commit: [dependency.{target}] names none"
-    archive = f" or the tool's own commit of {sdist.project} {sdist.version}" if sdist else ""
+    wanted = [f"the commit {commit[:12]}"] if commit else []
+    wanted += [f"the tool's own commit of {sdist.project} {sdist.version}"] if sdist else []
     raise TreeStateError(
         f"{place.folder}: HEAD is the commit {place.head[:12]} with the tree {place.base[:12]}; "
-        f"the patches are for {wanted}{archive}",
+        f"the patches are for {' or '.join(wanted) or f'no commit: [dependency.{target}] names none'}",
         fix=way_back(place, draft.tag, commit, locked, draft.root)
-        if commit
+        if wanted
         else f"edit {draft.manifest_file}",
     )
 
 
-def way_back(place: Worktree, tag: str, commit: Oid, locked: TargetLock | None, root: Path) -> str:
+def way_back(place: Worktree, tag: str, commit: Oid | None, locked: TargetLock | None, root: Path) -> str:
     """The command that leads to a commit the patches are for: one this repository has, or another tree."""
     kept = place.git.out("for-each-ref", "--format=%(objectname)", f"refs/winvllm/{tag}/").decode("ascii")
-    for oid in (commit, *(Oid(line) for line in kept.split())):
+    for oid in (*([commit] if commit else []), *(Oid(line) for line in kept.split())):
         there = place.git.run("rev-parse", "--verify", "--quiet", f"{oid}^{{tree}}", ok=(0, 1, 128))
         known = locked is not None and locked.pair_of(Oid(there.text.strip())) is not None
         if there.code == 0 and (oid == commit or known):
@@ -51,6 +49,4 @@ def way_back(place: Worktree, tag: str, commit: Oid, locked: TargetLock | None, 
 
 def is_archive_commit(place: Worktree, pin: SdistPin) -> bool:
     """Whether HEAD is, byte for byte, the commit object that the tool makes of the pinned archive."""
-    content = place.git.out("cat-file", "commit", place.head).decode("utf-8", "replace")
-    expected = f"tree {place.base}\nauthor {SIGNED}\ncommitter {SIGNED}\n\n{pin.commit_message}"
-    return content.rstrip("\n") == expected.rstrip("\n")
+    return place.head == pin.commit_id(place.base)

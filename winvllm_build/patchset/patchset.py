@@ -132,22 +132,30 @@ class Draft:
         return (MAIN_TARGET, *(pin.name for pin in self.dependencies))
 
     def commit_of(self, target: str) -> Oid | None:
-        """The commit the manifest pins a source tree to; None where it names only a revision."""
+        """The commit the manifest pins a source tree to; None where it names a revision or an archive."""
         pins = {pin.name: pin.commit for pin in self.dependencies}
         return self.pin.commit if target == MAIN_TARGET else pins[target]
 
     def locked(self, target: str) -> TargetLock | None:
         """The lock's word on a source tree, if it is about the commit that the manifest pins."""
         found = self.lock.targets.get(target) if self.lock else None
-        return found if found is not None and found.commit == self.commit_of(target) else None
+        return found if found is not None and self._is_for(target, found) else None
+
+    def _is_for(self, target: str, locked: TargetLock) -> bool:
+        """Whether a lock's commit is the pinned one, or the tool's own of the pinned archive."""
+        if target != MAIN_TARGET:
+            return target in self.targets and locked.commit == self.commit_of(target)
+        sdist, bases = self.pin.sdist, [pair.base for pair in locked.trees.values()]
+        archives = [sdist.commit_id(base) for base in bases] if sdist else []
+        return locked.commit in archives or self.pin.means(locked.commit)
 
     def disagreements(self) -> Iterator[tuple[Path, str]]:
         """Every difference between patch files and lock, with the file it is in; nothing if they agree."""
         targets = self.lock.targets if self.lock else {}
         for target in sorted({*targets, *(patch.target for patch in self.patches)}):
             locked = targets.get(target)
-            pinned = self.commit_of(target) if target in self.targets else None
-            if locked is not None and locked.commit != pinned:
+            if locked is not None and self.locked(target) is None:
+                pinned = self.commit_of(target) if target in self.targets else None
                 words = f"{target}: the lock is for commit {locked.commit}, the manifest for {pinned}"
                 yield self.folder / lock.FILE, words
             yield from self._differing(target, locked)

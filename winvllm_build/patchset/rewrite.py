@@ -15,7 +15,7 @@ from winvllm_build.patchset import lock, patchfile, patchset, tree
 from winvllm_build.patchset.blob import proven
 from winvllm_build.patchset.lock import Lock, PatchLock, TargetLock, TreePair
 from winvllm_build.patchset.patchfile import SUFFIX, PatchFile
-from winvllm_build.patchset.patchset import Draft, Patch
+from winvllm_build.patchset.patchset import MAIN_TARGET, Draft, Patch
 from winvllm_build.workspace import storage_errors, write_atomic
 
 GIT: Final = "git"
@@ -151,10 +151,11 @@ def _target_lock(
     job: Job, locks: Mapping[RepoPath, PatchLock], files: Mapping[RepoPath, PatchFile], made: Oid
 ) -> TargetLock:
     old = job.draft.locked(job.target)
-    commit = job.draft.commit_of(job.target) or job.head
+    commit = job.draft.commit_of(job.target) or (old.commit if old else job.head)
+    tagged = job.draft.pin.means(job.head) if job.target == MAIN_TARGET else job.head == commit
     trees = dict(old.trees) if old else {}
     mine = next((kind for kind, pair in trees.items() if pair.base == job.base), None)
-    mine = mine or (GIT if job.head == commit else SDIST)
+    mine = mine or (GIT if tagged else SDIST)
     same = old is not None and dict(old.patches) == dict(locks)
     for kind, pair in trees.items():
         if kind != mine and not same:

@@ -102,7 +102,8 @@ def examine(tree: Worktree, patch_set: PatchSet, target: str) -> TreeStatus:
     locked = patch_set.target(target)
     journal = tree.journal.read()
     interrupted = None if journal is None else str(journal.get("operation", "run"))
-    fault = base_fault(tree, locked)
+    tagged = target == MAIN_TARGET and patch_set.pin.means(tree.head)
+    fault = None if tagged else base_fault(tree, locked)
     if fault is not None:
         return TreeStatus(
             state=TreeState.WRONG_BASE, files=(), worktree=tree.folder, base=tree.base,

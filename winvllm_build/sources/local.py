@@ -13,7 +13,7 @@ from winvllm_build.member_names import MemberNames
 from winvllm_build.sources.archive import Member
 from winvllm_build.sources.pins import SourcePin
 from winvllm_build.sources.remote import reason
-from winvllm_build.sources.repository import fetch_commit, has_commit, import_files, is_repository
+from winvllm_build.sources.repository import commit_at, fetch_commit, has_commit, import_files, is_repository
 from winvllm_build.sources.sdist import archived_files, import_sdist, upstream_files
 from winvllm_build.workspace import sha256_of
 
@@ -36,7 +36,8 @@ def import_local(git: Git, location: Path, pin: SourcePin, *, ref: str) -> tuple
             f"there is no source at {location}", fix="check the path given for the local source"
         )
     if is_repository(location):
-        return _repository(git, location, pin, ref), f"commit {pin.commit} of the repository {location}"
+        commit = _repository(git, location, pin, ref)
+        return commit, f"commit {commit} of the repository {location}"
     files = sorted(upstream_files(_files(location)), key=lambda file: file.path)
     if not files:
         raise SourceError(f"the folder {location} is empty", fix="check the path given for the local source")
@@ -54,16 +55,18 @@ def _archive(git: Git, location: Path, pin: SourcePin, ref: str) -> tuple[Oid, s
 
 
 def _repository(git: Git, location: Path, pin: SourcePin, ref: str) -> Oid:
-    if not has_commit(location, pin.commit):
+    commit = pin.commit or commit_at(Git(location), f"refs/tags/{pin.tag}")
+    if commit is None or not pin.means(commit) or not has_commit(location, commit):
+        wanted = pin.commit or (f"{pin.abbreviated}..." if pin.abbreviated else "that the manifest pins")
         raise SourceError(
-            f"the repository {location} does not have commit {pin.commit} ({pin.tag})",
+            f"the repository {location} does not have commit {wanted} ({pin.tag})",
             fix=f"git -C {location} fetch --depth=1 {pin.url} tag {pin.tag}",
         )
     try:
-        fetch_commit(git, location.absolute().as_uri(), pin.commit, ref=ref, tag=pin.tag)
+        fetch_commit(git, location.absolute().as_uri(), commit, ref=ref, tag=pin.tag)
     except ToolchainError as error:
         raise SourceError(f"cannot copy {pin.tag} from {location}: {reason(error)}") from error
-    return pin.commit
+    return commit
 
 
 def _files(folder: Path) -> Iterator[Member]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from winvllm_build.arch import base
-from winvllm_build.git import Oid
+from winvllm_build.git import IDENTITY, Oid
 from winvllm_build.manifest_table import Table, read_manifest
 from winvllm_build.member_names import name_fault
 
 COMMIT: Final = re.compile(r"[0-9a-f]{40}")
+ABBREVIATED: Final = re.compile(r"[0-9a-f]{7,40}")
 SHA256: Final = re.compile(r"[0-9a-f]{64}")
 URL: Final = re.compile(r"(https|ssh|git|file)://[^\s\x00-\x1f]+")
 REVISION: Final = re.compile(r"(?!.*(\.\.|\.lock$))[0-9A-Za-z]([0-9A-Za-z._+-]{0,98}[0-9A-Za-z])?")
@@ -24,6 +26,7 @@ TARGET: Final = re.compile(r"[A-Za-z0-9_]+")
 ARCH: Final = re.compile(r"\d+\.\d[af]?")
 VERSION: Final = re.compile(r"[0-9][0-9A-Za-z.+!]*")
 PROJECT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+SIGNED: Final = f"{IDENTITY['GIT_COMMITTER_NAME']} <{IDENTITY['GIT_COMMITTER_EMAIL']}> 0 +0000"
 FOLDER: Final = re.compile(r"[^\x00-\x1f]+")
 
 
@@ -40,15 +43,36 @@ class SdistPin:
         """What the tool's own commit of this archive says."""
         return f"{self.project} {self.version}, from its published source archive\n\nsha256: {self.sha256}\n"
 
+    def commit_id(self, tree: Oid) -> Oid:
+        """The id of that commit, if the archive's files are `tree`: it ties a tree to this pin."""
+        content = f"tree {tree}\nauthor {SIGNED}\ncommitter {SIGNED}\n\n{self.commit_message}".encode()
+        whole = b"commit %d\0" % len(content) + content
+        return Oid(hashlib.sha1(whole, usedforsecurity=False).hexdigest())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourcePin:
-    """Upstream's repository at one tag; `commit` is what the tag has to point at."""
+    """Upstream's repository at one tag.
+
+    Attributes:
+        tag: its name.
+        url: the repository.
+        commit: what the tag has to point at; None where only the source archive is pinned.
+        sdist: the source archive; always there where `commit` is not.
+        abbreviated: the commit's first digits, as the archive's version file names them.
+    """
 
     tag: str
     url: str
-    commit: Oid
+    commit: Oid | None
     sdist: SdistPin | None
+    abbreviated: str | None = None
+
+    def means(self, commit: Oid) -> bool:
+        """Whether a commit is the tag's, as far as the pin tells."""
+        if self.commit is not None:
+            return commit == self.commit
+        return self.abbreviated is not None and commit.startswith(self.abbreviated)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,9 +179,12 @@ def _upstream(table: Table) -> SourcePin:
     pin = SourcePin(
         tag=table.text("tag", REVISION, "a tag's name"),
         url=_url(table),
-        commit=_commit(table),
+        commit=_commit(table) if "commit" in table or sdist is None else None,
         sdist=None if sdist is None else _sdist(sdist),
+        abbreviated=table.optional_text("abbreviated", ABBREVIATED, "the first 7 to 40 digits of the commit"),
     )
+    if pin.commit and pin.abbreviated and not pin.commit.startswith(pin.abbreviated):
+        table.report(f"`abbreviated` is {pin.abbreviated!r}, but `commit` does not begin with it")
     table.finish()
     return pin
 

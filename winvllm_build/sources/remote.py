@@ -90,7 +90,7 @@ def unknown_tag(url: str, tag: str, known: list[str]) -> RefusedError:
     )
 
 
-def moved_tag(url: str, tag: str, pinned: Oid, found: Oid) -> SourceError:
+def moved_tag(url: str, tag: str, pinned: str, found: Oid) -> SourceError:
     return SourceError(
         f"tag {tag} of {url} has moved\n  pinned commit {pinned}\n  found  commit {found}",
         fix="find out why before you trust it; the patch set is made for the pinned commit",

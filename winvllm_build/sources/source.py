@@ -90,7 +90,8 @@ def acquire(
 
     Args:
         pin: what it has to be.
-        kind: where from; AUTO is `location` if given, what is cached, git, then the sdist.
+        kind: where from; AUTO is `location` if given, what is cached, git, then the sdist; the sdist is
+            before git where it alone is pinned.
         location: a local repository, folder or archive.
         workspace: where the repository lives.
         offline: use only what is cached or local.
@@ -218,11 +219,15 @@ def _take(request: _Request, kind: SourceKind, location: str | None) -> Source:
 def _automatic(request: _Request, location: str | None) -> Source:
     if location is not None:
         return _local(request, location)
-    cached = _cached_git(request) or _cached_sdist(request)
+    caches, attempts = [_cached_git, _cached_sdist], [_from_git, _from_sdist]
+    if request.pin.commit is None:  # then the archive is what is pinned best
+        caches.reverse()
+        attempts.reverse()
+    cached = next((found for cache in caches if (found := cache(request)) is not None), None)
     if cached is not None:
         return cached
     failures: list[WinvllmError] = []
-    for attempt in (_from_git, _from_sdist):
+    for attempt in attempts:
         try:
             return attempt(request)
         except UNOBTAINABLE as error:
@@ -248,27 +253,34 @@ def _local(request: _Request, location: str | None) -> Source:
 
 def _cached_git(request: _Request) -> Source | None:
     for kind in (SourceKind.GIT, SourceKind.LOCAL):
-        if commit_at(request.git, request.ref(kind)) == request.pin.commit:
-            return request.source(SourceKind.GIT, request.pin.commit, _git_words(request.pin) + ", cached")
+        commit = commit_at(request.git, request.ref(kind))
+        if commit is not None and request.pin.means(commit):
+            return request.source(SourceKind.GIT, commit, _git_words(request.pin, commit) + ", cached")
     return None
 
 
 def _from_git(request: _Request) -> Source:
     pin, git = request.pin, request.git
+    pinned = pin.commit or pin.abbreviated
+    if pinned is None:
+        raise RefusedError(
+            f"no commit is pinned for {pin.tag}, only its source archive",
+            fix=f"winvllm-build tags add {pin.tag} --update, where {pin.url} can be reached",
+        )
     found = request.remotes.tag_commit(git, pin.url, pin.tag)
-    if found != pin.commit:
-        raise moved_tag(pin.url, pin.tag, pin.commit, found)
+    if not pin.means(found):
+        raise moved_tag(pin.url, pin.tag, pinned, found)
     request.tell(f"fetching {pin.tag} from {pin.url}")
     try:
         ref = request.ref(SourceKind.GIT)
-        fetch_commit(git, pin.url, pin.commit, ref=ref, tag=pin.tag, on_event=request.tell)
+        fetch_commit(git, pin.url, found, ref=ref, tag=pin.tag, on_event=request.tell)
     except ToolchainError as error:
         raise failure(f"fetching {pin.tag} from {pin.url} failed", error) from error
-    return request.source(SourceKind.GIT, pin.commit, _git_words(pin))
+    return request.source(SourceKind.GIT, found, _git_words(pin, found))
 
 
-def _git_words(pin: SourcePin) -> str:
-    return f"{pin.tag} from git, {pin.url} at {pin.commit}"
+def _git_words(pin: SourcePin, commit: Oid) -> str:
+    return f"{pin.tag} from git, {pin.url} at {commit}"
 
 
 def _cached_sdist(request: _Request) -> Source | None:
