@@ -156,7 +156,7 @@ def regen(
     from winvllm_build.errors import UsageError
     from winvllm_build.patchset import regen as room
 
-    root, chosen = _chosen(patches, given, tag)
+    root, chosen = chosen_set(patches, given, tag)
     options = [*_flags(check=check, relock=relock, allow_empty=allow_empty)]
     options += [word for glob in new or () for word in ("--new", glob)]
     options += ["--layer", layer] if layer != "windows" else []
@@ -180,7 +180,7 @@ def regen(
     return 0
 
 
-def _chosen(patches: Path | None, given: str | None, option: str | None) -> tuple[Path, str]:
+def chosen_set(patches: Path | None, given: str | None, option: str | None) -> tuple[Path, str]:
     """The folder of patch sets and the tag."""
     from winvllm_build import data
     from winvllm_build.errors import UsageError
@@ -199,7 +199,7 @@ def _chosen(patches: Path | None, given: str | None, option: str | None) -> tupl
 def _loaded(patches: Path | None, given: str | None, option: str | None) -> PatchSet:
     from winvllm_build.patchset.patchset import load
 
-    patch_set = load(*_chosen(patches, given, option))
+    patch_set = load(*chosen_set(patches, given, option))
     for notice in patch_set.notices:
         render.note(f"note: {notice}")
     return patch_set

@@ -53,7 +53,7 @@ def read(
     Raises:
         PatchError: malformed in every form; file and line are named.
     """
-    content, notices = _decoded(raw, where)
+    content, notices = decoded(raw, where)
     if not _has_crlf_metadata(content):
         patch = patchfile.parse(content, path=path, where=where)
         return Converted(patch=patch, content=content, notices=notices)
@@ -75,7 +75,7 @@ def read(
     return Converted(patch=unproven.patch, content=unproven.content, notices=(*unproven.notices, doubt))
 
 
-def _decoded(raw: bytes, where: str) -> tuple[bytes, tuple[str, ...]]:
+def decoded(raw: bytes, where: str) -> tuple[bytes, tuple[str, ...]]:
     for mark, encoding, name in BOMS:
         errors = "surrogateescape" if encoding == "utf-8" else "strict"
         if raw.startswith(mark):
