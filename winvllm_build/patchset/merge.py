@@ -41,7 +41,7 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merge:
-    """A merged tree; a conflicting path is in it with conflict markers, or as git left it."""
+    """A merged tree; a conflicting path is in it with markers in the form of diff3, or as git left it."""
 
     tree: Oid
     conflicts: Mapping[RepoPath, Conflict]
@@ -73,14 +73,15 @@ def transplant(git: Git, *, base: Oid, changed: Oid, onto: Oid) -> Merge:
     stages and not from words (git-merge-tree(1), "Mistakes to avoid").
     """
     made = commits(git, base=base, changed=changed, onto=onto)
-    done = git.run("merge-tree", "--write-tree", "-z", "--messages", made.ours, made.theirs, ok=(0, 1))
-    merge = _read(done.out)
-    if (done.code == 1) != bool(merge.conflicts):
+    merge = ("-c", "merge.conflictStyle=diff3", "merge-tree", "--write-tree", "-z", "--messages")
+    done = git.run(*merge, made.ours, made.theirs, ok=(0, 1))
+    found = _read(done.out)
+    if (done.code == 1) != bool(found.conflicts):
         raise WinvllmError(
-            f"git merge-tree exited {done.code} with {len(merge.conflicts)} conflicts",
+            f"git merge-tree exited {done.code} with {len(found.conflicts)} conflicts",
             fix="report this with the output of `git --version`",
         )
-    return merge
+    return found
 
 
 def _read(out: bytes) -> Merge:

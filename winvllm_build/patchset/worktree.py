@@ -19,9 +19,11 @@ PRIVATE: Final = "winvllm"
 UNFINISHED: Final = (
     "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply", "BISECT_LOG",
 )  # fmt: skip
+MARKER_SIZE: Final = 40
+"""Longer than any line of `<` or `=` in a source file; only merges in objects see it."""
 NEUTRAL_ATTRIBUTES: Final = (
     b"* -text !eol !crlf -filter -ident !working-tree-encoding !diff !merge !whitespace"
-    b" !conflict-marker-size\n"
+    b" conflict-marker-size=%d\n" % MARKER_SIZE
 )
 """In info/attributes these outrank every .gitattributes, on each git since 2.38."""
 PROBED: Final = re.compile(r"core\.(filemode|ignorecase|precomposeunicode)\n(true|false)", re.IGNORECASE)

@@ -1,0 +1,278 @@
+"""One source tree's patches carried to another tag: one merge, one verdict each, the clean ones as diffs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from winvllm_build.errors import WinvllmError
+from winvllm_build.git import NO_OBJECT, Git, Oid, RepoPath, TreeEntry
+from winvllm_build.patchset import tree
+from winvllm_build.patchset.diff import Change, Diff
+from winvllm_build.patchset.merge import BASE, THEIRS, Conflict, Merge, transplant
+from winvllm_build.patchset.tree import Entry
+from winvllm_build.port import evidence, names
+from winvllm_build.port.renames import Rename, renames, tree_of
+from winvllm_build.port.resolve import Resolution, resolutions
+from winvllm_build.port.strict import at_path, strict_results
+from winvllm_build.port.verdict import Kind, Verdict
+
+UNSURE: Final = (Kind.OFFSET, Kind.CONTEXT, Kind.MERGED, Kind.MOVED, Kind.PARTLY_UPSTREAMED, Kind.UPSTREAMED)
+"""What strict application could see differently."""
+EDITED: Final = (Kind.OFFSET, Kind.CONTEXT, Kind.MERGED, Kind.MOVED, Kind.PARTLY_UPSTREAMED)
+"""Patches whose surroundings upstream changed."""
+LOST_NAME: Final = "lost name"
+"""Not git's: the merge is clean, but the patch uses a name that upstream's file no longer has."""
+_REPORT: Final = "report this with the output of `git --version`"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """A change to carry: from `old_base` to `old_patched`, onto `new_base` (three trees)."""
+
+    old_base: Oid
+    old_patched: Oid
+    new_base: Oid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """What a unit became.
+
+    Attributes:
+        verdicts: one for each patch of the old set, by path.
+        tree: the new tag with the clean patches; what is open is upstream's there.
+        diffs: the clean patches, by their path in the new tag.
+        sources: the old path of each of them.
+        resolved: conflicts of git's that had one answer, by their path in the new tag.
+        merge: git's whole merge, conflicts included.
+    """
+
+    verdicts: Mapping[RepoPath, Verdict]
+    tree: Oid
+    diffs: Mapping[RepoPath, Diff]
+    sources: Mapping[RepoPath, RepoPath]
+    resolved: Mapping[RepoPath, Resolution]
+    merge: Merge
+
+    @property
+    def open(self) -> tuple[Verdict, ...]:
+        return tuple(verdict for verdict in self.verdicts.values() if verdict.kind.is_open)
+
+
+def carry(git: Git, unit: Unit, *, resolve: bool = True) -> Carried:
+    """Carry the change of `unit` in objects alone.
+
+    Args:
+        git: a scratch repository that has the three trees.
+        unit: the change.
+        resolve: settle conflicts that have one answer; otherwise they are conflicts like others.
+    """
+    merge = transplant(git, base=unit.old_base, changed=unit.old_patched, onto=unit.new_base)
+    resolved = resolutions(git, merge) if resolve else {}
+    case = _Case(git, unit, merge, resolved)
+    case.examine()
+    verdicts = {path: case.verdict(path) for path in case.before}
+    verdicts |= case.unowned(verdicts)
+    doubtful = case.ambiguous(verdicts) | case.without_names(verdicts)
+    verdicts |= doubtful
+    clean = case.reset(case.clean, [place for verdict in doubtful.values() for place in verdict.places])
+    diffs = {path: diff for path, diff in case.diffs.items() if path not in _places(doubtful)}
+    sources = {v.to: path for path, v in verdicts.items() if v.to is not None and v.kind.is_carried}
+    if set(sources) != set(diffs):
+        odd = sorted(set(sources) ^ set(diffs))
+        raise WinvllmError(f"verdicts and merged tree disagree about {', '.join(odd)}", fix=_REPORT)
+    return Carried(
+        verdicts=verdicts, tree=clean, diffs=diffs, sources=sources, resolved=resolved, merge=merge
+    )
+
+
+def _places(verdicts: Mapping[RepoPath, Verdict]) -> set[RepoPath]:
+    return {place for verdict in verdicts.values() for place in verdict.places}
+
+
+class _Case:
+    """What the three trees and the merge say about the patched files."""
+
+    def __init__(self, git: Git, unit: Unit, merge: Merge, resolved: Mapping[RepoPath, Resolution]) -> None:
+        self.git = git
+        self.unit = unit
+        self.resolved = resolved
+        self.conflicts = {path: c for path, c in merge.conflicts.items() if path not in resolved}
+        self.merge = merge
+        self.old = git.entries(unit.old_base)
+        self.new = git.entries(unit.new_base)
+        self.before = tree.export(git, unit.old_base, unit.old_patched)
+        self.steps: Mapping[RepoPath, Entry] = tree.difference(git, unit.old_base, unit.old_patched)
+
+    def examine(self) -> None:
+        """The clean tree and its diffs, the files upstream moved, and whose each conflict is."""
+        self.clean = self.reset(self.merge.tree, self.conflicts, settled=self.resolved.values())
+        self.diffs = tree.export(self.git, self.unit.new_base, self.clean)
+        self.moved = self._moved()
+        self.owned: dict[RepoPath, list[Conflict]] = {}
+        for path, conflict in self.conflicts.items():
+            owner = self._owner(path, conflict)
+            if owner is not None:
+                self.owned.setdefault(owner, []).append(conflict)
+
+    def _moved(self) -> dict[RepoPath, Rename]:
+        """Looked for first among the few files that the merge touched, then among all that are new."""
+        gone = {
+            path: self.old[path]
+            for path, diff in self.before.items()
+            if diff.change is not Change.ADDED and path not in self.new
+        }
+        known = {*self.diffs, *self.merge.conflicts} & self.new.keys() - self.steps.keys()
+        found = renames(self.git, gone.values(), [self.new[path] for path in sorted(known)])
+        settled = {*found, *self.conflicts}
+        rest = [entry for path, entry in gone.items() if path not in settled]
+        added = [entry for path, entry in self.new.items() if path not in self.old]
+        return found | renames(self.git, rest, added)
+
+    def _owner(self, path: RepoPath, conflict: Conflict) -> RepoPath | None:
+        """The patch a conflict is about: of that path, moved there, or with that file before or after it."""
+        if path in self.steps:
+            return path
+        here = next((old for old, rename in self.moved.items() if rename.new == path), None)
+        if here is not None:
+            return here
+        base, theirs = conflict.stages.get(BASE), conflict.stages.get(THEIRS)
+        for old, step in self.steps.items():
+            if (base and base.oid == step.pre) or (base is None and theirs and theirs.oid == step.post):
+                return old
+        return next((old for old in self.steps if path.startswith(f"{old}~")), None)
+
+    def verdict(self, path: RepoPath) -> Verdict:
+        """The first that holds; strict application has not been asked yet."""
+        if path in self.owned:
+            return self._conflicting(path)
+        was, step = self.before[path], self.steps[path]
+        place = path if path in self.new or was.change is Change.ADDED else self._moved_to(path)
+        now = self.diffs.get(place) if place else None
+        if place is None or (now is None and was.change is Change.DELETED):
+            return self._gone(path)
+        if now is None:
+            words = evidence.upstreamed(was, path, place)
+            return Verdict(path=path, kind=Kind.UPSTREAMED, to=place, evidence=words)
+        if was.change is Change.ADDED:
+            return Verdict(path=path, kind=Kind.NEW_FILE, to=path, evidence=("the new tag has no such file",))
+        if self.new[place].oid == step.pre and place == path and now.text == was.text:
+            words = evidence.identical(step.pre)
+            return Verdict(path=path, kind=Kind.IDENTICAL, to=path, evidence=words)
+        return self._compared(path, place, was, now)
+
+    def _compared(self, path: RepoPath, place: RepoPath, was: Diff, now: Diff) -> Verdict:
+        kind, words = evidence.compared(was, now)
+        if place in self.resolved:
+            kind, words = Kind.MERGED, (*self.resolved[place].how, *words)
+        if place != path:
+            words = (f"upstream moved it to {place} ({self.moved[path].similarity}% similar)", *words)
+            kind = kind if kind in (Kind.MERGED, Kind.PARTLY_UPSTREAMED) else Kind.MOVED
+        return Verdict(path=path, kind=kind, to=place, evidence=words, lost=_lost(was, now))
+
+    def _moved_to(self, path: RepoPath) -> RepoPath | None:
+        rename = self.moved.get(path)
+        return None if rename is None else rename.new
+
+    def _gone(self, path: RepoPath) -> Verdict:
+        """A file without a place in the merged tree."""
+        if self.before[path].change is Change.DELETED:
+            words = ("upstream deleted the file too",)
+            return Verdict(path=path, kind=Kind.UPSTREAMED, to=None, evidence=words)
+        return Verdict(
+            path=path, kind=Kind.DELETED, to=None, evidence=("upstream deleted the file",), places=(path,)
+        )
+
+    def _conflicting(self, path: RepoPath) -> Verdict:
+        found = self.owned[path]
+        kinds = tuple(dict.fromkeys(kind for conflict in found for kind in conflict.kinds))
+        places = tuple(dict.fromkeys((path, *(conflict.path for conflict in found))))
+        where = next((place for place in places if place in self.new), None)
+        was = self.before[path]
+        gone = was.change is Change.MODIFIED and where is None and path not in self.moved
+        words = evidence.conflicting(self.git, self.merge, found, kinds, path)
+        return Verdict(
+            path=path, kind=Kind.DELETED if gone else Kind.CONFLICT, to=where, evidence=words,
+            conflicts=kinds, places=places,
+        )  # fmt: skip
+
+    def unowned(self, verdicts: Mapping[RepoPath, Verdict]) -> dict[RepoPath, Verdict]:
+        """Conflicts that no patch was found for; they must not get lost."""
+        known = _places(verdicts)
+        return {
+            path: Verdict(
+                path=path, kind=Kind.CONFLICT, to=path if path in self.new else None,
+                evidence=tuple(conflict.words), conflicts=conflict.kinds, places=(path,),
+            )
+            for path, conflict in self.conflicts.items()
+            if path not in known
+        }  # fmt: skip
+
+    def ambiguous(self, verdicts: Mapping[RepoPath, Verdict]) -> dict[RepoPath, Verdict]:
+        """Verdicts that strict application contradicts: it succeeds, with another result."""
+        asked = {path: verdict for path, verdict in verdicts.items() if self._is_unsure(verdict)}
+        places = [verdict.to for verdict in asked.values() if verdict.to is not None]
+        base = tree_of(self.git, [self.new[place] for place in places])
+        diffs = {path: at_path(self.before[path], v.to) for path, v in asked.items() if v.to is not None}
+        likely = [diff for path, diff in diffs.items() if asked[path].kind in (Kind.OFFSET, Kind.MOVED)]
+        others = [diff for diff in diffs.values() if diff not in likely]
+        results = strict_results(self.git, base, others, likely=likely)
+        merged = {path: diff.post for path, diff in self.diffs.items()}
+        found = {}
+        for path, verdict in asked.items():
+            place = diffs[path].path
+            strict = results.get(place)
+            ours = merged.get(place) or self.new[place].oid
+            if strict not in (None, ours):
+                words = evidence.ambiguous(verdict.kind, ours, strict or NO_OBJECT)
+                found[path] = replace(
+                    verdict, kind=Kind.AMBIGUOUS, evidence=(*words, *verdict.evidence), strict=strict,
+                    places=(place,),
+                )  # fmt: skip
+        return found
+
+    def without_names(self, verdicts: Mapping[RepoPath, Verdict]) -> dict[RepoPath, Verdict]:
+        """Clean merges that cannot work: the patch uses a name that upstream's file no longer has."""
+        asked = {path: v.to for path, v in verdicts.items() if v.kind in EDITED and v.to}
+        pairs = {path: (self.old[path].oid, self.new[to].oid) for path, to in asked.items()}
+        blobs = tree.contents(self.git, [oid for pair in pairs.values() for oid in pair])
+        found = {}
+        for path, (old, new) in pairs.items():
+            verdict = verdicts[path]
+            place = verdict.to or path
+            lost = names.lost(self.before[path], self.diffs[place], old=blobs[old], new=blobs[new])
+            if lost:
+                words = (evidence.nameless(lost), *verdict.evidence)
+                found[path] = replace(
+                    verdict, kind=Kind.CONFLICT, evidence=words, conflicts=(LOST_NAME,), places=(place,)
+                )
+        return found
+
+    def _is_unsure(self, verdict: Verdict) -> bool:
+        was, place = self.before.get(verdict.path), verdict.to
+        if was is None or place is None or verdict.kind not in UNSURE or not was.hunks:
+            return False
+        same = verdict.kind is Kind.UPSTREAMED and self.new[place].oid == was.post
+        return was.change is Change.MODIFIED and not same
+
+    def reset(self, made: Oid, places: Collection[RepoPath], *, settled: Collection[Resolution] = ()) -> Oid:
+        """`made` with the files at `places` as the new tag has them, and with what was settled."""
+        if not places and not settled:
+            return made
+        there = [self.new[path] for path in sorted(places) if path in self.new]
+        there += [TreeEntry(mode=answer.mode, oid=answer.oid, path=answer.path) for answer in settled]
+        removed = "".join(f"0 {NO_OBJECT}\t{path}\0" for path in sorted(places))
+        added = "".join(f"{entry.mode} {entry.oid}\t{entry.path}\0" for entry in there)
+        with self.git.temporary_index(made) as index:
+            for records in (removed, added):
+                stdin = records.encode("utf-8", "surrogateescape")
+                options = ("-z", "--add", "--replace", "--index-info")
+                self.git.out("update-index", *options, stdin=stdin, index=index)
+            return Oid(self.git.line("write-tree", index=index))
+
+
+def _lost(was: Diff, now: Diff) -> tuple[str, ...]:
+    kept = {hunk.id for hunk in now.hunks}
+    return tuple(hunk.id for hunk in was.hunks if hunk.id not in kept)

@@ -1,0 +1,116 @@
+"""Why a verdict is what it is, in short sentences made of the diffs and the merge."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from winvllm_build.git import Git, Oid, RepoPath
+from winvllm_build.patchset.diff import Diff
+from winvllm_build.patchset.merge import OURS, THEIRS, Conflict, Merge
+from winvllm_build.patchset.tree import contents
+from winvllm_build.port import regions
+from winvllm_build.port.verdict import Kind
+
+SHORT: Final = 12
+NAMES: Final = 5
+
+
+def identical(blob: Oid) -> tuple[str, ...]:
+    return (f"upstream's file is the same blob {blob[:SHORT]}",)
+
+
+def upstreamed(was: Diff, path: RepoPath, place: RepoPath) -> tuple[str, ...]:
+    added, removed = _counts(was)
+    words = f"the merge leaves no difference: all of +{added} -{removed} is upstream's"
+    return (words,) if place == path else (words, f"upstream moved the file to {place}")
+
+
+def compared(was: Diff, now: Diff) -> tuple[Kind, tuple[str, ...]]:
+    """Which of the clean verdicts a carried diff of the same file is, and why."""
+    if now.change_id == was.change_id:
+        if [hunk.lines for hunk in now.hunks] == [hunk.lines for hunk in was.hunks]:
+            return Kind.OFFSET, (_offsets(was, now),)
+        return Kind.CONTEXT, (_contexts(was, now),)
+    before, after = list(_changed(was)), list(_changed(now))
+    if after and len(after) < len(before) and _is_subsequence(after, before):
+        gone = len(before) - len(after)
+        return Kind.PARTLY_UPSTREAMED, (f"{gone} of {len(before)} changed lines are upstream's already",)
+    return Kind.MERGED, (_merged(was, now),)
+
+
+def conflicting(
+    git: Git, merge: Merge, found: Sequence[Conflict], kinds: Sequence[str], path: RepoPath
+) -> tuple[str, ...]:
+    """What is in conflict: names of it, regions of the file, sides that are missing."""
+    words = [", ".join(kinds) or "conflict"]
+    for conflict in found:
+        sides = conflict.stages
+        if OURS not in sides and THEIRS in sides:
+            words.append("upstream deleted the file, the patch changes it")
+        elif THEIRS not in sides and OURS in sides:
+            words.append("upstream changed the file, the patch deletes it")
+        regions = _regions(git, merge, conflict.path)
+        if regions:
+            words.append(f"{regions} conflicting {'region' if regions == 1 else 'regions'}")
+        if conflict.path != path:
+            words.append(f"at {conflict.path} in the new tag")
+    return tuple(words)
+
+
+def ambiguous(kind: Kind, merged: Oid, strict: Oid) -> tuple[str, ...]:
+    return (
+        f"the merge ({kind.value}) gives the blob {merged[:SHORT]}, strict application {strict[:SHORT]}",
+        "the same lines occur at several places: look which one is meant",
+    )
+
+
+def nameless(lost: Sequence[str]) -> str:
+    shown = ", ".join(lost[:NAMES]) + (", ..." if len(lost) > NAMES else "")
+    return f"it uses {shown}, which upstream's file had and no longer has"
+
+
+def _regions(git: Git, merge: Merge, path: RepoPath) -> int:
+    there = git.entries(merge.tree, (path,)).get(path)
+    content = contents(git, [there.oid]).get(there.oid, b"") if there else b""
+    return sum(line.startswith(regions.OURS) for line in content.split(b"\n"))
+
+
+def _offsets(was: Diff, now: Diff) -> str:
+    moves = sorted({b.old_start - a.old_start for a, b in zip(was.hunks, now.hunks, strict=True)})
+    if len(moves) == 1:
+        return f"the same {_hunks(len(was.hunks))}, moved by {moves[0]:+d} lines"
+    return f"the same {_hunks(len(was.hunks))}, moved by {moves[0]:+d} to {moves[-1]:+d} lines"
+
+
+def _contexts(was: Diff, now: Diff) -> str:
+    kept = Counter(hunk.lines for hunk in was.hunks) & Counter(hunk.lines for hunk in now.hunks)
+    others = len(now.hunks) - kept.total()
+    return f"the same added and removed lines; other lines around {others} of {_hunks(len(now.hunks))}"
+
+
+def _merged(was: Diff, now: Diff) -> str:
+    known = Counter(hunk.id for hunk in was.hunks)
+    others = [hunk for hunk in now.hunks if not known[hunk.id]]
+    lines = ", ".join(str(hunk.new_start) for hunk in others)
+    (plus, minus), (added, removed) = _counts(was), _counts(now)
+    return f"changed lines differ (+{plus} -{minus} became +{added} -{removed}) in the hunks at {lines}"
+
+
+def _counts(diff: Diff) -> tuple[int, int]:
+    marks = Counter(line[:1] for line in _changed(diff))
+    return marks[b"+"], marks[b"-"]
+
+
+def _changed(diff: Diff) -> Iterator[bytes]:
+    return (line for hunk in diff.hunks for line in hunk.lines if line[:1] in (b"+", b"-"))
+
+
+def _is_subsequence(part: Iterable[bytes], whole: Iterable[bytes]) -> bool:
+    rest = iter(whole)
+    return all(line in rest for line in part)
+
+
+def _hunks(count: int) -> str:
+    return "hunk" if count == 1 else f"{count} hunks"

@@ -1,0 +1,126 @@
+"""Conflicts that have one answer: import lines, markers of requirements, changes that only touch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
+
+from winvllm_build.git import Git, Oid, RepoPath
+from winvllm_build.patchset.merge import BASE, OURS, THEIRS, Conflict, Merge
+from winvllm_build.patchset.tree import contents
+from winvllm_build.port import adjacent, import_lines, regions, requirement_lines
+from winvllm_build.port.import_lines import is_python
+from winvllm_build.port.regions import Region
+
+CONTENTS: Final = ("contents",)
+"""git's name of a conflict between lines; no other kind has one answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """A file without conflicts: `how` says for each way how many regions it settled."""
+
+    path: RepoPath
+    mode: str
+    oid: Oid
+    how: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """One kind of region with one answer."""
+
+    words: str
+    unite: Callable[[Region], tuple[bytes, ...] | None]
+    suffixes: tuple[str, ...] = ()
+
+    def fits(self, path: RepoPath) -> bool:
+        return not self.suffixes or PurePosixPath(path).suffix in self.suffixes
+
+
+WAYS: Final = (
+    _Way(words="import lines that both sides added", unite=import_lines.united, suffixes=(".py",)),
+    _Way(
+        words="a version of upstream's with a marker of the patch",
+        unite=requirement_lines.united,
+        suffixes=(".txt", ".in"),
+    ),
+    _Way(words="changes that touch but do not overlap", unite=adjacent.united),
+)
+
+
+def resolutions(git: Git, merge: Merge) -> dict[RepoPath, Resolution]:
+    """The conflicts of `merge` all of whose regions have one answer; their blobs are written."""
+    wanted = {path: found for path, found in merge.conflicts.items() if _is_between_lines(found)}
+    there = git.entries(merge.tree, tuple(wanted)) if wanted else {}
+    ids = [entry.oid for entry in there.values()]
+    ids += [stage.oid for found in wanted.values() for stage in found.stages.values()]
+    blobs = contents(git, ids)
+    made = {}
+    for path, entry in there.items():
+        answer = _settle(path, blobs[entry.oid])
+        sides = [blobs[wanted[path].stages[side].oid] for side in (BASE, OURS, THEIRS)]
+        if answer is not None and _is_sound(path, answer[0], sides):
+            oid = Oid(git.line("hash-object", "-w", "--no-filters", "--stdin", stdin=answer[0]))
+            mode = wanted[path].stages[OURS].mode
+            made[path] = Resolution(path=path, mode=mode, oid=oid, how=answer[1])
+    return made
+
+
+def _is_between_lines(found: Conflict) -> bool:
+    sides = found.stages
+    whole = set(sides) == {BASE, OURS, THEIRS} and len({side.mode for side in sides.values()}) == 1
+    return found.kinds == CONTENTS and whole
+
+
+def _settle(path: RepoPath, content: bytes) -> tuple[bytes, tuple[str, ...]] | None:
+    try:
+        parts = regions.read(content)
+    except ValueError:
+        return None
+    counts: dict[str, int] = {}
+    made: list[tuple[bytes, ...]] = []
+    for part in parts:
+        if not isinstance(part, Region):
+            made.append(part)
+            continue
+        answer = _answer(path, part)
+        if answer is None:
+            return None
+        lines, words = answer
+        counts[words] = counts.get(words, 0) + 1
+        made.append(lines)
+    return regions.settled(made), _words(counts)
+
+
+def _answer(path: RepoPath, region: Region) -> tuple[tuple[bytes, ...], str] | None:
+    for way in WAYS:
+        if way.fits(path):
+            lines = way.unite(region)
+            if lines is not None:
+                return lines, way.words
+    return None
+
+
+def _is_sound(path: RepoPath, content: bytes, sides: Sequence[bytes]) -> bool:
+    """Python that was Python on every side has to be Python, and lose no import of either change.
+
+    Args:
+        path: the file.
+        content: what is proposed for it.
+        sides: the old upstream, the new upstream, the patched file.
+    """
+    if not path.endswith(".py"):
+        return True
+    if not is_python(content):
+        return not all(is_python(side) for side in sides)
+    base, ours, theirs, made = (import_lines.imports_of(text) for text in (*sides, content))
+    return made >= (theirs - base) | (ours - (base - theirs))
+
+
+def _words(counts: Mapping[str, int]) -> tuple[str, ...]:
+    return tuple(
+        f"{words}: {count} {'region' if count == 1 else 'regions'}" for words, count in counts.items()
+    )

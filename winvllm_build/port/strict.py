@@ -1,0 +1,67 @@
+"""What strict application makes of old diffs on a new tree, as a second opinion on the merge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from winvllm_build.git import Git, Oid, RepoPath
+from winvllm_build.patchset.diff import Diff
+
+REFUSED: Final = (1, 128)
+
+
+def strict_results(
+    git: Git, tree: Oid, diffs: Sequence[Diff], *, likely: Sequence[Diff]
+) -> dict[RepoPath, Oid]:
+    """The blob that `git apply` makes of each file, for the diffs it takes.
+
+    Args:
+        git: a scratch repository.
+        tree: the files to apply to, and no others, which keeps each call short.
+        diffs: one per file, with the paths they have in `tree`; tried one by one.
+        likely: diffs that git should take; tried all at once.
+    """
+    if not diffs and not likely:
+        return {}
+    with git.temporary_index(tree) as index:
+        taken = _applied(git, index, likely) if likely else []
+        taken += [diff for diff in diffs if _takes(git, index, [diff])]
+        if not taken:
+            return {}
+        names = [diff.path for diff in taken]
+        listed = git.out("--literal-pathspecs", "ls-files", "--stage", "-z", "--", *names, index=index)
+    found = {}
+    for record in listed.split(b"\0")[:-1]:
+        meta, name = record.split(b"\t", 1)
+        found[RepoPath(name.decode("utf-8", "surrogateescape"))] = Oid(meta.split()[1].decode("ascii"))
+    return found
+
+
+def at_path(diff: Diff, path: RepoPath) -> Diff:
+    """The same diff of another file."""
+    if path == diff.path:
+        return diff
+    head, mark, body = diff.text.partition(b"\n@@ ")
+    old, new = (name.encode("utf-8", "surrogateescape") for name in (diff.path, path))
+    for side in (b"a/", b"b/"):
+        head = head.replace(side + old, side + new)
+    return replace(diff, path=path, text=head + mark + body)
+
+
+def _applied(git: Git, index: Path, diffs: Sequence[Diff]) -> list[Diff]:
+    """All of them, or halves again, so that few refusals cost few calls."""
+    if _takes(git, index, diffs):
+        return list(diffs)
+    if len(diffs) == 1:
+        return []
+    half = len(diffs) // 2
+    return _applied(git, index, diffs[:half]) + _applied(git, index, diffs[half:])
+
+
+def _takes(git: Git, index: Path, diffs: Sequence[Diff]) -> bool:
+    text = b"".join(diff.text for diff in diffs)
+    done = git.run("apply", "--cached", "--whitespace=nowarn", "-", stdin=text, index=index, ok=(0, *REFUSED))
+    return done.code == 0
