@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from dataclasses import replace as replace_fields
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
@@ -60,6 +61,10 @@ class Artifact:
     filename: str
     url: str
     sha256: str | None
+
+    @property
+    def is_wheel(self) -> bool:
+        return self.filename.endswith(".whl")
 
     @property
     def local_path(self) -> Path | None:
@@ -116,13 +121,45 @@ class Index:
         if not fitting:
             raise self._not_found(wanted, packages)
         best = next((p for p in fitting if sha256 is not None and _sha256(p) == sha256), fitting[0])
-        return Artifact(
-            project=project,
-            version=version,
-            filename=best.link.filename,
-            url=best.link.normalized.partition("#")[0],
-            sha256=_sha256(best),
-        )
+        return _artifact(best, project, version)
+
+    def files(self, project: str) -> tuple[Artifact, ...]:
+        """Every file of a project, for whatever platform and Python; the newest version first.
+
+        Raises:
+            OfflineError: the index does not answer.
+            RefusedError: it does not give the project's list out.
+        """
+        finder = self._finder(None, None, everything=True)
+        with web.network_errors(f"the list of {project}", ONLINE_FIX):
+            packages = list(finder.find_all_packages(project, allow_yanked=True))
+        if not packages and self._client.refused:
+            raise self._not_found(project, [])
+        return tuple(_artifact(p, project, p.version) for p in packages if p.version is not None)
+
+    def hashed(self, artifact: Artifact) -> Artifact:
+        """The file with its hash; where the index says none it is downloaded, and its content believed.
+
+        Raises:
+            OfflineError: the index does not answer.
+            RefusedError: it does not give the file out.
+            StorageError: it cannot be written.
+        """
+        if artifact.sha256 is not None:
+            return artifact
+        local = artifact.local_path
+        if local is not None:
+            return replace_fields(artifact, sha256=sha256_of(local))
+        folder = self._workspace.downloads
+        with self._locked(folder / f"{artifact.filename}.lock", f"the download of {artifact.filename}"):
+            part = folder / f".{artifact.filename}.part"
+            with storage_errors(str(part)):
+                part.unlink(missing_ok=True)  # without a hash nothing tells whether a part is of this file
+                self._transfer(artifact, part)
+                found = sha256_of(part)
+                (folder / found).mkdir(exist_ok=True)
+                replace(part, folder / found / artifact.filename)
+        return replace_fields(artifact, sha256=found)
 
     def download(
         self,
@@ -232,15 +269,18 @@ class Index:
     def _locked(self, path: Path, what: str) -> AbstractContextManager[None]:
         return locked(path, what, wait=LOCK_SECONDS, on_wait=self._tell)
 
-    def _finder(self, platform: PlatformTag | None, python: str | None) -> PackageFinder:
+    def _finder(
+        self, platform: PlatformTag | None, python: str | None, *, everything: bool = False
+    ) -> PackageFinder:
         indexes, links = self._sources
         version = None if python is None else tuple(int(part) for part in python.split(".")[:2])
         target = TargetPython(
             py_ver=version, impl="cp", platforms=None if platform is None else platform.platforms()
         )
         finder = PackageFinder(
-            session=cast("Fetcher", self._client), target_python=target, index_urls=indexes, find_links=links
-        )
+            session=cast("Fetcher", self._client), target_python=target, index_urls=indexes,
+            find_links=links, ignore_compatibility=everything,
+        )  # fmt: skip
         if not indexes and not links:
             finder.sources.clear()
         return finder
@@ -338,6 +378,14 @@ def wrong_hash(artifact: Artifact, pinned: str, found: str) -> SourceError:
         f"  pinned sha256 {pinned}\n  found  sha256 {found}",
         fix="do not use this file; check which index pip is configured with: `pip config list`",
     )
+
+
+def _artifact(package: Package, project: str, version: str) -> Artifact:
+    link = package.link
+    return Artifact(
+        project=project, version=version, filename=link.filename, url=link.normalized.partition("#")[0],
+        sha256=_sha256(package),
+    )  # fmt: skip
 
 
 def _sha256(package: Package) -> str | None:
