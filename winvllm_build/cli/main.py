@@ -18,7 +18,7 @@ from typing import Annotated, Final
 import typer
 from typer.exceptions import TyperException
 
-from winvllm_build.cli import build, patches, profiles, render, sources, toolchain
+from winvllm_build.cli import build, patches, profiles, render, sources, toolchain, upkeep
 from winvllm_build.errors import InterruptedRunError, StorageError, UsageError, WinvllmError
 
 READER_GONE: Final = 141
@@ -73,6 +73,7 @@ patches.register(app)
 profiles.register(app)
 sources.register(app)
 toolchain.register(app)
+upkeep.register(app)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -12,9 +12,12 @@ from winvllm_build.errors import FindingsError, PatchError, TreeStateError
 from winvllm_build.git import NO_OBJECT, Oid, RepoPath
 from winvllm_build.patchset import advice, lock, materialise, status, tree
 from winvllm_build.patchset.base import way_back
+from winvllm_build.patchset.layers import Selection, compose
 from winvllm_build.patchset.materialise import Move
-from winvllm_build.patchset.older import kept_ref
-from winvllm_build.patchset.patchset import MAIN_TARGET, Patch, PatchSet
+from winvllm_build.patchset.older import applied_tree, kept_ref
+from winvllm_build.patchset.ondisk import IN_THE_WAY, NOT_STAGED, index_entries
+from winvllm_build.patchset.patchset import MAIN_TARGET, PatchSet
+from winvllm_build.patchset.present import known
 from winvllm_build.patchset.status import FileState, TreeState, TreeStatus
 from winvllm_build.patchset.worktree import Worktree, open_worktree, scratch, snapshot
 from winvllm_build.workspace import locked, storage_errors
@@ -45,7 +48,7 @@ class ApplyResult:
 
 def apply(
     patch_set: PatchSet, worktree: Path, *, on_event: OnEvent, target: str = MAIN_TARGET,
-    check: bool = False, restore: bool = False,
+    selection: Selection | None = None, check: bool = False, restore: bool = False,
 ) -> ApplyResult:  # fmt: skip
     """Bring the patched files of `worktree` to their patched content.
 
@@ -54,35 +57,46 @@ def apply(
         worktree: a worktree whose HEAD is the tag's commit or the sdist's.
         on_event: told what happens, one sentence each.
         target: which source tree of the set.
+        selection: the layers; None for the required one alone. Others that are applied are taken back.
         check: prove everything, write nothing.
         restore: overwrite edited files too, after the worktree was saved as a commit.
 
     Raises:
         TreeStateError: foreign, wrong base, partial or dirty (in a check: FindingsError for the last two).
         PatchError: patches, lock and tree do not fit each other.
+        ConflictError: the layers cannot be combined on this tree.
         StorageError: the disk refused; everything is as before.
         BusyError: another run works on this tree.
     """
-    return _run(_Goal(patch_set, target, reverse=False), worktree, on_event, check=check, restore=restore)
+    goal = _Goal(patch_set, target, selection, reverse=False)
+    return _run(goal, worktree, on_event, check=check, restore=restore)
 
 
 def unapply(
     patch_set: PatchSet, worktree: Path, *, on_event: OnEvent, target: str = MAIN_TARGET,
-    check: bool = False, restore: bool = False,
+    selection: Selection | None = None, check: bool = False, restore: bool = False,
 ) -> ApplyResult:  # fmt: skip
-    """Bring the patched files of `worktree` back to HEAD's content; arguments and errors as in `apply`."""
-    return _run(_Goal(patch_set, target, reverse=True), worktree, on_event, check=check, restore=restore)
+    """Bring the patched files of `worktree` back to HEAD's content, whichever layers are applied.
+
+    Arguments and errors as in `apply`.
+    """
+    goal = _Goal(patch_set, target, selection, reverse=True)
+    return _run(goal, worktree, on_event, check=check, restore=restore)
 
 
 class _Goal:
-    """One direction of one target."""
+    """One direction of one target with some layers."""
 
-    def __init__(self, patch_set: PatchSet, target: str, *, reverse: bool) -> None:
+    def __init__(
+        self, patch_set: PatchSet, target: str, selection: Selection | None, *, reverse: bool
+    ) -> None:
         self.patch_set = patch_set
         self.target = target
+        self.known = known(patch_set, selection, target)
+        self.selection = self.known.selection
         self.reverse = reverse
         self.name = "unapply" if reverse else "apply"
-        self.patches = patch_set.of(target)
+        self.entries = self.known.wanted
         self.wanted = FileState.PRISTINE if reverse else FileState.APPLIED
         self.reached = TreeState.PRISTINE if reverse else TreeState.APPLIED
         self.other = TreeState.APPLIED if reverse else TreeState.PRISTINE
@@ -90,13 +104,15 @@ class _Goal:
     def command(self, worktree: Path, verb: str, *options: str) -> str:
         """A command line about this set and `worktree`."""
         return advice.command(
-            verb, self.patch_set.tag, *options, root=self.patch_set.root, tree=worktree, target=self.target
-        )
+            verb, self.patch_set.tag, *self.selection.options, *options,
+            root=self.patch_set.root, tree=worktree, target=self.target,
+        )  # fmt: skip
 
-    def move(self, patch: Patch, current: Oid) -> Move:
-        modes = patch.modes[::-1] if self.reverse else patch.modes
-        new = patch.pre if self.reverse else patch.post
-        return Move(path=patch.path, old=current, new=new, old_mode=modes[0], new_mode=modes[1])
+    def move(self, path: RepoPath, current: Oid) -> Move:
+        entry = self.entries[path]
+        modes = entry.modes[::-1] if self.reverse else entry.modes
+        new = entry.pre if self.reverse else entry.post
+        return Move(path=path, old=current, new=new, old_mode=modes[0], new_mode=modes[1])
 
 
 def _run(goal: _Goal, worktree: Path, on_event: OnEvent, *, check: bool, restore: bool) -> ApplyResult:
@@ -106,7 +122,7 @@ def _run(goal: _Goal, worktree: Path, on_event: OnEvent, *, check: bool, restore
         recovered = None if check else materialise.recover(place)
         if recovered is not None:
             on_event(recovered)
-        found = status.examine(place, goal.patch_set, goal.target)
+        found = status.examine(place, goal.patch_set, goal.target, goal.selection)
         _refuse_wrong_base(place, goal, found)
         reached = found.state is goal.reached
         proven = _prove(place, goal, keep=not check and not reached, known=not check and reached)
@@ -142,24 +158,25 @@ def _prove(place: Worktree, goal: _Goal, *, keep: bool, known: bool) -> Oid:
         keep: leave the new objects in the worktree's repository.
         known: the files are proven already, so the lock's word is enough.
     """
-    expected = {p.path: tree.entry_of(p.content.diff, p.pre, p.post) for p in goal.patches}
     pair = goal.patch_set.target(goal.target).pair_of(place.base)
-    if known and pair is not None and pair.patched is not None:
-        return pair.patched
+    locked = None if pair is None or goal.selection.optional else pair.patched
+    if known and (there := locked or _applied_already(place, goal)) is not None:
+        return there
     fix = goal.command(place.folder, "status")
+    patches = goal.patch_set.of(goal.target)
     with storage_errors(str(place.objects)), scratch(place, keep=keep) as git:
         try:
-            made = tree.compute(git, place.base, [patch.content.diff for patch in goal.patches], fix=fix)
+            made = compose(git, patches, goal.selection, place.base, fix=fix)
         except PatchError:
             _explain(place, goal)
             raise
         actual = tree.difference(git, place.base, made)
         what = f"the patches of {goal.patch_set.tag} do not fit this tree"
-        tree.prove(expected, actual, what=what, fix=fix)
-    if pair is not None and pair.patched is not None and pair.patched != made:
+        tree.prove(goal.entries, actual, what=what, fix=fix)
+    if locked is not None and locked != made:
         file = goal.patch_set.folder / lock.FILE
         raise PatchError(
-            f"the patched tree is {made}, but {file} says {pair.patched}",
+            f"the patched tree is {made}, but {file} says {locked}",
             fix=advice.restore(
                 [file],
                 root=goal.patch_set.root,
@@ -171,19 +188,26 @@ def _prove(place: Worktree, goal: _Goal, *, keep: bool, known: bool) -> Oid:
     return made
 
 
+def _applied_already(place: Worktree, goal: _Goal) -> Oid | None:
+    """The tree that an earlier run proved and left here, if it is what this one would prove."""
+    there = applied_tree(place, goal.patch_set.tag, goal.target)
+    fits = there is not None and tree.difference(place.git, place.base, there) == goal.entries
+    return there if fits else None
+
+
 def _explain(place: Worktree, goal: _Goal) -> None:
     """Name the files whose base differs, where that is why git refused.
 
     Raises:
         PatchError: there are such files.
     """
-    there = place.git.entries(place.base, tuple(patch.path for patch in goal.patches))
+    there = place.git.entries(place.base, tuple(goal.entries))
     faults = []
-    for patch in goal.patches:
-        entry = there.get(patch.path)
-        if (entry.oid if entry else NO_OBJECT) != patch.pre:
+    for path, wanted in goal.entries.items():
+        entry = there.get(path)
+        if (entry.oid if entry else NO_OBJECT) != wanted.pre:
             has = f"blob {entry.oid[:12]}" if entry else "no such file"
-            faults.append(f"  {patch.path}: the patch is for blob {patch.pre[:12]}, the tree has {has}")
+            faults.append(f"  {path}: the patch is for blob {wanted.pre[:12]}, the tree has {has}")
     if faults:
         listed = "\n".join(faults)
         raise PatchError(
@@ -202,7 +226,7 @@ def _refuse_wrong_base(place: Worktree, goal: _Goal, found: TreeStatus) -> None:
 
 
 def _refuse_unready(goal: _Goal, found: TreeStatus, *, check: bool, restore: bool) -> None:
-    blocked = [file for file in found.files if file.current == status.IN_THE_WAY]
+    blocked = [file for file in found.files if file.current == IN_THE_WAY]
     settled = (goal.reached, goal.other, TreeState.OUTDATED)
     ready = found.state in settled or (restore and not blocked)
     if ready:
@@ -220,16 +244,18 @@ def _refuse_unready(goal: _Goal, found: TreeStatus, *, check: bool, restore: boo
 
 
 def _moves(goal: _Goal, found: TreeStatus) -> list[Move]:
-    current = {file.path: file for file in found.files}
     moves = [
-        goal.move(patch, current[patch.path].current)
-        for patch in goal.patches
-        if current[patch.path].state is not goal.wanted
+        goal.move(file.path, file.current)
+        for file in found.files
+        if file.path in goal.entries and file.state is not goal.wanted
     ]
-    dropped = current.keys() - {patch.path for patch in goal.patches}
-    for path in sorted(dropped):  # an earlier version of the set changed it, this one leaves it alone
-        was = found.older[path]
-        moves.append(Move(path=path, old=was.post, new=was.pre, old_mode=was.modes[1], new_mode=was.modes[0]))
+    for file in found.files:  # an earlier version or another layer changed it, these layers leave it alone
+        if file.path not in goal.entries:
+            was = found.older[file.path]
+            modes = was.modes[::-1]
+            moves.append(
+                Move(path=file.path, old=file.current, new=was.pre, old_mode=modes[0], new_mode=modes[1])
+            )
     return moves
 
 
@@ -237,25 +263,34 @@ def _write(place: Worktree, goal: _Goal, moves: Sequence[Move], proven: Oid) -> 
     with storage_errors(str(place.private)):
         if moves:
             materialise.materialise(place, moves, operation=goal.name)
-        staged = status.index_entries(place, [patch.path for patch in goal.patches])
-        stale = [
-            move
-            for move in (goal.move(patch, NO_OBJECT) for patch in goal.patches)
-            if (staged[move.path].oid if move.path in staged else NO_OBJECT) != move.new
-        ]
+        stale = list(_stale(place, goal))
         if stale:
             materialise.set_index(place, stale)
         if moves and not goal.reverse:
             place.git.out("update-ref", kept_ref(goal.patch_set.tag, goal.target), proven)
 
 
+def _stale(place: Worktree, goal: _Goal) -> Iterator[Move]:
+    """What the index still has of before."""
+    staged = index_entries(place, goal.known.sides)
+    for path, sides in goal.known.sides.items():
+        entry = staged.get(path, NOT_STAGED)
+        if path in goal.entries:
+            move = goal.move(path, NO_OBJECT)
+            if entry.oid != move.new:
+                yield move
+        elif entry.side in sides.others and entry.side != sides.upstream:
+            new = sides.upstream
+            yield Move(path=path, old=NO_OBJECT, new=new.oid, old_mode="000000", new_mode=new.mode)
+
+
 def _save(place: Worktree, goal: _Goal, found: TreeStatus) -> str:
     """Commit the worktree as it lies, without touching it, under a ref of its own."""
-    staged = status.index_entries(place, [file.path for file in found.files])
+    staged = index_entries(place, [file.path for file in found.files])
     new = [
         file.path
         for file in found.files
-        if file.path not in staged and file.current not in (NO_OBJECT, status.IN_THE_WAY)
+        if file.path not in staged and file.current not in (NO_OBJECT, IN_THE_WAY)
     ]
     with storage_errors(str(place.objects)), scratch(place, keep=True) as git:
         kept = snapshot(place, git, new)

@@ -15,8 +15,8 @@ from typing import Any, Final
 from winvllm_build import workspace
 from winvllm_build.errors import BusyError, StorageError, TreeStateError, WinvllmError
 from winvllm_build.git import NO_OBJECT, GitError, Oid, RepoPath
+from winvllm_build.patchset.ondisk import current_oid
 from winvllm_build.patchset.paths import EXECUTABLE, path_fault
-from winvllm_build.patchset.status import current_oid
 from winvllm_build.patchset.tree import contents
 from winvllm_build.patchset.worktree import Worktree
 

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import enum
-import os
-import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from winvllm_build.errors import TreeStateError
 from winvllm_build.git import NO_OBJECT, Oid, RepoPath
 from winvllm_build.patchset.blob import blob_id
-from winvllm_build.patchset.lock import TargetLock
+from winvllm_build.patchset.layers import Selection
+from winvllm_build.patchset.lock import Side, TargetLock
 from winvllm_build.patchset.older import written
-from winvllm_build.patchset.patchset import MAIN_TARGET, Patch, PatchSet
+from winvllm_build.patchset.ondisk import IN_THE_WAY, NOT_STAGED, Staged, current_oid, index_entries, mode_of
+from winvllm_build.patchset.patchset import MAIN_TARGET, PatchSet
+from winvllm_build.patchset.present import Known, Sides, known
 from winvllm_build.patchset.tree import Entry
 from winvllm_build.patchset.worktree import Worktree, open_worktree
-
-IN_THE_WAY: Final = Oid("-")
-"""Stands for what is not a regular file (a folder, a link) or lies behind a link."""
-JUNCTION: Final = 0xA0000003
-"""IO_REPARSE_TAG_MOUNT_POINT: what `mklink /J` makes, a link in all but name."""
 
 
 class FileState(enum.Enum):
@@ -33,7 +28,7 @@ class FileState(enum.Enum):
     DIRTY = "dirty"
     MISSING = "missing"
     OUTDATED = "outdated"
-    """Exactly as an earlier version of the patch set left it."""
+    """Exactly as an earlier version of the patch set, or other layers of this one, left it."""
 
 
 class TreeState(enum.Enum):
@@ -43,7 +38,7 @@ class TreeState(enum.Enum):
     APPLIED = "applied"
     PARTIAL = "partial"
     OUTDATED = "outdated"
-    """An earlier version of the patch set is applied, and nobody edited it."""
+    """An earlier version of the patch set is applied, or other layers of this one; nobody edited them."""
     DIRTY = "dirty"
     WRONG_BASE = "wrong base"
     FOREIGN = "foreign"
@@ -61,7 +56,19 @@ class FileStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreeStatus:
-    """`interrupted` names the operation that was killed here; the next run finishes it or rolls it back."""
+    """Where a tree stands.
+
+    Attributes:
+        state: of the whole.
+        files: those that the layers asked for change, and others that are not as these layers leave them.
+        worktree: its folder.
+        base: the tree of HEAD.
+        interrupted: the operation that was killed here; the next run finishes it or rolls it back.
+        detail: why the base is wrong.
+        older: what an earlier version of the set, or other layers, changed here.
+        asked: the layers this is about.
+        applied: the layers that are here, edited or not; empty where none is or nobody knows.
+    """
 
     state: TreeState
     files: tuple[FileStatus, ...]
@@ -70,23 +77,39 @@ class TreeStatus:
     interrupted: str | None
     detail: str = ""
     older: Mapping[RepoPath, Entry] = field(default_factory=dict)
-    """What an earlier version of the set changed here."""
+    asked: tuple[str, ...] = ()
+    applied: tuple[str, ...] = ()
 
     def having(self, *states: FileState) -> tuple[FileStatus, ...]:
         return tuple(file for file in self.files if file.state in states)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Staged:
-    """The index entry of a file; `stage` is not 0 in a merge."""
+class Look:
+    """One file as it lies there, before anybody judges it.
 
-    mode: str
-    oid: Oid
-    stage: int
+    Attributes:
+        current: its id, as in `FileStatus`.
+        side: which of its known contents that is.
+        staged: what the index has.
+    """
+
+    current: Oid
+    side: Side | None
+    staged: Staged
 
 
-def status(patch_set: PatchSet, worktree: Path, *, target: str = MAIN_TARGET) -> TreeStatus:
-    """Compare the patched files with the patch set; reads those files only and writes nothing."""
+def status(
+    patch_set: PatchSet, worktree: Path, *, target: str = MAIN_TARGET, selection: Selection | None = None
+) -> TreeStatus:
+    """Compare the patched files with the patch set; reads those files only and writes nothing.
+
+    Args:
+        patch_set: the set.
+        worktree: the tree.
+        target: which source tree of the set.
+        selection: the layers asked for; None for the required one alone.
+    """
     try:
         tree = open_worktree(worktree)
     except TreeStateError as error:
@@ -94,35 +117,72 @@ def status(patch_set: PatchSet, worktree: Path, *, target: str = MAIN_TARGET) ->
             state=TreeState.FOREIGN, files=(), worktree=worktree, base=None, interrupted=None,
             detail=error.message,
         )  # fmt: skip
-    return examine(tree, patch_set, target)
+    return examine(tree, patch_set, target, selection)
 
 
-def examine(tree: Worktree, patch_set: PatchSet, target: str) -> TreeStatus:
+def examine(
+    tree: Worktree, patch_set: PatchSet, target: str, selection: Selection | None = None
+) -> TreeStatus:
     """`status` of an open worktree."""
     locked = patch_set.target(target)
     journal = tree.journal.read()
     interrupted = None if journal is None else str(journal.get("operation", "run"))
-    tagged = target == MAIN_TARGET and patch_set.pin.means(tree.head)
-    fault = None if tagged else base_fault(tree, locked)
+    fault = base_fault(tree, locked)
     if fault is not None:
         return TreeStatus(
             state=TreeState.WRONG_BASE, files=(), worktree=tree.folder, base=tree.base,
             interrupted=interrupted, detail=fault,
         )  # fmt: skip
-    patches = patch_set.of(target)
-    staged = index_entries(tree, [patch.path for patch in patches])
-    files = tuple(_file_status(tree, patch, staged) for patch in patches)
+    about = known(patch_set, selection, target)
+    staged = index_entries(tree, about.sides)
+    looks = {path: _look(tree, path, sides, staged) for path, sides in about.sides.items()}
+    files = tuple(_judged(tree, about, looks))
     pair = locked.pair_of(tree.base)
     before = written(
-        tree, patch_set.tag, target, patched=None if pair is None else pair.patched,
-        posts={patch.path: patch.post for patch in patches},
+        tree, patch_set.tag, target, patched=pair.patched if pair and not about.selection.optional else None,
+        posts={path: entry.post for path, entry in about.wanted.items()},
     )  # fmt: skip
     if before:
         files = _outdated(tree, files, before)
+    left = {file.path: _left_over(file, about) for file in files if file.path not in {*before, *about.wanted}}
+    applied = about.found({path: look.side for path, look in looks.items()})
+    elsewhere = applied is not None and applied != about.selection
+    if applied is None:
+        applied = about.found({path: look.staged.side for path, look in looks.items()})
+    state = _whole(files)
+    if state is TreeState.PARTIAL and (elsewhere or _stands_at(files, before)):
+        state = TreeState.OUTDATED
     return TreeStatus(
-        state=_whole(files), files=files, worktree=tree.folder, base=tree.base, interrupted=interrupted,
-        older=before,
+        state=state,
+        files=files, worktree=tree.folder, base=tree.base, interrupted=interrupted, older={**before, **left},
+        asked=about.selection.layers,
+        applied=() if applied is None or state is TreeState.PRISTINE else applied.layers,
     )  # fmt: skip
+
+
+def _look(tree: Worktree, path: RepoPath, sides: Sides, staged: Mapping[RepoPath, Staged]) -> Look:
+    file = tree.file(path)
+    current = current_oid(file, tree.folder)
+    entry = staged.get(path, NOT_STAGED)
+    side = sides.named(current, lambda: mode_of(file, entry))
+    return Look(current=current, side=side, staged=entry)
+
+
+def _judged(tree: Worktree, about: Known, looks: Mapping[RepoPath, Look]) -> Iterator[FileStatus]:
+    """Every file the layers asked for change, and of the others those that some layer left there."""
+    for path, look in looks.items():
+        sides = about.sides[path]
+        left_staged = look.staged.side in sides.others and look.staged.side != sides.upstream
+        left = look.side != sides.upstream and (look.side is not None or left_staged)
+        if path in about.wanted or left:
+            yield _file_status(tree, path, sides, look)
+
+
+def _left_over(file: FileStatus, about: Known) -> Entry:
+    """What another layer did to a file that the layers asked for leave alone."""
+    upstream = about.sides[file.path].upstream
+    there = next((side for side in about.sides[file.path].others if side.oid == file.current), upstream)
+    return Entry(pre=upstream.oid, post=file.current, modes=(upstream.mode, there.mode))
 
 
 def _outdated(
@@ -147,6 +207,14 @@ def _outdated(
     return tuple(marked)
 
 
+def _stands_at(files: tuple[FileStatus, ...], before: Mapping[RepoPath, Entry]) -> bool:
+    """Whether the files are as an earlier version left them, those it did not change as upstream has them."""
+    return bool(before) and all(
+        before[file.path].post == file.current if file.path in before else file.state is FileState.PRISTINE
+        for file in files
+    )
+
+
 def base_fault(tree: Worktree, locked: TargetLock) -> str | None:
     """Why HEAD is not what the patches are made for, or None."""
     if tree.head == locked.commit or locked.pair_of(tree.base) is not None:
@@ -158,65 +226,33 @@ def base_fault(tree: Worktree, locked: TargetLock) -> str | None:
     )
 
 
-def current_oid(file: Path, top: Path) -> Oid:
-    """The blob id of what lies at `file`: `NO_OBJECT` for nothing, `IN_THE_WAY` for no regular file."""
-    for parent in reversed(file.relative_to(top).parents):
-        if _is_link(top / parent) and parent.parts:
-            return IN_THE_WAY
-    try:
-        info = file.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return NO_OBJECT
-    if not stat.S_ISREG(info.st_mode):
-        return IN_THE_WAY
-    return blob_id(file.read_bytes())
-
-
-def index_entries(tree: Worktree, paths: Iterable[RepoPath]) -> Mapping[RepoPath, Staged]:
-    listed = tree.git.out("--literal-pathspecs", "ls-files", "--stage", "-z", "--", *paths)
-    found: dict[RepoPath, Staged] = {}
-    for record in listed.split(b"\0")[:-1]:
-        meta, name = record.split(b"\t", 1)
-        mode, oid, stage = meta.decode("ascii").split()
-        path = RepoPath(name.decode("utf-8", "surrogateescape"))
-        found[path] = Staged(mode=mode, oid=Oid(oid), stage=int(stage))
-    return found
-
-
-def _file_status(tree: Worktree, patch: Patch, staged: Mapping[RepoPath, Staged]) -> FileStatus:
-    file = tree.file(patch.path)
-    current = current_oid(file, tree.folder)
+def _file_status(tree: Worktree, path: RepoPath, sides: Sides, look: Look) -> FileStatus:
+    current, side = look.current, look.side
     state, detail = FileState.DIRTY, ""
-    entry = staged.get(patch.path, Staged(mode="000000", oid=NO_OBJECT, stage=0))
     if current == IN_THE_WAY:
         detail = "a folder or a link is in its place"
-    elif entry.stage != 0:
+    elif look.staged.stage != 0:
         detail = "it is in the middle of a merge"
-    elif patch.pre == patch.post == current:
-        state = FileState.APPLIED if _mode(file, entry) == patch.modes[1] else FileState.PRISTINE
-    elif current == patch.post:
+    elif side == sides.wanted:
         state = FileState.APPLIED
-    elif entry.oid not in (patch.pre, patch.post):
-        detail = "other content is staged for it"
-    elif current == patch.pre:
+    elif side == sides.upstream and sides.upstream.oid == sides.wanted.oid:
         state = FileState.PRISTINE
+    elif not sides.knows(look.staged.oid):
+        detail = "other content is staged for it"
+    elif side == sides.upstream:
+        state = FileState.PRISTINE
+    elif side is not None:
+        state = FileState.OUTDATED
     elif current == NO_OBJECT:
         state, detail = FileState.MISSING, "it was deleted"
     else:
-        detail = _why_dirty(file, patch)
-    return FileStatus(path=patch.path, state=state, current=current, detail=detail)
+        detail = _why_dirty(tree.file(path), sides)
+    return FileStatus(path=path, state=state, current=current, detail=detail)
 
 
-def _mode(file: Path, entry: Staged) -> str:
-    """Windows keeps no executable bit, so there the index knows."""
-    if os.name == "nt":
-        return entry.mode
-    return "100755" if file.stat().st_mode & stat.S_IXUSR else "100644"
-
-
-def _why_dirty(file: Path, patch: Patch) -> str:
+def _why_dirty(file: Path, sides: Sides) -> str:
     plain = blob_id(file.read_bytes().replace(b"\r\n", b"\n"))
-    if plain in (patch.pre, patch.post):
+    if sides.knows(plain):
         return "only its line ends differ: CRLF (git's core.autocrlf?)"
     return "it was edited"
 
@@ -227,16 +263,8 @@ def _whole(files: tuple[FileStatus, ...]) -> TreeState:
         return TreeState.DIRTY
     if FileState.OUTDATED in states:
         return TreeState.OUTDATED
-    if states == {FileState.APPLIED}:
+    if states <= {FileState.APPLIED}:
         return TreeState.APPLIED
     if states == {FileState.PRISTINE}:
         return TreeState.PRISTINE
     return TreeState.PARTIAL
-
-
-def _is_link(folder: Path) -> bool:
-    try:
-        info = folder.lstat()
-    except OSError:
-        return False
-    return stat.S_ISLNK(info.st_mode) or getattr(info, "st_reparse_tag", 0) == JUNCTION
