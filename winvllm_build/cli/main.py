@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import logging
 import os
 import signal
@@ -18,7 +19,7 @@ from typing import Annotated, Final
 import typer
 from typer.exceptions import TyperException
 
-from winvllm_build.cli import build, patches, profiles, render, sources, toolchain, upkeep
+from winvllm_build.cli import build, patches, profiles, render, review, sources, toolchain, upkeep
 from winvllm_build.errors import InterruptedRunError, StorageError, UsageError, WinvllmError
 
 READER_GONE: Final = 141
@@ -71,6 +72,7 @@ def _options(
 build.register(app)
 patches.register(app)
 profiles.register(app)
+review.register(app)
 sources.register(app)
 toolchain.register(app)
 upkeep.register(app)
@@ -144,4 +146,8 @@ def _terminated(number: int, frame: FrameType | None) -> None:
 def main() -> None:
     """The console script."""
     signal.signal(signal.SIGTERM, _terminated)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(
+            errors="backslashreplace"
+        )  # a pipe on Windows has the code page's letters only
     sys.exit(run(sys.argv[1:]))
