@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from packaging.version import InvalidVersion, Version
 
 from winvllm_build import data
 from winvllm_build.errors import PatchError, UsageError
@@ -158,14 +160,19 @@ class Draft:
                 pinned = self.commit_of(target) if target in self.targets else None
                 words = f"{target}: the lock is for commit {locked.commit}, the manifest for {pinned}"
                 yield self.folder / lock.FILE, words
-            yield from self._differing(target, locked)
+            yield from self.differing(target, locked)
             if locked is not None:
                 for path, words in unproven(locked, self.manifest):
                     yield self.folder / lock.FILE, f"{path}: {words}"
 
-    def _differing(self, target: str, locked: TargetLock | None) -> Iterator[tuple[Path, str]]:
+    def differing(
+        self, target: str, locked: TargetLock | None, *, leave_out: str | None = None
+    ) -> Iterator[tuple[Path, str]]:
+        """Every patch file of a source tree that is not as locked, the layer `leave_out` aside."""
         mine = [patch for patch in self.patches if patch.target == target]
         for layer in dict.fromkeys([*(patch.layer for patch in mine), *(locked.layers if locked else ())]):
+            if layer == leave_out:
+                continue
             here = {patch.path: (layer, patch.content.diff) for patch in mine if patch.layer == layer}
             for path, words in lock.disagreements(locked.of(layer) if locked else {}, here):
                 yield place_of(self.folder, layer, target, path).file, f"{path}: {words}"
@@ -173,8 +180,12 @@ class Draft:
 
 def tags(root: Path) -> tuple[str, ...]:
     """Every tag with a manifest under `root`, oldest first."""
-    found = [entry.parent.name for entry in root.glob(f"*/{manifest.FILE}")]
-    return tuple(sorted(found, key=_version))
+    return in_order(entry.parent.name for entry in root.glob(f"*/{manifest.FILE}"))
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Tags as releases follow each other: v0.9.0, v0.14.1rc1, v0.14.1; what is no version comes first."""
+    return tuple(sorted(names, key=_version))
 
 
 def manifest_of(root: Path, tag: str) -> Path:
@@ -357,7 +368,8 @@ def _findings(draft: Draft) -> Iterator[str]:
                 yield f"{patch.file}: unknown topic {name}{did_you_mean(name, topics)}"
 
 
-def _version(tag: str) -> tuple[tuple[int, int | str], ...]:
-    """v0.9.0 before v0.14.1."""
-    parts = tag.replace("-", ".").lstrip("v").split(".")
-    return tuple((0, int(part)) if part.isdigit() else (1, part) for part in parts)
+def _version(tag: str) -> tuple[bool, Version, str]:
+    try:
+        return True, Version(tag), tag
+    except InvalidVersion:
+        return False, Version("0"), tag
