@@ -90,7 +90,7 @@ def apply(
 ) -> int:
     from winvllm_build.patchset import apply as room
 
-    patch_set = _loaded(patches, given, tag)
+    patch_set = loaded_set(patches, given, tag)
     options = _flags(check=check, dry_run=dry_run, reverse=reverse, restore=restore)
     folder = _tree(tree, patch_set.tag, "apply", options, patches=patches, target=target)
     act = room.unapply if reverse else room.apply
@@ -119,7 +119,7 @@ def status(
     from winvllm_build.patchset.status import TreeState
     from winvllm_build.patchset.status import status as examine
 
-    patch_set = _loaded(patches, given, tag)
+    patch_set = loaded_set(patches, given, tag)
     folder = _tree(tree, patch_set.tag, "status", (), patches=patches, target=target)
     found = examine(patch_set, folder, target=target)
     if as_json:
@@ -196,7 +196,7 @@ def chosen_set(patches: Path | None, given: str | None, option: str | None) -> t
     return root, chosen
 
 
-def _loaded(patches: Path | None, given: str | None, option: str | None) -> PatchSet:
+def loaded_set(patches: Path | None, given: str | None, option: str | None) -> PatchSet:
     from winvllm_build.patchset.patchset import load
 
     patch_set = load(*chosen_set(patches, given, option))
