@@ -19,7 +19,7 @@ from typing import Annotated, Final
 import typer
 from typer.exceptions import TyperException
 
-from winvllm_build.cli import build, patches, profiles, render, review, sources, toolchain, upkeep
+from winvllm_build.cli import build, exchange, patches, profiles, render, review, sources, toolchain, upkeep
 from winvllm_build.errors import InterruptedRunError, StorageError, UsageError, WinvllmError
 
 READER_GONE: Final = 141
@@ -70,6 +70,7 @@ def _options(
 
 
 build.register(app)
+exchange.register(app)
 patches.register(app)
 profiles.register(app)
 review.register(app)

@@ -25,6 +25,13 @@ def out(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
+def raw(content: bytes) -> None:
+    """Exact bytes on stdout."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
+
+
 def note(text: str) -> None:
     sys.stderr.write(text + "\n")
     sys.stderr.flush()

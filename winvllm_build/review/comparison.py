@@ -109,6 +109,6 @@ def _alone(patch: Patch | None, hunks: Sequence[Hunk], mark: str, word: str) -> 
 
 
 def _why(patch: Patch | None, hunk: Hunk) -> Iterator[Line]:
-    why = None if patch is None else reasons_of(patch).get(hunk.id)
+    why = None if patch is None else reasons_of(patch).get(hunk.line)
     if why is not None:
         yield Line(look=Look.REASON, text=f"  {harmless(why.replace(chr(10), ' '))}")

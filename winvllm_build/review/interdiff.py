@@ -13,6 +13,7 @@ from winvllm_build.patchset.header import Header
 from winvllm_build.patchset.patchset import Patch
 from winvllm_build.review import hunkpair
 from winvllm_build.review.hunkpair import ChangedHunk
+from winvllm_build.review.page import reasons_of
 
 NOTES = ("Hunk", "Orphan")
 """Compared hunk by hunk instead."""
@@ -146,17 +147,16 @@ def _changed_lines(patch: Patch) -> list[bytes]:
 
 def _delta(old: Patch, new: Patch) -> PatchDelta:
     gone, added = list(old.content.diff.hunks), []
-    kept: list[str] = []
+    kept: list[tuple[Hunk, Hunk]] = []
     for hunk in new.content.diff.hunks:
         same = next((other for other in gone if other.id == hunk.id), None)
         if same is None:
             added.append(hunk)
         else:
             gone.remove(same)
-            kept.append(hunk.id)
+            kept.append((same, hunk))
     pairing = hunkpair.pair(gone, added)
-    headers = old.content.header, new.content.header
-    fields = (*_fields(*headers), *_notes(*headers, kept))
+    fields = (*_fields(old.content.header, new.content.header), *_notes(old, new, kept))
     forms = tuple(_forms(old.content.diff, new.content.diff))
     state = State.CHANGED if gone or added or fields or forms else State.SAME
     return PatchDelta(
@@ -181,12 +181,11 @@ def _values(header: Header) -> Mapping[str, str]:
     return made
 
 
-def _notes(old: Header, new: Header, kept: Sequence[str]) -> Iterator[FieldChange]:
-    before = {note.hunk: note.why for note in old.notes}
-    after = {note.hunk: note.why for note in new.notes}
-    for hunk in dict.fromkeys(kept):
-        if before.get(hunk) != after.get(hunk):
-            yield FieldChange(name=f"Hunk {hunk}", old=before.get(hunk), new=after.get(hunk))
+def _notes(old: Patch, new: Patch, kept: Sequence[tuple[Hunk, Hunk]]) -> Iterator[FieldChange]:
+    before, after = reasons_of(old), reasons_of(new)
+    for was, now in kept:
+        if before.get(was.line) != after.get(now.line):
+            yield FieldChange(name=f"Hunk {now.id}", old=before.get(was.line), new=after.get(now.line))
 
 
 def _forms(old: Diff, new: Diff) -> Iterator[FieldChange]:

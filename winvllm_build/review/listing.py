@@ -60,7 +60,7 @@ def patch_data(patch: Patch, *, whole: bool) -> dict[str, Any]:
         reasons = reasons_of(patch)
         made["hunks"] = [
             {
-                "id": hunk.id, "why": reasons.get(hunk.id), "old": [hunk.old_start, hunk.old_count],
+                "id": hunk.id, "why": reasons.get(hunk.line), "old": [hunk.old_start, hunk.old_count],
                 "new": [hunk.new_start, hunk.new_count], "range": shown(range_line(patch, hunk)),
                 "lines": [shown(line) for line in hunk.lines],
             }

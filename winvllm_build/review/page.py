@@ -58,9 +58,16 @@ def reasons(patch: Patch) -> Iterator[Line]:
     yield from (_reason(hunk, found) for hunk in patch.content.diff.hunks)
 
 
-def reasons_of(patch: Patch) -> Mapping[str, str]:
-    """The notes of a patch by the id of their hunk."""
-    return {note.hunk: note.why for note in patch.content.header.notes}
+def reasons_of(patch: Patch) -> Mapping[int, str]:
+    """The notes of a patch by `Hunk.line`; of hunks that are alike, the first note is the first one's."""
+    waiting = list(patch.content.header.notes)
+    found: dict[int, str] = {}
+    for hunk in patch.content.diff.hunks:
+        note = next((note for note in waiting if note.hunk == hunk.id), None)
+        if note is not None:
+            waiting.remove(note)
+            found[hunk.line] = note.why
+    return found
 
 
 def range_line(patch: Patch, hunk: Hunk) -> bytes:
@@ -73,8 +80,8 @@ def first_line(hunk: Hunk) -> int:
     return hunk.new_start + next(at for at, line in enumerate(hunk.lines) if line[:1] in (b"+", b"-"))
 
 
-def _reason(hunk: Hunk, found: Mapping[str, str]) -> Line:
-    why = found.get(hunk.id)
+def _reason(hunk: Hunk, found: Mapping[int, str]) -> Line:
+    why = found.get(hunk.line)
     look = Look.MISSING if why is None else Look.REASON
     words = NO_REASON if why is None else why.replace("\n", " ")
     return Line(look=look, text=f"{hunk.id} line {first_line(hunk)}: {harmless(words)}")
