@@ -266,8 +266,11 @@ def _write(place: Worktree, goal: _Goal, moves: Sequence[Move], proven: Oid) -> 
         stale = list(_stale(place, goal))
         if stale:
             materialise.set_index(place, stale)
-        if moves and not goal.reverse:
-            place.git.out("update-ref", kept_ref(goal.patch_set.tag, goal.target), proven)
+        ref = kept_ref(goal.patch_set.tag, goal.target)
+        if moves and goal.reverse:
+            place.git.out("update-ref", "-d", ref)
+        elif moves:
+            place.git.out("update-ref", ref, proven)
 
 
 def _stale(place: Worktree, goal: _Goal) -> Iterator[Move]:

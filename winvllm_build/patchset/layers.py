@@ -159,6 +159,10 @@ class Composer:
             self._own[layer] = self._patched(layer, self.below(selection, layer))
         return self._own[layer]
 
+    def put(self, layer: str, patches: Sequence[Patch]) -> None:
+        """Give a layer other patches, before any tree with it is asked for."""
+        self.patches[layer] = [*patches]
+
     def touching(self, layers: Sequence[str], path: RepoPath) -> list[str]:
         """Those of `layers` that have a patch of `path`."""
         return [name for name in layers if any(p.path == path for p in self.patches.get(name, ()))]
@@ -181,7 +185,7 @@ class Composer:
         made = tree.compute(self.git, base, [patch.content.diff for patch in patches], fix=self._fix)
         if layer != DEFAULT_LAYER.name:
             actual = tree.difference(self.git, base, made)
-            expected = {p.path: tree.entry_of(p.content.diff, p.pre, p.post) for p in patches}
+            expected = {p.path: _step(p, actual.get(p.path)) for p in patches}
             what = f"the patches of the layer {layer} do not fit what it is made on top of"
             tree.prove(expected, actual, what=what, fix=self._fix)
         return made
@@ -232,8 +236,7 @@ def unproven(locked: TargetLock, manifest: Manifest) -> Iterator[tuple[RepoPath,
     """Each file whose content the lock does not know in an allowed combination: path and words."""
     if not locked.optional:
         return
-    for selection in selections(manifest):
-        key = selection.key(locked.layers)
+    for key, selection in distinct(manifest, locked.layers).items():
         for path, locks in _by_path(locked, selection).items():
             if len(locks) > 1 and key not in locked.combined.get(path, {}):
                 yield path, f"the lock does not know it with the layers {selection.words}"
@@ -252,12 +255,7 @@ def combine(composer: Composer, locked: TargetLock, manifest: Manifest) -> Combi
         PatchError: a patch does not fit, or there are too many combinations.
     """
     found: dict[RepoPath, dict[str, Side]] = {}
-    done: set[str] = set()
-    for selection in selections(manifest):
-        key = selection.key(locked.layers)
-        if key in done:
-            continue
-        done.add(key)
+    for key, selection in distinct(manifest, locked.layers).items():
         actual = tree.difference(composer.git, composer.base, composer.tree(selection))
         touched = _by_path(locked, selection)
         for path, locks in touched.items():
@@ -276,6 +274,27 @@ def combine(composer: Composer, locked: TargetLock, manifest: Manifest) -> Combi
     return found
 
 
+def verify(composer: Composer, locked: TargetLock, manifest: Manifest, *, fix: str) -> None:
+    """Prove every allowed combination on another base than the one it was locked on.
+
+    Raises:
+        PatchError: a file becomes something else there.
+        ConflictError: two layers cannot be combined there.
+    """
+    for selection in distinct(manifest, locked.layers).values():
+        actual = tree.difference(composer.git, composer.base, composer.tree(selection))
+        what = f"the layers {selection.words} make something else of this tree"
+        tree.prove(entries(locked, selection), actual, what=what, fix=fix)
+
+
+def distinct(manifest: Manifest, populated: Collection[str]) -> dict[str, Selection]:
+    """The allowed combinations that differ in layers with patches, by their name in the lock."""
+    found: dict[str, Selection] = {}
+    for selection in selections(manifest):
+        found.setdefault(selection.key(populated), selection)
+    return found
+
+
 def _by_path(locked: TargetLock, selection: Selection) -> dict[RepoPath, list[PatchLock]]:
     """The patches of each file, in the order of the layers."""
     found: dict[RepoPath, list[PatchLock]] = {}
@@ -283,6 +302,12 @@ def _by_path(locked: TargetLock, selection: Selection) -> dict[RepoPath, list[Pa
         for path, patch in locked.of(name).items():
             found.setdefault(path, []).append(patch)
     return found
+
+
+def _step(patch: Patch, actual: Entry | None) -> Entry:
+    """What a patch promises; git names no ids in a change of mode alone."""
+    pre, post = (actual.pre, actual.post) if actual else (patch.pre, patch.post)
+    return tree.entry_of(patch.content.diff, pre, post)
 
 
 def _because(layers: Mapping[str, Layer], names: Sequence[str], pair: tuple[str, str]) -> str:

@@ -60,7 +60,7 @@ class Side:
 
 
 Combined = Mapping[RepoPath, Mapping[str, Side]]
-"""What files become that more than one layer changes, by the key of the selection (`layers.key_of`)."""
+"""What files become that more than one layer changes, by `layers.Selection.key`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

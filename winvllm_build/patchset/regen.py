@@ -15,12 +15,12 @@ from winvllm_build.git import NO_OBJECT, Git, Oid, RepoPath
 from winvllm_build.patchset import advice, base, manifest, materialise, patchset, rewrite, tree
 from winvllm_build.patchset.apply import OnEvent
 from winvllm_build.patchset.diff import Change, Diff
+from winvllm_build.patchset.layers import Composer
 from winvllm_build.patchset.manifest import DEFAULT_LAYER
 from winvllm_build.patchset.older import applied_tree, kept_ref
-from winvllm_build.patchset.patchfile import PatchFile
 from winvllm_build.patchset.patchset import MAIN_TARGET, Draft
-from winvllm_build.patchset.reheader import headers_of
-from winvllm_build.patchset.rewrite import Job, RegenResult
+from winvllm_build.patchset.restack import Accept, Stack, edited, restacked, target_layer
+from winvllm_build.patchset.rewrite import Content, Job, RegenResult
 from winvllm_build.patchset.worktree import Worktree, open_worktree, scratch, snapshot, unfinished, untracked
 from winvllm_build.suggest import did_you_mean
 from winvllm_build.workspace import locked, storage_errors
@@ -29,7 +29,7 @@ SCREENFUL: Final = 20
 
 
 def regen(
-    patch_set_root: Path, tag: str, worktree: Path, *, on_event: OnEvent, layer: str = "windows",
+    patch_set_root: Path, tag: str, worktree: Path, *, on_event: OnEvent, layer: str | None = None,
     target: str = MAIN_TARGET, new: tuple[str, ...] = (), headers: Path | None = None, check: bool = False,
     allow_empty: bool = False,
 ) -> RegenResult:  # fmt: skip
@@ -40,7 +40,7 @@ def regen(
         tag: which one; its manifest has to exist, patches and lock need not.
         worktree: a worktree of the tag with the patches applied and edited.
         on_event: told what happens, one sentence each.
-        layer: where patches of newly changed files go.
+        layer: the layer whose patches are written anew; None: the required one, if no other is applied.
         target: which source tree of the set.
         new: globs of the untracked files to take in.
         headers: a folder of `<path>.hdr` files that replace the headers of those paths.
@@ -48,7 +48,9 @@ def regen(
         allow_empty: an unchanged tree is meant: remove all patches.
 
     Raises:
-        UsageError: no such layer or target, or the patch sets belong to the installed package.
+        UsageError: no such layer or target, several layers are applied and none is named, or the patch sets
+            belong to the installed package.
+        ConflictError: another layer does not fit on top of the edits, or they cannot be told from its own.
         TreeStateError: unmerged, another HEAD, untracked files, CRLF brought into a file, or no change.
         PatchError: a malformed patch, header or manifest, or a change that no patch may make.
         FindingsError: the check found differences.
@@ -66,23 +68,18 @@ def regen(
         if not check:
             materialise.remove_leftovers(place)
         draft = _read(patch_set_root, tag, place, on_event, target=target)
-        _refuse_unknown("layer", layer, [known.name for known in draft.manifest.layers])
+        if layer is not None:
+            _refuse_unknown("layer", layer, [known.name for known in draft.manifest.layers])
         _refuse_unready(place, draft, target)
         with storage_errors(str(git.folder)):
             made = snapshot(place, git, _new_files(place, new))
-        _refuse_outdated(place, draft, target, made)
-        diffs = tree.export(git, place.base, made)
-        if not diffs and not allow_empty:
-            raise TreeStateError(f"nothing is changed in {place.folder}", fix=_apply(draft, place, target))
-        _refuse_crlf(git, diffs)
-        files = {path: PatchFile(header=header, diff=diffs[path])
-                 for path, header in headers_of(draft, target, diffs, headers).items()}  # fmt: skip
-        rewrite.prove(git, place.base, made, files)
+        stack = Stack(git, place, draft, target)
+        contents = _contents(stack, layer, made, headers, allow_empty=allow_empty)
         job = Job(
-            git=git, head=place.head, base=place.base, draft=draft, layer=layer, target=target,
-            command=again, on_event=on_event,
+            git=git, head=place.head, base=place.base, draft=draft, target=target, command=again,
+            on_event=on_event,
         )  # fmt: skip
-        result = rewrite.carry_out(rewrite.plan(job, files, made), begun, check=check)
+        result = rewrite.carry_out(rewrite.plan(job, contents), begun, check=check)
         if not check:
             was = [patch.path for patch in draft.patches if patch.target == target]
             materialise.set_index(place, _index_moves(git, place, made, was))
@@ -107,31 +104,75 @@ def relock(
     with locked(place.lock_file, f"the tree {place.folder}"), scratch(place) as git:
         draft = _read(patch_set_root, tag, place, on_event, target=target)
         base.refuse_unknown(place, draft, target)
-        mine = {patch.path: patch for patch in draft.patches if patch.target == target}
-        diffs = {path: patch.content.diff for path, patch in mine.items()}
         anew = advice.command("regen", tag, root=patch_set_root, tree=place.folder, target=target)
         fix = f"correct the files named above, or write them from an edited tree: {anew}"
-        made = tree.compute(git, place.base, diffs.values(), fix=fix)
-        actual = tree.difference(git, place.base, made)
+        contents = _as_they_are(Stack(git, place, draft, target), fix)
+        job = Job(
+            git=git, head=place.head, base=place.base, draft=draft, target=target, command=again,
+            on_event=on_event,
+        )  # fmt: skip
+        return rewrite.carry_out(rewrite.plan(job, contents), begun, check=False)
+
+
+def _contents(
+    stack: Stack, layer: str | None, made: Oid, headers: Path | None, *, allow_empty: bool
+) -> tuple[Content, ...]:
+    """Every layer as the tree `made` wants it, the edits in the one that is named."""
+    place = stack.place
+    if not stack.optional and layer in (None, DEFAULT_LAYER.name):
+        _refuse_outdated(place, stack.draft, stack.target, made)
+        accept = _judge(stack, DEFAULT_LAYER.name, allow_empty=allow_empty)
+        return (
+            edited(stack, DEFAULT_LAYER.name, base=place.base, made=made, headers=headers, accept=accept),
+        )
+    applied = stack.applied(made)
+    if applied is None:
+        _refuse_outdated(place, stack.draft, stack.target, made)
+        applied = stack.select()
+    chosen = target_layer(stack, applied, layer)
+    accept = _judge(stack, chosen, allow_empty=allow_empty)
+    return restacked(stack, applied, chosen, made, headers=headers, accept=accept)
+
+
+def _judge(stack: Stack, layer: str, *, allow_empty: bool) -> Accept:
+    """Refuses patches of `layer` that nobody can have meant."""
+
+    def accept(diffs: Mapping[RepoPath, Diff]) -> None:
+        optional = layer != DEFAULT_LAYER.name
+        if not diffs and not allow_empty and (not optional or layer in stack.optional):
+            raise TreeStateError(
+                f"nothing is changed in {stack.place.folder}{f' by the layer {layer}' if optional else ''}",
+                fix=stack.command("apply", *stack.select(layer).options),
+            )
+        _refuse_crlf(stack.git, diffs)
+
+    return accept
+
+
+def _as_they_are(stack: Stack, fix: str) -> list[Content]:
+    """Every layer as its patch files say, proven on what it is made on top of."""
+    what = "the patch files do not do what their index lines say"
+    contents = []
+    composer = Composer(stack.git, stack.patches, stack.place.base, fix=fix)
+    for layer in (DEFAULT_LAYER.name, *stack.optional):
+        alone = stack.select(layer)
+        below, made = composer.below(alone, layer), composer.own(alone, layer)
+        files = {patch.path: patch.content for patch in composer.patches.get(layer, ())}
+        actual = tree.difference(stack.git, below, made)
         expected = {
-            path: tree.entry_of(diff, actual[path].pre, actual[path].post)
-            for path, diff in diffs.items()
+            path: tree.entry_of(file.diff, actual[path].pre, actual[path].post)
+            for path, file in files.items()
             if path in actual
         }
-        what = "the patch files do not do what their index lines say"
         tree.prove(expected, actual, what=what, fix=fix)
-        files = {path: patch.content for path, patch in mine.items()}
-        job = Job(
-            git=git, head=place.head, base=place.base, draft=draft, layer=DEFAULT_LAYER.name, target=target,
-            command=again, on_event=on_event,
-        )  # fmt: skip
-        return rewrite.carry_out(rewrite.plan(job, files, made), begun, check=False)
+        contents.append(Content(layer=layer, files=files, base=below, made=made))
+    return contents
 
 
-def _options(layer: str, new: Sequence[str], headers: Path | None, *, allow_empty: bool) -> list[str]:
+def _options(layer: str | None, new: Sequence[str], headers: Path | None, *, allow_empty: bool) -> list[str]:
     """The command line's options that `regen` was called with."""
     options = [word for glob in new for word in ("--new", glob)]
-    options += ["--layer", layer] if layer != DEFAULT_LAYER.name else []
+    options += ["--layer", layer] if layer is not None else []
     options += ["--headers", str(headers)] if headers else []
     return options + (["--allow-empty"] if allow_empty else [])
 

@@ -18,10 +18,14 @@ SUFFIX: Final = ".hdr"
 
 
 def headers_of(
-    draft: Draft, target: str, diffs: Mapping[RepoPath, Diff], folder: Path | None
+    draft: Draft, target: str, layer: str, diffs: Mapping[RepoPath, Diff], folder: Path | None
 ) -> dict[RepoPath, Header]:
     """The header of each diff: given, else of the same path, else of the same change, else a template."""
-    before = {patch.path: patch.content for patch in draft.patches if patch.target == target}
+    before = {
+        patch.path: patch.content
+        for patch in draft.patches
+        if patch.target == target and patch.layer == layer
+    }
     moved = {old.diff.change_id: old.header for path, old in before.items() if path not in diffs}
     given = {} if folder is None else _given(folder)
     unused = sorted(set(given) - set(diffs))

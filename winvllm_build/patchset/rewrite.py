@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,9 @@ from winvllm_build.errors import FindingsError, PatchError
 from winvllm_build.git import NO_OBJECT, Git, Oid, RepoPath
 from winvllm_build.patchset import lock, patchfile, patchset, tree
 from winvllm_build.patchset.blob import proven
+from winvllm_build.patchset.layers import Composer, combine, select, verify
 from winvllm_build.patchset.lock import Lock, PatchLock, TargetLock, TreePair
+from winvllm_build.patchset.manifest import DEFAULT_LAYER
 from winvllm_build.patchset.patchfile import SUFFIX, PatchFile
 from winvllm_build.patchset.patchset import MAIN_TARGET, Draft, Patch
 from winvllm_build.workspace import storage_errors, write_atomic
@@ -68,7 +70,6 @@ class Job:
         head: the commit that is patched.
         base: its tree.
         draft: the patch set as it is.
-        layer: where new patches go.
         target: which source tree.
         command: the command line that does the same again.
         on_event: told what could not be proven.
@@ -78,38 +79,71 @@ class Job:
     head: Oid
     base: Oid
     draft: Draft
-    layer: str
     target: str
     command: str
     on_event: Callable[[str], None]
 
     @property
-    def before(self) -> Mapping[RepoPath, Patch]:
-        return {patch.path: patch for patch in self.draft.patches if patch.target == self.target}
+    def before(self) -> tuple[Patch, ...]:
+        return tuple(patch for patch in self.draft.patches if patch.target == self.target)
 
 
-def plan(job: Job, files: Mapping[RepoPath, PatchFile], made: Oid) -> Plan:
-    before = job.before
-    actual = tree.difference(job.git, job.base, made)
-    wanted: dict[Path, bytes | None] = {
-        patch.file: None for path, patch in before.items() if path not in files
-    }
-    locks: dict[RepoPath, PatchLock] = {}
-    for path, file in files.items():
-        old = before.get(path)
-        place = patchset.place_of(job.draft.folder, old.layer if old else job.layer, job.target, path)
-        wanted[place.file] = file.serialise()
-        locks[path] = PatchLock.of(place.layer, file.diff, pre=actual[path].pre, post=actual[path].post)
-    _refuse_outside(job.draft.folder, wanted)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """The patches of one layer as they have to be.
+
+    Attributes:
+        layer: its name.
+        files: one for each path.
+        base: the tree they are made for.
+        made: that tree with them.
+    """
+
+    layer: str
+    files: Mapping[RepoPath, PatchFile]
+    base: Oid
+    made: Oid
+
+    def patches(self, git: Git, folder: Path, target: str) -> tuple[Patch, ...]:
+        """The same as patches of a set."""
+        steps = tree.difference(git, self.base, self.made)
+        return tuple(
+            Patch(
+                layer=self.layer, target=target, content=file, pre=steps[path].pre, post=steps[path].post,
+                file=patchset.place_of(folder, self.layer, target, path).file,
+            )
+            for path, file in self.files.items()
+        )  # fmt: skip
+
+
+def plan(job: Job, contents: Sequence[Content]) -> Plan:
+    """What has to be written; every combination of the layers is proven on the way.
+
+    Args:
+        job: what is regenerated.
+        contents: every layer that has patches and the required one, which comes first.
+
+    Raises:
+        PatchError: a patch does not fit, or a patch file lies behind a link.
+        ConflictError: two layers that may be together cannot be.
+    """
+    folder = job.draft.folder
+    patches = [patch for content in contents for patch in content.patches(job.git, folder, job.target)]
+    wanted: dict[Path, bytes | None] = {patch.file: None for patch in job.before}
+    wanted |= {patch.file: patch.content.serialise() for patch in patches}
+    _refuse_outside(folder, wanted)
     targets = dict(job.draft.lock.targets) if job.draft.lock else {}
-    targets[job.target] = _target_lock(job, locks, files, made)
+    targets[job.target] = _target_lock(job, patches, contents[0].made)
     return Plan(
-        files=wanted, lock=Lock(targets=targets).serialise(), lock_file=job.draft.folder / lock.FILE,
+        files=wanted, lock=Lock(targets=targets).serialise(), lock_file=folder / lock.FILE,
         command=job.command,
         orphans=tuple(
-            f"{path}: {note.hunk} {note.why}" for path, file in files.items() for note in file.header.orphans
+            f"{patch.path}: {note.hunk} {note.why}"
+            for patch in patches for note in patch.content.header.orphans
         ),
-        findings=tuple(f"{path}: {finding}" for path, file in files.items() for finding in file.findings()),
+        findings=tuple(
+            f"{patch.path}: {finding}" for patch in patches for finding in patch.content.findings()
+        ),
     )  # fmt: skip
 
 
@@ -147,31 +181,40 @@ def _refuse_outside(folder: Path, files: Iterable[Path]) -> None:
             )
 
 
-def _target_lock(
-    job: Job, locks: Mapping[RepoPath, PatchLock], files: Mapping[RepoPath, PatchFile], made: Oid
-) -> TargetLock:
+def _target_lock(job: Job, patches: Sequence[Patch], made: Oid) -> TargetLock:
+    """The lock's word on `patches`, all combinations of layers proven; `made` is the required one's tree."""
     old = job.draft.locked(job.target)
     commit = job.draft.commit_of(job.target) or (old.commit if old else job.head)
     tagged = job.draft.pin.means(job.head) if job.target == MAIN_TARGET else job.head == commit
     trees = dict(old.trees) if old else {}
     mine = next((kind for kind, pair in trees.items() if pair.base == job.base), None)
     mine = mine or (GIT if tagged else SDIST)
-    same = old is not None and dict(old.patches) == dict(locks)
-    for kind, pair in trees.items():
-        if kind != mine and not same:
-            trees[kind] = _other_tree(job, kind, pair, files)
-    trees[mine] = TreePair(base=job.base, patched=made)
-    return TargetLock(commit=commit, trees=trees, patches=locks)
+    locks: dict[str, dict[RepoPath, PatchLock]] = {}
+    for patch in patches:
+        known = PatchLock.of(patch.layer, patch.content.diff, pre=patch.pre, post=patch.post)
+        locks.setdefault(patch.layer, {})[patch.path] = known
+    required = locks.pop(DEFAULT_LAYER.name, {})
+    made_here = {mine: TreePair(base=job.base, patched=made)}
+    plain = TargetLock(commit=commit, trees=made_here, patches=required, optional=locks)
+    composer = Composer(job.git, patches, job.base, fix=job.command)
+    new = replace(plain, combined=combine(composer, plain, job.draft.manifest) if locks else {})
+    same = old is not None and replace(new, trees=old.trees) == old
+    others = {kind: pair for kind, pair in trees.items() if kind != mine}
+    if not same:
+        others = {kind: _other_tree(job, kind, pair, patches, new) for kind, pair in others.items()}
+    return replace(new, trees={**others, **made_here})
 
 
-def _other_tree(job: Job, kind: str, pair: TreePair, files: Mapping[RepoPath, PatchFile]) -> TreePair:
+def _other_tree(job: Job, kind: str, pair: TreePair, patches: Sequence[Patch], new: TargetLock) -> TreePair:
     """The other kind of source, patched anew if its objects are here."""
     if job.git.run("cat-file", "-e", pair.base, ok=(0, 1, 128)).code != 0:
         job.on_event(f"the {kind} tree {pair.base[:12]} is not here: only the files are proven for it")
         return TreePair(base=pair.base, patched=None)
     fix = f"{job.command}, on a tree of the {kind} source"
-    patched = tree.compute(job.git, pair.base, [file.diff for file in files.values()], fix=fix)
-    return TreePair(base=pair.base, patched=patched)
+    composer = Composer(job.git, patches, pair.base, fix=fix)
+    if new.optional:
+        verify(composer, new, job.draft.manifest, fix=fix)
+    return TreePair(base=pair.base, patched=composer.tree(select(job.draft.manifest)))
 
 
 def carry_out(planned: Plan, begun: float, *, check: bool) -> RegenResult:
