@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -118,6 +118,22 @@ def acquire_dependencies(
         return tuple(_outcome(request, pin, archs, locations or {}) for pin in pins)
 
 
+def acquire_commit(
+    pin: DependencyPin, *, workspace: Workspace, remotes: Remotes, on_event: Callable[[str], None]
+) -> tuple[Path, Oid]:
+    """The tool's repository of dependencies with the pinned commit in it, without submodules.
+
+    Raises:
+        SourceError: its tag moved, or the commit cannot be had.
+        BusyError: another run fetches dependencies for longer than a quarter of an hour.
+    """
+    root = workspace.sources / "deps"
+    lock, words = root / "repo.lock", f"the dependencies in {root}"
+    with locked(lock, words, wait=LOCK_SECONDS, on_wait=on_event):
+        git = open_repository(root / "repo.git")
+        return git.folder, _fetched(git, remotes, on_event, replace(pin, submodules=()))[""]
+
+
 def _outcome(
     request: _Request, pin: DependencyPin, archs: tuple[str, ...], locations: Mapping[str, Path]
 ) -> Outcome:
@@ -173,7 +189,7 @@ def _present(pin: DependencyPin, final: Path, packaged: Path) -> tuple[Path, str
 
 def _get(request: _Request, pin: DependencyPin, final: Path, packaged: Path) -> None:
     try:
-        commits = _fetched(request, pin)
+        commits = _fetched(request.git, request.remotes, request.tell, pin)
     except UNOBTAINABLE as error:
         if pin.package is None:
             raise
@@ -188,31 +204,40 @@ def _get(request: _Request, pin: DependencyPin, final: Path, packaged: Path) -> 
                 _export(request.git, commit, part.joinpath(*path.split("/")))
 
 
-def _fetched(request: _Request, pin: DependencyPin) -> dict[str, Oid]:
+def _fetched(git: Git, remotes: Remotes, tell: Callable[[str], None], pin: DependencyPin) -> dict[str, Oid]:
     """The pinned commit and its submodules' by path, their objects fetched; the root is ``""``."""
     commit = pin.commit
     if commit is None:
-        commit = request.remotes.tag_commit(request.git, pin.url, pin.revision)
+        commit = remotes.tag_commit(git, pin.url, pin.revision)
     wanted = {"": (pin.url, commit)} | {sub.path: (sub.url, sub.commit) for sub in pin.submodules}
     for path, (url, oid) in wanted.items():
         ref = f"refs/winvllm/{pin.name}/{oid}"
-        if commit_at(request.git, ref) == oid:
+        if commit_at(git, ref) == oid:
             continue
         tag = pin.revision if path == "" and pin.revision != oid else None
-        _fetch(request, url, oid, ref=ref, tag=tag)
+        _fetch(git, remotes, tell, url, oid, ref=ref, tag=tag)
     return {path: oid for path, (_, oid) in wanted.items()}
 
 
-def _fetch(request: _Request, url: str, commit: Oid, *, ref: str, tag: str | None) -> None:
+def _fetch(
+    git: Git,
+    remotes: Remotes,
+    tell: Callable[[str], None],
+    url: str,
+    commit: Oid,
+    *,
+    ref: str,
+    tag: str | None,
+) -> None:
     if tag is None:
-        request.remotes.require(request.git, url)
+        remotes.require(git, url)
     else:
-        found = request.remotes.tag_commit(request.git, url, tag)
+        found = remotes.tag_commit(git, url, tag)
         if found != commit:
             raise moved_tag(url, tag, commit, found)
-    request.tell(f"fetching {tag or commit[:SHORT]} from {url}")
+    tell(f"fetching {tag or commit[:SHORT]} from {url}")
     try:
-        fetch_commit(request.git, url, commit, ref=ref, tag=tag, on_event=request.tell)
+        fetch_commit(git, url, commit, ref=ref, tag=tag, on_event=tell)
     except ToolchainError as error:
         raise failure(f"fetching {commit} from {url} failed", error) from error
 

@@ -1,0 +1,98 @@
+"""A patch set carried to another tree, layer by layer: each on what the layers below became there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from winvllm_build.git import Git, RepoPath
+from winvllm_build.patchset import patchfile, tree
+from winvllm_build.patchset.layers import Composer, Selection, select
+from winvllm_build.patchset.manifest import Manifest
+from winvllm_build.patchset.patchfile import PatchFile
+from winvllm_build.patchset.patchset import Patch
+from winvllm_build.port.carry import Carried, Unit, carry
+from winvllm_build.port.trees import Trees
+
+_FIX: Final = "regenerate the layers of the old set, then port again"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerPort:
+    """One layer of one source tree, carried.
+
+    Attributes:
+        layer: its name.
+        unit: the three trees.
+        carried: the verdicts and the clean diffs.
+        files: the clean patches with their headers, by their path in the new tag.
+    """
+
+    layer: str
+    unit: Unit
+    carried: Carried
+    files: Mapping[RepoPath, PatchFile]
+
+
+def carry_layers(
+    git: Git, patches: Sequence[Patch], manifest: Manifest, trees: Trees, *, resolve: bool = True,
+    settled: Mapping[str, Sequence[Patch]] | None = None, on_layer: Callable[[str], None] | None = None,
+) -> Iterator[LayerPort]:  # fmt: skip
+    """Each layer that has patches, in the order in which layers are combined.
+
+    A layer is carried onto what the layers it is made on top of became, so a layer above one with open
+    patches stands on upstream's state of those files.
+
+    Args:
+        git: a scratch repository that has both trees.
+        patches: the old set's, of one source tree.
+        manifest: the old set's.
+        trees: the source at both tags.
+        resolve: settle conflicts that have one answer.
+        settled: layers of the new set that are done already, which are taken instead of being carried.
+        on_layer: told which layer is next.
+    """
+    before = Composer(git, patches, trees.old, fix=_FIX)
+    done: list[Patch] = []
+    for layer in (found.name for found in manifest.layers if found.name in before.patches):
+        selection = select(manifest, () if layer == manifest.layers[0].name else (layer,))
+        if settled is not None and layer in settled:
+            done += settled[layer]
+            continue
+        if on_layer is not None:
+            on_layer(layer)
+        after = Composer(git, done, trees.new, fix=_FIX)
+        made = _carry(git, before, after, selection, layer, resolve=resolve)
+        done += patches_of(git, made, trees.target)
+        yield made
+
+
+def _carry(
+    git: Git, before: Composer, after: Composer, selection: Selection, layer: str, *, resolve: bool
+) -> LayerPort:
+    unit = Unit(
+        old_base=before.below(selection, layer),
+        old_patched=before.own(selection, layer),
+        new_base=after.below(selection, layer),
+    )
+    carried = carry(git, unit, resolve=resolve)
+    headers = {patch.path: patch.content.header for patch in before.patches[layer]}
+    files = {
+        path: PatchFile(header=patchfile.carried(headers[carried.sources[path]], diff), diff=diff)
+        for path, diff in carried.diffs.items()
+    }
+    return LayerPort(layer=layer, unit=unit, carried=carried, files=files)
+
+
+def patches_of(git: Git, made: LayerPort, target: str) -> list[Patch]:
+    """The carried patches of a layer; their files are not on disk yet."""
+    steps = tree.difference(git, made.unit.new_base, made.carried.tree)
+    return [
+        Patch(
+            layer=made.layer, target=target, file=Path(), content=file, pre=steps[path].pre,
+            post=steps[path].post,
+        )
+        for path, file in made.files.items()
+    ]  # fmt: skip
