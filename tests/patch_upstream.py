@@ -10,6 +10,7 @@ from pathlib import Path
 
 from winvllm_build.git import Git, Oid, RepoPath
 from winvllm_build.patchset.apply import ApplyResult, apply, unapply
+from winvllm_build.patchset.layers import select
 from winvllm_build.patchset.patchset import PatchSet, load
 from winvllm_build.patchset.regen import regen, relock
 from winvllm_build.patchset.rewrite import RegenResult
@@ -116,10 +117,10 @@ class Upstream:
         return {f.relative_to(top).as_posix(): f.read_bytes() for f in sorted(top.rglob("*")) if f.is_file()}
 
     def regen(self, *, new: tuple[str, ...] = (), check: bool = False, allow_empty: bool = False,
-              headers: Path | None = None) -> RegenResult:  # fmt: skip
+              headers: Path | None = None, layer: str | None = None) -> RegenResult:  # fmt: skip
         return regen(
             self.patches, TAG, self.folder, on_event=self.events.append, new=new, check=check,
-            allow_empty=allow_empty, headers=headers,
+            allow_empty=allow_empty, headers=headers, layer=layer,
         )  # fmt: skip
 
     def relock(self) -> RegenResult:
@@ -128,14 +129,23 @@ class Upstream:
     def load(self) -> PatchSet:
         return load(self.patches, TAG)
 
-    def apply(self, *, check: bool = False, restore: bool = False) -> ApplyResult:
-        return apply(self.load(), self.folder, on_event=self.events.append, check=check, restore=restore)
+    def apply(self, *layers: str, check: bool = False, restore: bool = False) -> ApplyResult:
+        made = self.load()
+        return apply(
+            made, self.folder, on_event=self.events.append, selection=select(made.manifest, layers),
+            check=check, restore=restore,
+        )  # fmt: skip
 
-    def unapply(self, *, check: bool = False, restore: bool = False) -> ApplyResult:
-        return unapply(self.load(), self.folder, on_event=self.events.append, check=check, restore=restore)
+    def unapply(self, *layers: str, check: bool = False, restore: bool = False) -> ApplyResult:
+        made = self.load()
+        return unapply(
+            made, self.folder, on_event=self.events.append, selection=select(made.manifest, layers),
+            check=check, restore=restore,
+        )  # fmt: skip
 
-    def status(self) -> TreeStatus:
-        return status(self.load(), self.folder)
+    def status(self, *layers: str) -> TreeStatus:
+        made = self.load()
+        return status(made, self.folder, selection=select(made.manifest, layers))
 
     def index_tree(self) -> Oid:
         return Oid(self.git.line("write-tree"))
