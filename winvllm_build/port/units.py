@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from winvllm_build.git import Git, RepoPath
-from winvllm_build.patchset import patchfile, tree
+from winvllm_build.patchset import tree
 from winvllm_build.patchset.layers import Composer, Selection, select
 from winvllm_build.patchset.manifest import Manifest
 from winvllm_build.patchset.patchfile import PatchFile
 from winvllm_build.patchset.patchset import Patch
 from winvllm_build.port.carry import Carried, Unit, carry
+from winvllm_build.port.notes import header_of
 from winvllm_build.port.trees import Trees
 
 _FIX: Final = "regenerate the layers of the old set, then port again"
@@ -78,11 +79,11 @@ def _carry(
         new_base=after.below(selection, layer),
     )
     carried = carry(git, unit, resolve=resolve)
-    headers = {patch.path: patch.content.header for patch in before.patches[layer]}
-    files = {
-        path: PatchFile(header=patchfile.carried(headers[carried.sources[path]], diff), diff=diff)
-        for path, diff in carried.diffs.items()
-    }
+    old = {patch.path: patch.content for patch in before.patches[layer]}
+    files: dict[RepoPath, PatchFile] = {}
+    for path, diff in carried.diffs.items():
+        was = old[carried.sources[path]]
+        files[path] = PatchFile(header=header_of(was.header, was.diff, diff), diff=diff)
     return LayerPort(layer=layer, unit=unit, carried=carried, files=files)
 
 
