@@ -68,13 +68,14 @@ def record(*entries: dict[str, Any], old: str = "v1.1.0", new: str = TAG) -> Ste
         for name in ("csrc/a.cu", "csrc/gone.cu"):
             made.write(f"../{old}/windows/vllm/{name}.patch", b"")
         made.write(f"../{old}/patchset.toml", "")
-        made.write("ported.json", json.dumps({"from": old, "to": new, "patches": entries}))
+        made.write("ported.json", json.dumps({"schema": 1, "from": old, "to": new, "patches": entries}))
 
     return write
 
 
 def entry(path: str, decision: str, **more: str) -> dict[str, Any]:
-    return {"target": "vllm", "layer": "windows", "path": path, "decision": decision, **more}
+    known = {"target": "vllm", "layer": "windows", "path": path, "verdict": "offset", "evidence": []}
+    return {**known, "decision": decision, **more}
 
 
 def sets(*names: str) -> Step:
@@ -113,7 +114,7 @@ def short_layer(made: HandMade) -> None:
     made.patch(None, b"int x;\n", path="csrc/" + "x" * 150, layer="fast", Guard="new file - a test")
 
 
-A, B = entry("csrc/a.cu", "carried"), entry("csrc/gone.cu", "gone")
+A, B = entry("csrc/a.cu", "carried"), entry("csrc/gone.cu", "upstreamed")
 CASES: dict[Rule, Case] = {
     Rule.MANIFEST: case(text("patchset.toml", MANIFEST + "[colour]\n"), text("patchset.toml", LAYERED)),
     Rule.LOCK: case(lambda made: made.relock(commit=Oid("d" * 40)), nothing),

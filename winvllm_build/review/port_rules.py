@@ -2,92 +2,59 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from winvllm_build.patchset.manifest import DEFAULT_LAYER
+from winvllm_build.errors import PatchError
+from winvllm_build.patchset import record
 from winvllm_build.patchset.manifest import FILE as MANIFEST
-from winvllm_build.patchset.patchset import MAIN_TARGET
+from winvllm_build.patchset.record import Decision, Ported, Record
 from winvllm_build.review.places import Known, search
 from winvllm_build.review.rules import Finding, Rule, found
 from winvllm_build.review.set_rules import Facts
 
-FILE: Final = "ported.json"
-OPEN: Final = "open"
-KEPT: Final = ("carried", "resolved")
+KEPT: Final = (Decision.CARRIED, Decision.RESOLVED)
 """Decisions after which there is a patch."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """What became of one patch of the old set; `to` is its path in the new one."""
-
-    target: str
-    layer: str
-    path: str
-    to: str
-    decision: str
 
 
 def check(facts: Facts) -> Iterator[Finding]:
     """Every rule about the record, where the set was ported at all."""
-    file = facts.folder / FILE
+    file = facts.folder / record.FILE
     try:
-        data = json.loads(file.read_bytes())
-    except FileNotFoundError:
+        made = record.read(file)
+    except (PatchError, OSError, RecursionError) as error:
+        words = error.message if isinstance(error, PatchError) else f"it cannot be read: {error}"
+        yield found(Rule.RECORD, file, words.removeprefix(f"{file} "))
         return
-    except (OSError, ValueError, RecursionError) as error:
-        yield found(Rule.RECORD, file, f"it cannot be read: {error}")
+    if made is None:
         return
-    if not isinstance(data, dict) or not isinstance(data.get("from"), str):
-        yield found(Rule.RECORD, file, "it does not say which set was ported")
+    if made.new != facts.folder.name:
+        yield found(Rule.RECORD, file, f"it is about a port to {made.new}")
         return
-    if data.get("to") != facts.folder.name:
-        yield found(Rule.RECORD, file, f"it is about a port to {data.get('to')!r}")
-        return
-    entries = list(entries_of(data))
-    yield from _unaccounted(facts, file, data["from"], entries)
-    for entry in entries:
+    yield from _unaccounted(facts, file, made)
+    for entry in made.patches:
         yield from _undecided(facts, file, entry)
 
 
-def entries_of(data: object, around: Mapping[str, Any] | None = None) -> Iterator[Entry]:
-    """Everything in a record that has a path and a decision; target and layer may stand around it."""
-    if isinstance(data, list):
-        for item in data:
-            yield from entries_of(item, around)
-    elif isinstance(data, dict):
-        here = {**(around or {}), **{key: data[key] for key in ("target", "layer") if key in data}}
-        if isinstance(data.get("path"), str) and "decision" in data:
-            yield Entry(
-                target=str(here.get("target", MAIN_TARGET)), layer=str(here.get("layer", DEFAULT_LAYER.name)),
-                path=data["path"], to=str(data.get("to") or data["path"]), decision=str(data["decision"]),
-            )  # fmt: skip
-            return
-        for value in data.values():
-            yield from entries_of(value, here)
-
-
-def _unaccounted(facts: Facts, file: Path, old: str, entries: list[Entry]) -> Iterator[Finding]:
-    folder = facts.folder.parent / old
-    if not old or folder.parent != facts.folder.parent or not (folder / MANIFEST).is_file():
+def _unaccounted(facts: Facts, file: Path, made: Record) -> Iterator[Finding]:
+    folder = facts.folder.parent / made.old
+    if not made.old or folder.parent != facts.folder.parent or not (folder / MANIFEST).is_file():
         return  # the old set is not here; nothing can be compared
-    said = {(entry.target, entry.layer, entry.path) for entry in entries}
+    said = {(entry.target, entry.layer, entry.path) for entry in made.patches}
     for place in search(folder, Known(layers=None, targets=None)).places:
         if (place.target, place.layer, place.path) not in said:
-            yield found(Rule.UNACCOUNTED, file, f"{place.path} of {old} ({place.layer}) is not in it")
+            words = f"{place.path} of {made.old} ({place.layer}) is not in it"
+            yield found(Rule.UNACCOUNTED, file, words)
 
 
-def _undecided(facts: Facts, file: Path, entry: Entry) -> Iterator[Finding]:
-    if entry.decision == OPEN:
+def _undecided(facts: Facts, file: Path, entry: Ported) -> Iterator[Finding]:
+    if entry.decision is Decision.OPEN:
         yield found(Rule.OPEN, file, f"{entry.path} ({entry.layer}) is open")
         return
     here = {(reading.place.target, reading.place.path) for reading in facts.readings}
     gone = {(one.target, one.path) for one in facts.rules.dropped} if facts.rules else set()
-    key = (entry.target, entry.to)
-    if entry.decision in KEPT and facts.rules is not None and key not in here | gone:
-        words = f"{entry.path} was {entry.decision} to {entry.to}, but neither a patch nor [[dropped]] has it"
+    to = entry.path if entry.to is None else entry.to
+    if entry.decision in KEPT and facts.rules is not None and (entry.target, to) not in here | gone:
+        words = f"{entry.path} was {entry.decision.value} to {to}, but neither a patch nor [[dropped]] has it"
         yield found(Rule.UNACCOUNTED, file, words)
