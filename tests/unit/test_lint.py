@@ -119,6 +119,15 @@ def test_a_patch_in_two_layers_is_one_of_each(made: HandMade) -> None:
     assert "csrc/a.cu" in finding.message
 
 
+def test_more_combinations_than_can_be_proven(made: HandMade) -> None:
+    names = [f"layer{number}" for number in range(8)]
+    made.write("patchset.toml", MANIFEST + "".join(f"[layer.{name}]\n" for name in names))
+    for name in names:
+        made.patch(None, b"int x;\n", path=f"{name}.h", layer=name, Guard="new file - a test")
+    (finding,) = lint(made.root, TAG).findings
+    assert (finding.rule, finding.file.name) == (Rule.MANIFEST, "patchset.toml")
+
+
 def test_names_that_differ_in_case_alone(made: HandMade) -> None:
     made.patch(None, b"int b;\n", path="csrc/A.cu")
     if not made.file("csrc/a.cu").samefile(made.file("csrc/A.cu")):

@@ -11,8 +11,8 @@ from winvllm_build.patchset import advice, lock, manifest
 from winvllm_build.patchset.manifest import DEFAULT_LAYER
 from winvllm_build.patchset.patchfile import SUFFIX
 from winvllm_build.patchset.patchset import MAIN_TARGET
+from winvllm_build.review.facts import Facts
 from winvllm_build.review.rules import Finding, Rule
-from winvllm_build.review.set_rules import Facts
 
 DEPTH: Final = 3
 """Layer, target and at least one more name: a patch file."""

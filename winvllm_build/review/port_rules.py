@@ -10,9 +10,9 @@ from winvllm_build.errors import PatchError
 from winvllm_build.patchset import record
 from winvllm_build.patchset.manifest import FILE as MANIFEST
 from winvllm_build.patchset.record import Decision, Ported, Record
+from winvllm_build.review.facts import Facts
 from winvllm_build.review.places import Known, search
 from winvllm_build.review.rules import Finding, Rule, found
-from winvllm_build.review.set_rules import Facts
 
 KEPT: Final = (Decision.CARRIED, Decision.RESOLVED)
 """Decisions after which there is a patch."""
