@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from winvllm_build.git import Oid
@@ -36,21 +37,26 @@ def proven(diff: Diff, before: bytes | None) -> bool:
 
 
 def patched(diff: Diff, before: bytes) -> bytes | None:
-    """`before` with the hunks at exactly their lines; None where they do not fit."""
+    """`before` with the hunks of `diff` at exactly their lines; None where they do not fit."""
+    return with_hunks(diff.hunks, before)
+
+
+def with_hunks(hunks: Iterable[Hunk], before: bytes) -> bytes | None:
+    """`before` with `hunks` at exactly their lines; None where they do not fit, overlap or go backwards."""
     old = LINE.findall(before)
     made: list[bytes] = []
     at = 0
-    for hunk in diff.hunks:
+    for hunk in hunks:
         start = hunk.old_start - (hunk.old_count > 0)
-        removed, added = _sides(hunk)
-        if old[start : start + len(removed)] != removed:
+        removed, added = sides(hunk)
+        if start < at or start > len(old) or old[start : start + len(removed)] != removed:
             return None
         made += old[at:start] + added
         at = start + len(removed)
     return b"".join(made + old[at:])
 
 
-def _sides(hunk: Hunk) -> tuple[list[bytes], list[bytes]]:
+def sides(hunk: Hunk) -> tuple[list[bytes], list[bytes]]:
     """The lines before and after, with their ends as in the file."""
     removed: list[bytes] = []
     added: list[bytes] = []
