@@ -37,6 +37,29 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OldSide:
+    """What a change is about, read once for as many new tags as one likes.
+
+    Attributes:
+        files: all of the old tag.
+        diffs: the patches.
+        steps: their ids and modes.
+    """
+
+    files: Mapping[RepoPath, TreeEntry]
+    diffs: Mapping[RepoPath, Diff]
+    steps: Mapping[RepoPath, Entry]
+
+
+def old_side(git: Git, base: Oid, patched: Oid) -> OldSide:
+    """The change from one tree to another."""
+    return OldSide(
+        files=git.entries(base), diffs=tree.export(git, base, patched),
+        steps=tree.difference(git, base, patched),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Carried:
     """What a unit became.
 
@@ -61,17 +84,18 @@ class Carried:
         return tuple(verdict for verdict in self.verdicts.values() if verdict.kind.is_open)
 
 
-def carry(git: Git, unit: Unit, *, resolve: bool = True) -> Carried:
+def carry(git: Git, unit: Unit, *, resolve: bool = True, old: OldSide | None = None) -> Carried:
     """Carry the change of `unit` in objects alone.
 
     Args:
         git: a scratch repository that has the three trees.
         unit: the change.
         resolve: settle conflicts that have one answer; otherwise they are conflicts like others.
+        old: `old_side` of the change, where it is known.
     """
     merge = transplant(git, base=unit.old_base, changed=unit.old_patched, onto=unit.new_base)
     resolved = resolutions(git, merge) if resolve else {}
-    case = _Case(git, unit, merge, resolved)
+    case = _Case(git, unit, merge, resolved, old or old_side(git, unit.old_base, unit.old_patched))
     case.examine()
     verdicts = {path: case.verdict(path) for path in case.before}
     verdicts |= case.unowned(verdicts)
@@ -95,22 +119,23 @@ def _places(verdicts: Mapping[RepoPath, Verdict]) -> set[RepoPath]:
 class _Case:
     """What the three trees and the merge say about the patched files."""
 
-    def __init__(self, git: Git, unit: Unit, merge: Merge, resolved: Mapping[RepoPath, Resolution]) -> None:
+    def __init__(
+        self, git: Git, unit: Unit, merge: Merge, resolved: Mapping[RepoPath, Resolution], old: OldSide
+    ) -> None:
         self.git = git
         self.unit = unit
         self.resolved = resolved
         self.conflicts = {path: c for path, c in merge.conflicts.items() if path not in resolved}
         self.merge = merge
-        self.old = git.entries(unit.old_base)
+        self.old, self.before, self.steps = old.files, old.diffs, old.steps
         self.new = git.entries(unit.new_base)
-        self.before = tree.export(git, unit.old_base, unit.old_patched)
-        self.steps: Mapping[RepoPath, Entry] = tree.difference(git, unit.old_base, unit.old_patched)
 
     def examine(self) -> None:
         """The clean tree and its diffs, the files upstream moved, and whose each conflict is."""
         self.clean = self.reset(self.merge.tree, self.conflicts, settled=self.resolved.values())
         self.diffs = tree.export(self.git, self.unit.new_base, self.clean)
         self.moved = self._moved()
+        self.regions = evidence.regions_of(self.git, self.merge, self.conflicts)
         self.owned: dict[RepoPath, list[Conflict]] = {}
         for path, conflict in self.conflicts.items():
             owner = self._owner(path, conflict)
@@ -192,7 +217,7 @@ class _Case:
         where = next((place for place in places if place in self.new), None)
         was = self.before[path]
         gone = was.change is Change.MODIFIED and where is None and path not in self.moved
-        words = evidence.conflicting(self.git, self.merge, found, kinds, path)
+        words = evidence.conflicting(found, kinds, path, self.regions)
         return Verdict(
             path=path, kind=Kind.DELETED if gone else Kind.CONFLICT, to=where, evidence=words,
             conflicts=kinds, places=places,

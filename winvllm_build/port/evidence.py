@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from winvllm_build.git import Git, Oid, RepoPath
@@ -41,9 +41,16 @@ def compared(was: Diff, now: Diff) -> tuple[Kind, tuple[str, ...]]:
 
 
 def conflicting(
-    git: Git, merge: Merge, found: Sequence[Conflict], kinds: Sequence[str], path: RepoPath
+    found: Sequence[Conflict], kinds: Sequence[str], path: RepoPath, counts: Mapping[RepoPath, int]
 ) -> tuple[str, ...]:
-    """What is in conflict: names of it, regions of the file, sides that are missing."""
+    """What is in conflict: names of it, regions of the file, sides that are missing.
+
+    Args:
+        found: the conflicts of one patch.
+        kinds: git's names of them.
+        path: the patch's file.
+        counts: conflicting regions of each file (`regions_of`).
+    """
     words = [", ".join(kinds) or "conflict"]
     for conflict in found:
         sides = conflict.stages
@@ -51,9 +58,9 @@ def conflicting(
             words.append("upstream deleted the file, the patch changes it")
         elif THEIRS not in sides and OURS in sides:
             words.append("upstream changed the file, the patch deletes it")
-        regions = _regions(git, merge, conflict.path)
-        if regions:
-            words.append(f"{regions} conflicting {'region' if regions == 1 else 'regions'}")
+        count = counts.get(conflict.path)
+        if count:
+            words.append(f"{count} conflicting {'region' if count == 1 else 'regions'}")
         if conflict.path != path:
             words.append(f"at {conflict.path} in the new tag")
     return tuple(words)
@@ -71,10 +78,15 @@ def nameless(lost: Sequence[str]) -> str:
     return f"it uses {shown}, which upstream's file had and no longer has"
 
 
-def _regions(git: Git, merge: Merge, path: RepoPath) -> int:
-    there = git.entries(merge.tree, (path,)).get(path)
-    content = contents(git, [there.oid]).get(there.oid, b"") if there else b""
-    return sum(line.startswith(regions.OURS) for line in content.split(b"\n"))
+def regions_of(git: Git, merge: Merge, paths: Iterable[RepoPath]) -> dict[RepoPath, int]:
+    """How many conflicting regions each of these files has."""
+    wanted = tuple(paths)
+    there = git.entries(merge.tree, wanted) if wanted else {}
+    blobs = contents(git, [entry.oid for entry in there.values()])
+    return {
+        path: sum(line.startswith(regions.OURS) for line in blobs[entry.oid].split(b"\n"))
+        for path, entry in there.items()
+    }
 
 
 def _offsets(was: Diff, now: Diff) -> str:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from winvllm_build.git import Git, RepoPath
+from winvllm_build.git import Git, Oid, RepoPath
 from winvllm_build.patchset import tree
 from winvllm_build.patchset.layers import Composer, Selection, select
 from winvllm_build.patchset.manifest import Manifest
 from winvllm_build.patchset.patchfile import PatchFile
 from winvllm_build.patchset.patchset import Patch
-from winvllm_build.port.carry import Carried, Unit, carry
+from winvllm_build.port.carry import Carried, OldSide, Unit, carry, old_side
 from winvllm_build.port.notes import header_of
 from winvllm_build.port.trees import Trees
 
@@ -37,9 +37,26 @@ class LayerPort:
     files: Mapping[RepoPath, PatchFile]
 
 
+class OldSet:
+    """The old set's trees and diffs, computed once for as many new tags as one likes."""
+
+    def __init__(self, git: Git, patches: Sequence[Patch], base: Oid) -> None:
+        self.git = git
+        self.composer = Composer(git, patches, base, fix=_FIX)
+        self._sides: dict[str, OldSide] = {}
+
+    def side(self, selection: Selection, layer: str) -> OldSide:
+        if layer not in self._sides:
+            composer = self.composer
+            pair = composer.below(selection, layer), composer.own(selection, layer)
+            self._sides[layer] = old_side(self.git, *pair)
+        return self._sides[layer]
+
+
 def carry_layers(
     git: Git, patches: Sequence[Patch], manifest: Manifest, trees: Trees, *, resolve: bool = True,
     settled: Mapping[str, Sequence[Patch]] | None = None, on_layer: Callable[[str], None] | None = None,
+    old: OldSet | None = None,
 ) -> Iterator[LayerPort]:  # fmt: skip
     """Each layer that has patches, in the order in which layers are combined.
 
@@ -54,11 +71,12 @@ def carry_layers(
         resolve: settle conflicts that have one answer.
         settled: layers of the new set that are done already, which are taken instead of being carried.
         on_layer: told which layer is next.
+        old: what was read for another tag already.
     """
-    before = Composer(git, patches, trees.old, fix=_FIX)
+    before = old or OldSet(git, patches, trees.old)
     done: list[Patch] = []
-    for layer in (found.name for found in manifest.layers if found.name in before.patches):
-        selection = select(manifest, () if layer == manifest.layers[0].name else (layer,))
+    for layer in (found.name for found in manifest.layers if found.name in before.composer.patches):
+        selection = selection_of(manifest, layer)
         if settled is not None and layer in settled:
             done += settled[layer]
             continue
@@ -70,16 +88,21 @@ def carry_layers(
         yield made
 
 
+def selection_of(manifest: Manifest, layer: str) -> Selection:
+    """A layer with all that it is made on top of."""
+    return select(manifest, () if layer == manifest.layers[0].name else (layer,))
+
+
 def _carry(
-    git: Git, before: Composer, after: Composer, selection: Selection, layer: str, *, resolve: bool
+    git: Git, before: OldSet, after: Composer, selection: Selection, layer: str, *, resolve: bool
 ) -> LayerPort:
     unit = Unit(
-        old_base=before.below(selection, layer),
-        old_patched=before.own(selection, layer),
+        old_base=before.composer.below(selection, layer),
+        old_patched=before.composer.own(selection, layer),
         new_base=after.below(selection, layer),
     )
-    carried = carry(git, unit, resolve=resolve)
-    old = {patch.path: patch.content for patch in before.patches[layer]}
+    carried = carry(git, unit, resolve=resolve, old=before.side(selection, layer))
+    old = {patch.path: patch.content for patch in before.composer.patches[layer]}
     files: dict[RepoPath, PatchFile] = {}
     for path, diff in carried.diffs.items():
         was = old[carried.sources[path]]
