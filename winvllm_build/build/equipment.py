@@ -13,9 +13,10 @@ from packaging.version import Version
 from winvllm_build import cuda_home
 from winvllm_build.build import facts, trees
 from winvllm_build.build.facts import TagFacts
-from winvllm_build.errors import PatchError
+from winvllm_build.errors import PatchError, UsageError
 from winvllm_build.index import Index
 from winvllm_build.patchset import manifest
+from winvllm_build.patchset.layers import Selection, select
 from winvllm_build.profile import validate
 from winvllm_build.profile.loader import ResolvedProfile
 from winvllm_build.profile.model import Profile
@@ -43,6 +44,19 @@ def refuse_early(resolved: ResolvedProfile, *, patched_tags: tuple[str, ...]) ->
     validate.require(validate.check(resolved.profile, known), resolved.origins)
 
 
+def layers_of(profile: Profile, patches: Path) -> Selection:
+    """The layers of the tag's patch set that a profile asks for.
+
+    Raises:
+        UsageError: no such layer, or two that conflict.
+        PatchError: the manifest is malformed.
+    """
+    try:
+        return select(manifest.read(patches / profile.tag / manifest.FILE), profile.source.layers)
+    except UsageError as error:
+        raise UsageError(f"source.layers of {profile.tag}: {error.message}", fix=error.fix) from error
+
+
 def facts_without_source(profile: Profile, *, workspace: Workspace, patches: Path) -> TagFacts:
     """What the tag says of itself, with nothing fetched: its tree's word, else that of `[expect]`.
 
@@ -57,7 +71,8 @@ def facts_without_source(profile: Profile, *, workspace: Workspace, patches: Pat
     """
     file = patches / profile.tag / manifest.FILE
     expect = manifest.read(file).expect
-    tree = trees.tree_folder(workspace, profile.tag, profile.cuda.arch_list)
+    layers = layers_of(profile, patches).optional
+    tree = trees.tree_folder(workspace, profile.tag, profile.cuda.arch_list, layers)
     if (tree / "pyproject.toml").is_file():
         return with_expectations(facts.read(tree), expect, file)
     try:

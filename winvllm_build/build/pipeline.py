@@ -72,7 +72,8 @@ def run(request: BuildRequest, watch: Watcher) -> BuildResult | DryRun:
         )
     equipment.refuse_early(request.resolved, patched_tags=patchset.tags(request.patches))
     profile = request.resolved.profile
-    folder = trees.tree_folder(request.workspace, profile.tag, profile.cuda.arch_list)
+    layers = equipment.layers_of(profile, request.patches)
+    folder = trees.tree_folder(request.workspace, profile.tag, profile.cuda.arch_list, layers.optional)
     with locked(folder.with_name(f"{folder.name}.lock"), f"the tree {folder}"):
         return _Build(request=request, watch=watch, folder=folder).run()
 
@@ -152,6 +153,7 @@ class _Build:
             build=build,
             toolchain=toolchain.describe(),
             patches=tree.patches,
+            layers=tree.layers,
             artifacts=_artifacts(build, model, selection),
             left_out=selection.left_out,
             edges=ran.finished,
@@ -182,18 +184,18 @@ class _Build:
 
     def tree(self, source: Source, patches: patchset.PatchSet) -> trees.PatchedTree:
         with self.step(Step.TREE, str(self.folder)) as summary:
+            layers = equipment.layers_of(self.profile, self.request.patches)
             tree = trees.prepare(
-                source, patches, self.folder, allow_edits=self.request.allow_edits, on_event=self.tell
+                source, patches, self.folder, layers, allow_edits=self.request.allow_edits, on_event=self.tell
             )
-            edits = trees.other_edits(
-                tree.folder, frozenset(p.path for p in patches.of(patchset.MAIN_TARGET))
-            )
+            edits = trees.other_edits(tree.folder, frozenset(patches.selected(layers)))
             if edits:
                 self.notes.append(
                     f"{len(edits)} files outside the patch set are edited: {', '.join(edits[:5])}"
                 )
             done = f"{tree.changed} of them written now" if tree.changed else "as they were"
-            summary.append(f"{tree.patches} patched files, {done}")
+            with_layers = f" ({layers.words})" if layers.optional else ""
+            summary.append(f"{tree.patches} patched files{with_layers}, {done}")
         return tree
 
     def toolchain(self, tag: facts.TagFacts) -> Toolchain:
@@ -278,6 +280,7 @@ class _Build:
         return DryRun(
             tag=self.profile.tag,
             tree=tree.folder,
+            layers=tree.layers,
             build=door.folder,
             pending=tuple(door.pending(selection.ninja_targets)) if total else (),
             total=total,
@@ -321,6 +324,7 @@ class _Build:
                 self.profile.tag,
                 toolchain.cuda.version,
                 self.profile.cuda.arch_list,
+                layers=tree.layers[1:],
                 partial=bool(contents.missing),
             ),
             python=toolchain.python.executable,

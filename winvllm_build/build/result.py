@@ -23,6 +23,7 @@ class BuildResult:
         build: the build folder.
         toolchain: names and versions of what compiled it.
         patches: number of patched files.
+        layers: the layers of patches that are in, the required one first.
         artifacts: files made (extensions and single objects), with their size in bytes.
         left_out: targets not built, with the reason.
         edges: edges that ran in this run.
@@ -42,6 +43,7 @@ class BuildResult:
     build: Path
     toolchain: Mapping[str, str]
     patches: int
+    layers: tuple[str, ...]
     artifacts: Mapping[str, int]
     left_out: tuple[LeftOut, ...]
     edges: int
@@ -64,6 +66,7 @@ class BuildResult:
                 {"error": f.first_error, "log": str(f.log), "outputs": list(f.outputs)} for f in self.failed
             ],
             "jobs": self.jobs,
+            "layers": list(self.layers),
             "left_out": {o.name: o.reason for o in self.left_out},
             "loadable": self.loadable,
             "messages": list(self.messages),
@@ -91,6 +94,7 @@ class DryRun:
 
     tag: str
     tree: Path
+    layers: tuple[str, ...]
     build: Path
     pending: tuple[str, ...]
     total: int
@@ -101,6 +105,7 @@ class DryRun:
         return {
             "build": str(self.build),
             "jobs": self.jobs,
+            "layers": list(self.layers),
             "left_out": {o.name: o.reason for o in self.left_out},
             "pending": list(self.pending),
             "tag": self.tag,

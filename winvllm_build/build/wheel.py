@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -64,10 +65,25 @@ class PackRequest:
     out: Path
 
 
-def version(tag: str, cuda: Version, arch_list: Sequence[str], *, partial: bool = False) -> str:
-    """The wheel's version: the tag's public part and, as PEP 440 local part, what it was compiled for."""
+def version(
+    tag: str, cuda: Version, arch_list: Sequence[str], *, layers: Sequence[str] = (), partial: bool = False
+) -> str:
+    """The wheel's version: the tag's public part and, as PEP 440 local part, what it was compiled for.
+
+    Args:
+        tag: the vLLM tag.
+        cuda: the toolkit's version.
+        arch_list: the architectures.
+        layers: the optional layers of patches that are in.
+        partial: extensions are missing.
+    """
     archs = "-".join(arch.replace(".", "").replace("+PTX", "ptx") for arch in arch_list)
-    local = f"cu{cuda.major}{cuda.minor}.sm{archs}{'.partial' if partial else ''}"
+    parts = [
+        f"cu{cuda.major}{cuda.minor}",
+        f"sm{archs}",
+        *(re.sub(r"[-_]+", "-", n).strip("-") for n in layers),
+    ]
+    local = ".".join([*parts, *(["partial"] if partial else [])])
     return str(Version(f"{tag.removeprefix('v')}+{local}"))
 
 

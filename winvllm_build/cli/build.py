@@ -23,6 +23,7 @@ Examples:
   winvllm-build build --profile sm86                   everything for one card, and the wheel
   winvllm-build build --profile sm86 --dry-run         the edges that would run
   winvllm-build build --arch 8.9 --targets _moe_C      one extension
+  winvllm-build build --layer NAME                     with an optional layer of patches, in a tree of its own
   winvllm-build build --set build.max_jobs=2           any key of the profile
 A second run does what is left to do; interrupt it whenever you like.
 """
@@ -41,6 +42,10 @@ def build(
     arch: Annotated[
         list[str] | None,
         typer.Option("--arch", metavar="ARCH", help="CUDA architecture such as 8.6; repeat for more."),
+    ] = None,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option("--layer", metavar="NAME", help="Optional layer of patches; repeat for more."),
     ] = None,
     jobs: Annotated[str | None, typer.Option("--jobs", "-j", help="Edges at a time, or auto.")] = None,
     targets: Annotated[
@@ -94,6 +99,7 @@ def build(
         "build.wheel": wheel,
         "build.keep_going": keep_going,
         "source.kind": source,
+        "source.layers": layer or None,
         "source.location": location,
     }
     resolved = resolve_profile(profile, settings=setting or [], overrides=overrides)
@@ -132,6 +138,7 @@ def _show(result: BuildResult) -> None:
     rows = [
         ("source", result.source),
         ("tree", f"{result.tree} ({result.patches} patches)"),
+        *([("layers", " + ".join(result.layers))] if len(result.layers) > 1 else []),
         *result.toolchain.items(),
         ("edges", f"{result.edges} ran of {result.total}; {result.jobs}"),
         ("build folder", str(result.build)),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -13,12 +12,7 @@ from winvllm_build.cli import render
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from winvllm_build.git import RepoPath
-    from winvllm_build.patchset.apply import ApplyResult
-    from winvllm_build.patchset.linecount import LineCount
     from winvllm_build.patchset.patchset import PatchSet
-    from winvllm_build.patchset.rewrite import RegenResult
-    from winvllm_build.patchset.status import FileStatus, TreeStatus
 
 APPLY_HELP = """Apply the patch set of a tag: exactly, all or nothing, rewriting only the patched files.
 
@@ -30,16 +24,20 @@ Examples:
   winvllm-build apply --reverse             take the patches back
   winvllm-build apply --dry-run             list the files with their added and removed lines
   winvllm-build apply --restore             replace edits too, kept as a commit first
+  winvllm-build apply --layer NAME          with an optional layer and those it requires
+Without --layer the required layer alone is applied; optional ones that are there are taken back.
 """
 STATUS_HELP = """Where a source tree stands: pristine, applied, outdated, partial, dirty, wrong base, foreign.
 
-Outdated: an earlier version of the patch set is applied; `apply` brings it up to date.
+Outdated: an earlier version of the patch set is applied, or other layers than those asked for, and nobody
+edited them; `apply` brings the tree up to date.
 
 \b
 Examples:
   winvllm-build status
   winvllm-build status --verbose            every patched file, also where all are alike
   winvllm-build status v0.14.1 --tree ../vllm --json
+  winvllm-build status --layer NAME         compared with an optional layer applied too
 Exit code 0: pristine or applied; 1: outdated, partial, dirty or interrupted; 10: wrong base or foreign.
 """
 REGEN_HELP = """Write the patch files anew from an edited tree; headers and hunk notes are kept.
@@ -50,6 +48,7 @@ Examples:
   winvllm-build regen --new "vllm/platforms/*.py"  with new files
   winvllm-build regen --check                      exit code 1 if a patch file would change
   winvllm-build regen --relock                     take the patch files as they are, write the lock
+  winvllm-build regen --layer NAME                 the edits go to that layer; layers on top of it follow
 """
 FINDINGS: Final = 1
 BAD_TREE: Final = 10
@@ -62,6 +61,10 @@ TreeOption = Annotated[
 ]
 PatchesOption = Annotated[
     Path | None, typer.Option("--patches", help="Folder of patch sets; default: shipped.")
+]
+LayerOption = Annotated[
+    list[str] | None,
+    typer.Option("--layer", metavar="NAME", help="Optional layer of patches; repeat for more."),
 ]
 TargetOption = Annotated[str, typer.Option("--target", help="Which source tree of the set.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print data as JSON.")]
@@ -84,25 +87,33 @@ def apply(
     restore: Annotated[
         bool, typer.Option("--restore", help="Replace edited files; the tree is saved as a commit first.")
     ] = False,
+    layer: LayerOption = None,
     target: TargetOption = "vllm",
     patches: PatchesOption = None,
     as_json: JsonOption = False,
 ) -> int:
+    from winvllm_build.cli import patches_shown as shown
     from winvllm_build.patchset import apply as room
+    from winvllm_build.patchset.layers import select
 
     patch_set = loaded_set(patches, given, tag)
-    options = _flags(check=check, dry_run=dry_run, reverse=reverse, restore=restore)
-    folder = _tree(tree, patch_set.tag, "apply", options, patches=patches, target=target)
+    chosen = select(patch_set.manifest, layer or ())
+    options = [*chosen.options, *_flags(check=check, dry_run=dry_run, reverse=reverse, restore=restore)]
+    folder = _tree(
+        tree, patch_set.tag, "apply", options, patches=patches, target=target, layers=chosen.optional
+    )
     act = room.unapply if reverse else room.apply
     result = act(
-        patch_set, folder, on_event=render.note, target=target, check=check or dry_run, restore=restore
-    )
+        patch_set, folder, on_event=render.note, target=target, selection=chosen, check=check or dry_run,
+        restore=restore,
+    )  # fmt: skip
     if as_json:
-        render.data(_apply_data(result, patch_set, folder))
+        render.data(shown.apply_data(result, patch_set, folder, chosen))
     else:
         if dry_run:
-            _show_lines(result, patch_set, target, reverse=reverse)
-        _show_applied(result, patch_set, folder, reverse=reverse, written=not (check or dry_run))
+            shown.show_lines(result, patch_set, target, chosen, reverse=reverse)
+        name = shown.named(patch_set, chosen)
+        shown.show_applied(result, name, folder, reverse=reverse, written=not (check or dry_run))
     return 0
 
 
@@ -111,21 +122,27 @@ def status(
     *,
     tag: TagOption = None,
     tree: TreeOption = None,
+    layer: LayerOption = None,
     target: TargetOption = "vllm",
     patches: PatchesOption = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="List every patched file.")] = False,
     as_json: JsonOption = False,
 ) -> int:
+    from winvllm_build.cli import patches_shown as shown
+    from winvllm_build.patchset.layers import select
     from winvllm_build.patchset.status import TreeState
     from winvllm_build.patchset.status import status as examine
 
     patch_set = loaded_set(patches, given, tag)
-    folder = _tree(tree, patch_set.tag, "status", (), patches=patches, target=target)
-    found = examine(patch_set, folder, target=target)
+    chosen = select(patch_set.manifest, layer or ())
+    folder = _tree(
+        tree, patch_set.tag, "status", chosen.options, patches=patches, target=target, layers=chosen.optional
+    )
+    found = examine(patch_set, folder, target=target, selection=chosen)
     if as_json:
-        render.data(_status_data(found, patch_set))
+        render.data(shown.status_data(found, patch_set))
     else:
-        _show_status(found, patch_set, verbose=verbose)
+        shown.show_status(found, patch_set, verbose=verbose)
     if found.state in (TreeState.WRONG_BASE, TreeState.FOREIGN):
         return BAD_TREE
     sound = found.state in (TreeState.PRISTINE, TreeState.APPLIED) and found.interrupted is None
@@ -138,8 +155,11 @@ def regen(
     tag: TagOption = None,
     tree: TreeOption = None,
     layer: Annotated[
-        str, typer.Option("--layer", help="Where patches of newly changed files go.")
-    ] = "windows",
+        str | None,
+        typer.Option(
+            "--layer", metavar="NAME", help="The layer that the edits go to, if several are applied."
+        ),
+    ] = None,
     target: TargetOption = "vllm",
     new: Annotated[list[str] | None, typer.Option("--new", help="Untracked files to add: a glob.")] = None,
     headers: Annotated[
@@ -153,18 +173,20 @@ def regen(
     patches: PatchesOption = None,
     as_json: JsonOption = False,
 ) -> int:
+    from winvllm_build.cli import patches_shown as shown
     from winvllm_build.errors import UsageError
     from winvllm_build.patchset import regen as room
 
     root, chosen = chosen_set(patches, given, tag)
     options = [*_flags(check=check, relock=relock, allow_empty=allow_empty)]
     options += [word for glob in new or () for word in ("--new", glob)]
-    options += ["--layer", layer] if layer != "windows" else []
+    options += ["--layer", layer] if layer is not None else []
     options += ["--headers", str(headers)] if headers else []
     folder = _tree(tree, chosen, "regen", options, patches=patches, target=target)
-    if relock and (check or new or headers):
+    if relock and (check or new or headers or layer):
         raise UsageError(
-            "--relock takes the patch files as they are", fix="leave out --check, --new, --headers"
+            "--relock takes the patch files as they are, of every layer",
+            fix="leave out --check, --new, --headers, --layer",
         )
     if relock:
         result = room.relock(root, chosen, folder, on_event=render.note, target=target)
@@ -174,9 +196,9 @@ def regen(
             headers=headers, check=check, allow_empty=allow_empty,
         )  # fmt: skip
     if as_json:
-        render.data(_regen_data(result, chosen))
+        render.data(shown.regen_data(result, chosen))
     else:
-        _show_regenerated(result, root)
+        shown.show_regenerated(result, root)
     return 0
 
 
@@ -210,9 +232,14 @@ def _flags(**chosen: bool) -> tuple[str, ...]:
 
 
 def _tree(
-    given: Path | None, tag: str, verb: str, options: Sequence[str], *, patches: Path | None, target: str
-) -> Path:
-    """The tree named, else the worktree around the working folder, else the only tree made for `tag`."""
+    given: Path | None, tag: str, verb: str, options: Sequence[str], *, patches: Path | None, target: str,
+    layers: Sequence[str] | None = None,
+) -> Path:  # fmt: skip
+    """The tree named, else the worktree around the working folder, else the only tree made for `tag`.
+
+    Of several trees made for the tag those count that a build made with exactly `layers`, if there are any.
+    """
+    from winvllm_build.build.trees import layers_suffix
     from winvllm_build.errors import UsageError
     from winvllm_build.patchset import advice
     from winvllm_build.workspace import Workspace
@@ -226,6 +253,10 @@ def _tree(
         return here
     trees = Workspace.default().trees
     made = [folder for folder in sorted(trees.glob(f"{tag}-sm*")) if (folder / ".git").exists()]
+    if layers is not None:
+        _, plus, names = layers_suffix(layers).partition("+")
+        alike = [f for f in made if f.name.removeprefix(tag).partition("+")[1:] == (plus, names)]
+        made = alike or made
     if len(made) == 1:
         return made[0]
     root = patches.absolute() if patches else None
@@ -246,121 +277,3 @@ def _worktree_around(folder: Path) -> Path | None:
     done = Git(folder).run("rev-parse", "--show-toplevel", ok=(0, 128))
     top = Path(done.text.strip()) if done.code == 0 and done.text.strip() else None
     return top if top is not None and (top / "vllm").is_dir() else None
-
-
-def _show_lines(result: ApplyResult, patch_set: PatchSet, target: str, *, reverse: bool) -> None:
-    """Each file that would be rewritten with its added and removed lines, and their total."""
-    from winvllm_build.patchset.linecount import LineCount, count
-
-    diffs = {patch.path: patch.content.diff for patch in patch_set.of(target)}
-    counts: dict[RepoPath, LineCount] = {
-        path: count(diffs[path]) if path in diffs else LineCount() for path in result.files
-    }
-    for path, lines in counts.items():
-        render.out(f"  {_changed(lines, reverse=reverse)}  {path}")
-    if counts:
-        total = sum(counts.values(), LineCount())
-        render.out(f"  {_changed(total, reverse=reverse)}  lines in {len(counts)} files")
-
-
-def _changed(lines: LineCount, *, reverse: bool) -> str:
-    added, removed = (lines.removed, lines.added) if reverse else (lines.added, lines.removed)
-    return f"{f'+{added}':>6} {f'-{removed}':>6}"
-
-
-def _show_applied(
-    result: ApplyResult, patch_set: PatchSet, folder: Path, *, reverse: bool, written: bool
-) -> None:
-    took = render.duration(result.seconds)
-    if result.already:
-        state = "upstream's files are in place" if reverse else f"{patch_set.tag} is applied"
-        render.out(f"{folder}: {state}, nothing to do ({took})")
-    elif written:
-        verb = "taken back from" if reverse else "applied to"
-        render.out(f"{patch_set.tag}: {len(result.files)} patches {verb} {folder} ({took})")
-    else:
-        verb = "would be taken back" if reverse else "apply exactly"
-        render.out(f"{patch_set.tag}: {len(result.files)} patches {verb}; nothing was written ({took})")
-
-
-def _show_status(found: TreeStatus, patch_set: PatchSet, *, verbose: bool) -> None:
-    from winvllm_build.patchset.status import FileState
-
-    order = (FileState.DIRTY, FileState.MISSING, FileState.OUTDATED, FileState.PRISTINE, FileState.APPLIED)
-    counts = {state: len(found.having(state)) for state in order if found.having(state)}
-    mixed = len(counts) > 1
-    told = ": " + ", ".join(f"{number} {state.value}" for state, number in counts.items()) if mixed else ""
-    render.out(
-        f"{found.worktree}: {found.state.value} ({patch_set.tag}, {len(found.files)} patched files{told})"
-    )
-    if found.detail:
-        render.out(f"  {found.detail}")
-    if found.state.value == "outdated":
-        render.out("  an earlier version of the patch set is applied; `apply` brings it up to date")
-    if found.interrupted:
-        render.out(f"  an {found.interrupted} was interrupted; the next apply finishes it or rolls it back")
-    if mixed or verbose:
-        _show_files([file for state in order for file in found.having(state)])
-
-
-def _show_files(files: Sequence[FileStatus]) -> None:
-    if sys.stdout.isatty() and files:
-        _show_table(files)
-        return
-    for file in files:
-        render.out(f"  {file.state.value:<9} {file.path}{f' - {file.detail}' if file.detail else ''}")
-
-
-def _show_table(files: Sequence[FileStatus]) -> None:
-    from rich.table import Table
-
-    from winvllm_build.patchset.status import FileState
-
-    styles = {FileState.PRISTINE: "dim", FileState.APPLIED: "green", FileState.OUTDATED: "yellow"}
-    table = Table(box=None, pad_edge=True, header_style="bold")
-    for title in ("state", "file", ""):
-        table.add_column(title, overflow="fold")
-    for file in files:
-        table.add_row(file.state.value, file.path, file.detail, style=styles.get(file.state, "red"))
-    render.console().print(table)
-
-
-def _show_regenerated(result: RegenResult, root: Path) -> None:
-    for file in result.written:
-        render.out(f"  written  {file.relative_to(root).as_posix()}")
-    for file in result.removed:
-        render.out(f"  removed  {file.relative_to(root).as_posix()}")
-    for orphan in result.orphans:
-        render.note(f"note: the hunk of this note is gone, the note is kept: {orphan}")
-    for finding in result.findings:
-        render.note(f"note: {finding}")
-    lock = "lock written" if result.relocked else "lock unchanged"
-    render.out(
-        f"{len(result.written)} written, {len(result.removed)} removed, {len(result.unchanged)} unchanged, "
-        f"{lock} ({render.duration(result.seconds)})"
-    )
-
-
-def _apply_data(result: ApplyResult, patch_set: PatchSet, folder: Path) -> dict[str, Any]:
-    return {
-        "tag": patch_set.tag, "worktree": str(folder), "files": list(result.files), "already": result.already,
-        "seconds": round(result.seconds, 3), "tree": result.tree, "recovered": result.recovered,
-        "saved": result.saved,
-    }  # fmt: skip
-
-
-def _status_data(found: TreeStatus, patch_set: PatchSet) -> dict[str, Any]:
-    return {
-        "tag": patch_set.tag, "worktree": str(found.worktree), "state": found.state.value,
-        "base": found.base, "interrupted": found.interrupted, "detail": found.detail,
-        "files": [{"path": f.path, "state": f.state.value, "detail": f.detail} for f in found.files],
-        "findings": list(patch_set.findings),
-    }  # fmt: skip
-
-
-def _regen_data(result: RegenResult, tag: str) -> dict[str, Any]:
-    return {
-        "tag": tag, "written": [str(f) for f in result.written], "removed": [str(f) for f in result.removed],
-        "unchanged": len(result.unchanged), "orphans": list(result.orphans),
-        "findings": list(result.findings), "relocked": result.relocked, "seconds": round(result.seconds, 3),
-    }  # fmt: skip

@@ -18,6 +18,7 @@ from winvllm_build.profile.values import (
     AutoOrSpecifier,
     CMakeText,
     DependencyFolders,
+    LayerNames,
     OptionalCMakeText,
     SourcePatterns,
     Specifier,
@@ -62,6 +63,11 @@ class SourceSection(Section):
         default_factory=dict,
         description="Local folders of vendored dependencies by name, such as cutlass. One that is not "
         "named is fetched at the revision the tag pins.",
+    )
+    layers: LayerNames = Field(
+        default=(),
+        description="Optional layers of the tag's patch set to apply on top of the required one, with those "
+        "that they require. Empty: the required layer alone.",
     )
 
 

@@ -20,6 +20,7 @@ UNSAFE_CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Unicode categories that end a line, end a C string or cannot be encoded."""
 TAG: Final = re.compile(r"v\d+\.\d+(\.\d+)*[0-9A-Za-z.+-]*")
 TARGET: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+LAYER: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
 VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 OWNED_VARIABLES: Final[Mapping[str, str]] = MappingProxyType(
@@ -151,6 +152,13 @@ def target(value: str) -> str:
     raise ValueError(f'"{value}" is not the name of a build target; write it like "_moe_C"')
 
 
+def layer(value: str) -> str:
+    """The name of a layer of patches."""
+    if LAYER.fullmatch(value):
+        return value
+    raise ValueError(f'"{value}" is not the name of a layer; it is lower-case letters, digits, - and _')
+
+
 def source_pattern(value: str) -> str:
     """A shell pattern of source files inside vLLM's tree."""
     cmake_text(value)
@@ -230,6 +238,10 @@ Tag = Annotated[str, AfterValidator(tag)]
 ArchList = Annotated[tuple[str, ...], BeforeValidator(arch.parsed, json_schema_input_type=list[str] | str)]
 TargetNames = Annotated[
     tuple[Annotated[str, AfterValidator(target)], ...],
+    BeforeValidator(split_list, json_schema_input_type=list[str] | str),
+]
+LayerNames = Annotated[
+    tuple[Annotated[str, AfterValidator(layer)], ...],
     BeforeValidator(split_list, json_schema_input_type=list[str] | str),
 ]
 SourcePatterns = Annotated[
