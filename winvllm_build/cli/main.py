@@ -19,7 +19,18 @@ from typing import Annotated, Final
 import typer
 from typer.exceptions import TyperException
 
-from winvllm_build.cli import build, exchange, patches, profiles, render, review, sources, toolchain, upkeep
+from winvllm_build.cli import (
+    build,
+    exchange,
+    patches,
+    port,
+    profiles,
+    render,
+    review,
+    sources,
+    toolchain,
+    upkeep,
+)
 from winvllm_build.errors import InterruptedRunError, StorageError, UsageError, WinvllmError
 
 READER_GONE: Final = 141
@@ -72,6 +83,7 @@ def _options(
 build.register(app)
 exchange.register(app)
 patches.register(app)
+port.register(app)
 profiles.register(app)
 review.register(app)
 sources.register(app)

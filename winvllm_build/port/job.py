@@ -11,7 +11,7 @@ from winvllm_build.choices import SourceKind
 from winvllm_build.errors import UNOBTAINABLE, UsageError
 from winvllm_build.git import Git
 from winvllm_build.index import Index
-from winvllm_build.patchset import advice, patchset
+from winvllm_build.patchset import advice, lock, patchset
 from winvllm_build.patchset.patchset import PatchSet
 from winvllm_build.sources.pins import SourcePin
 from winvllm_build.sources.remote import Remotes
@@ -66,12 +66,12 @@ class Job:
 
 
 def previous(root: Path, new: str) -> str:
-    """The newest set older than `new`, else the newest of all.
+    """The newest set older than `new`, else the newest of all; a tag that is only pinned is none.
 
     Raises:
         UsageError: there is no other set.
     """
-    known = [tag for tag in patchset.tags(root) if tag != new]
+    known = [tag for tag in patchset.tags(root) if tag != new and (root / tag / lock.FILE).is_file()]
     if not known:
         raise UsageError(f"there is no patch set in {root} to port from", fix="name another with --patches")
     ordered = patchset.in_order([*known, new])
