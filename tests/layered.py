@@ -57,7 +57,9 @@ def expected(*layers: str) -> dict[str, bytes]:
     for layer in layers:
         for name, change in CHANGES[layer].items():
             content = changed(files.get(name), change)
-            files = {**files, name: content} if content is not None else {n: files[n] for n in files if n != name}
+            files = (
+                {**files, name: content} if content is not None else {n: files[n] for n in files if n != name}
+            )
     return dict(sorted(files.items()))
 
 

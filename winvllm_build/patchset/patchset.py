@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -258,7 +258,7 @@ def read(root: Path, tag: str, *, blobs: BlobReader | None = None, lenient: bool
     patches = tuple(
         sorted((patch for patch, _ in found), key=lambda p: (p.target, p.path, order.index(p.layer)))
     )
-    _refuse_collisions(patches)
+    refuse_collisions(patches)
     return Draft(
         folder=folder, tag=tag, pin=pin, dependencies=pins.dependencies, manifest=rules, lock=locked,
         patches=patches,
@@ -352,7 +352,12 @@ def _regained(folder: Path, file: Path) -> str:
     )
 
 
-def _refuse_collisions(patches: tuple[Patch, ...]) -> None:
+def refuse_collisions(patches: Sequence[Patch]) -> None:
+    """Refuse paths that differ in case only.
+
+    Raises:
+        PatchError: there are two.
+    """
     for target in {patch.target for patch in patches}:
         for one, other in collisions([patch.path for patch in patches if patch.target == target]):
             raise PatchError(f"{one} and {other} are one file where case does not count")

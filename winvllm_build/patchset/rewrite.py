@@ -132,6 +132,7 @@ def plan(job: Job, contents: Sequence[Content]) -> Plan:
     wanted: dict[Path, bytes | None] = {patch.file: None for patch in job.before}
     wanted |= {patch.file: patch.content.serialise() for patch in patches}
     _refuse_outside(folder, wanted)
+    patchset.refuse_collisions(patches)
     targets = dict(job.draft.lock.targets) if job.draft.lock else {}
     targets[job.target] = _target_lock(job, patches, contents[0].made)
     return Plan(
