@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from winvllm_build.errors import ConflictError, PatchError, UsageError
 from winvllm_build.git import Git, Oid, RepoPath
 from winvllm_build.patchset import tree
 from winvllm_build.patchset.lock import Combined, PatchLock, Side, TargetLock
-from winvllm_build.patchset.manifest import DEFAULT_LAYER, FILE, Layer, Manifest, needed, rivals
+from winvllm_build.patchset.manifest import DEFAULT_LAYER, FILE, Layer, Manifest, combinations, needed, rivals
 from winvllm_build.patchset.merge import Conflict, transplant
 from winvllm_build.patchset.tree import Entry
 from winvllm_build.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from winvllm_build.patchset.patchset import Patch
-
-MOST_SELECTIONS: Final = 64
-"""Each is composed and proven whenever the lock is written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,26 +78,8 @@ def select(manifest: Manifest, names: Sequence[str] = ()) -> Selection:
 
 
 def selections(manifest: Manifest) -> tuple[Selection, ...]:
-    """Every combination that the manifest allows, the required layer alone first.
-
-    Raises:
-        PatchError: there are more than `MOST_SELECTIONS`.
-    """
-    layers = {layer.name: layer for layer in manifest.layers}
-    required, *optional = manifest.layers
-    found: list[tuple[Layer, ...]] = [(required,)]
-    for layer in optional:
-        against = rivals(layers, layer.name)
-        for chosen in tuple(found):
-            names = {other.name for other in chosen}
-            if names >= set(layer.requires) and not names & against:
-                found.append((*chosen, layer))
-        if len(found) > MOST_SELECTIONS:
-            raise PatchError(
-                f"the layers can be combined in more than {MOST_SELECTIONS} ways; each has to be proven",
-                fix=f"say in {FILE} which layers conflict, or which require another",
-            )
-    return tuple(Selection(chosen=chosen) for chosen in found)
+    """Every combination that the manifest allows, the required layer alone first."""
+    return tuple(Selection(chosen=chosen) for chosen in combinations(manifest.layers))
 
 
 def compose(git: Git, patches: Sequence[Patch], selection: Selection, base: Oid, *, fix: str) -> Oid:

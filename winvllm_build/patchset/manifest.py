@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,8 @@ from winvllm_build.suggest import did_you_mean
 FILE: Final = "patchset.toml"
 EXPECTED: Final = ("python", "torch", "cuda")
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
+MOST: Final = 64
+"""Combinations of layers: each is composed and proven whenever the lock is written."""
 NAME_WORDS: Final = "lower-case letters, digits, - and _"
 TEXT: Final = re.compile(r".+", re.DOTALL)
 TEXT_WORDS: Final = "a text"
@@ -82,7 +84,7 @@ def read(file: Path) -> Manifest:
     made = Manifest(
         expect={} if expect is None else _expect(expect),
         topics=tuple(_topic(name, table) for name, table in root.named("topic", NAME, NAME_WORDS)),
-        layers=_in_order(declared),
+        layers=_in_order(root, declared),
         dropped=dropped.read(root),
     )
     root.close()
@@ -106,6 +108,20 @@ def rivals(layers: Mapping[str, Layer], name: str) -> frozenset[str]:
     return frozenset(layers[name].conflicts) | {
         other.name for other in layers.values() if name in other.conflicts
     }
+
+
+def combinations(layers: Sequence[Layer]) -> list[tuple[Layer, ...]]:
+    """Every combination that the layers allow, the required one alone first; at most `MOST` and one more."""
+    known = {layer.name: layer for layer in layers}
+    required, *optional = layers
+    found: list[tuple[Layer, ...]] = [(required,)]
+    for layer in optional:
+        against = rivals(known, layer.name)
+        for chosen in tuple(found):
+            names = {other.name for other in chosen}
+            if len(found) <= MOST and names >= set(layer.requires) and not names & against:
+                found.append((*chosen, layer))
+    return found
 
 
 def _expect(table: Table) -> Mapping[str, str]:
@@ -140,7 +156,7 @@ def _layer(name: str, table: Table) -> Layer:
     return made
 
 
-def _in_order(declared: Mapping[str, tuple[Layer, Table]]) -> tuple[Layer, ...]:
+def _in_order(root: Table, declared: Mapping[str, tuple[Layer, Table]]) -> tuple[Layer, ...]:
     """The required layer, then the others; what is wrong with them is reported to their tables."""
     required = declared[DEFAULT_LAYER.name][0] if DEFAULT_LAYER.name in declared else DEFAULT_LAYER
     layers = {DEFAULT_LAYER.name: required} | {name: layer for name, (layer, _) in declared.items()}
@@ -155,6 +171,11 @@ def _in_order(declared: Mapping[str, tuple[Layer, Table]]) -> tuple[Layer, ...]:
     if not faults:
         for name in layers:
             _place(name, layers, ordered)
+        if len(combinations(tuple(ordered.values()))) > MOST:
+            root.report(
+                f"the layers can be combined in more than {MOST} ways, each of which has to be proven; "
+                "say which conflict, or which require another"
+            )
     return tuple(ordered.values())
 
 

@@ -254,7 +254,7 @@ def _write(plan: Plan, written: Sequence[Path], removed: Sequence[Path], *, relo
     with storage_errors(str(plan.lock_file.parent)):
         for file in removed:
             file.unlink(missing_ok=True)
-            for parent in file.relative_to(plan.lock_file.parent).parents[:-2]:
+            for parent in file.relative_to(plan.lock_file.parent).parents[:-1]:
                 with contextlib.suppress(OSError):
                     (plan.lock_file.parent / parent).rmdir()
     if relocked:
