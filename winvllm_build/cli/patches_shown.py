@@ -70,9 +70,8 @@ def show_status(found: TreeStatus, patch_set: PatchSet, *, verbose: bool) -> Non
     counts = {state: len(found.having(state)) for state in order if found.having(state)}
     mixed = len(counts) > 1
     told = ": " + ", ".join(f"{number} {state.value}" for state, number in counts.items()) if mixed else ""
-    render.out(
-        f"{found.worktree}: {found.state.value} ({patch_set.tag}, {len(found.files)} patched files{told})"
-    )
+    name = " + ".join((patch_set.tag, *found.asked[1:]))
+    render.out(f"{found.worktree}: {found.state.value} ({name}, {len(found.files)} patched files{told})")
     if found.detail:
         render.out(f"  {found.detail}")
     if found.applied and found.applied != found.asked:
