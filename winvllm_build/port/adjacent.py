@@ -12,6 +12,13 @@ from winvllm_build.port.regions import Region
 
 TELLING: Final = re.compile(rb"\w{2}")
 """A line that can stand for a place; a blank line or a brace occurs anywhere."""
+WORD: Final = re.compile(rb"\w+")
+COMMENT: Final = re.compile(rb"\s*(?:#(?!\s*(?:if|el|endif|include|define|undef|pragma|error))|//|/\*|\*)")
+"""A line of comment in any of the languages; a preprocessor's line is none."""
+ALIKE: Final = 0.6
+"""Part of equal characters above which a line is another version of a line."""
+SHARED: Final = 0.5
+"""Part of a line's words that the replaced lines have, above which it stands for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,60 +27,99 @@ class Edit:
 
     start: int
     end: int
+    old: tuple[bytes, ...]
     lines: tuple[bytes, ...]
+
+    @property
+    def inserts(self) -> bool:
+        return self.start == self.end
+
+    @property
+    def deletes(self) -> bool:
+        return not self.lines
 
 
 def united(region: Region) -> tuple[bytes, ...] | None:
-    """Both sides' changes, where each of the patch's has a place that upstream left alone; else None.
+    """Both sides' changes, where their order is plain; else None.
 
-    A change of the patch that replaces or deletes lines needs those lines untouched by upstream. An
-    insertion needs one telling neighbour line untouched, and the other at least replaced, not deleted.
+    No base line may be changed by both, and both may not insert at one place. Where the changes touch, what
+    stands at the touching end has to be recognisable as what stood there: otherwise either side may have
+    inserted there too, and nobody can tell which comes first. Nothing is inserted next to deleted lines. All
+    of it has to hold, and to give the same, however equal lines are paired.
     """
-    ours = _edits(region.base, region.ours)
-    theirs = [edit for edit in _edits(region.base, region.theirs) if edit not in ours]
-    for edit in theirs:
-        if any(_collide(edit, other) for other in ours) or not _anchored(edit, ours, region.base):
-            return None
+    answers = {
+        _united(region.base, _edits(region.base, region.ours, flip), _edits(region.base, region.theirs, flip))
+        for flip in (False, True)
+    }
+    return answers.pop() if len(answers) == 1 else None
+
+
+def _united(base: Sequence[bytes], ours: Sequence[Edit], every: Sequence[Edit]) -> tuple[bytes, ...] | None:
+    theirs = [edit for edit in every if edit not in ours]
+    if not all(_is_plain(edit, other) for edit in theirs for other in ours):
+        return None
+    if not all(_has_place(edit, base, ours) for edit in theirs):
+        return None
     made: list[bytes] = []
     at = 0
     for edit in sorted([*ours, *theirs], key=lambda e: (e.start, e.end)):
-        made += [*region.base[at : edit.start], *edit.lines]
+        made += [*base[at : edit.start], *edit.lines]
         at = max(at, edit.end)
-    return (*made, *region.base[at:])
+    return (*made, *base[at:])
 
 
-def _edits(base: Sequence[bytes], side: Sequence[bytes]) -> list[Edit]:
-    matcher = difflib.SequenceMatcher(None, base, side, autojunk=False)
-    return [
-        Edit(start=b0, end=b1, lines=tuple(side[s0:s1]))
-        for tag, b0, b1, s0, s1 in matcher.get_opcodes()
-        if tag != "equal"
-    ]
+def _edits(base: Sequence[bytes], side: Sequence[bytes], flip: bool) -> list[Edit]:  # noqa: FBT001
+    """The edits from `base` to `side`; equal lines paired from the first on, or from the last."""
+    one, other = (base[::-1], side[::-1]) if flip else (base, side)
+    found = []
+    for tag, b0, b1, s0, s1 in difflib.SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
+        if tag == "equal":
+            continue
+        start, end = (len(base) - b1, len(base) - b0) if flip else (b0, b1)
+        first, last = (len(side) - s1, len(side) - s0) if flip else (s0, s1)
+        found.append(Edit(start=start, end=end, old=tuple(base[start:end]), lines=tuple(side[first:last])))
+    return found
 
 
-def _collide(one: Edit, other: Edit) -> bool:
-    """Whether they change the same lines, or insert at the same place."""
-    if one.start == one.end and other.start == other.end:
-        return one.start == other.start
-    if one.start == one.end:
-        return other.start < one.start < other.end
-    if other.start == other.end:
-        return one.start < other.start < one.end
-    return max(one.start, other.start) < min(one.end, other.end)
+def _is_plain(one: Edit, other: Edit) -> bool:
+    """Whether two sides' edits do not overlap and come in one order only."""
+    if one.start == other.start and one.inserts and other.inserts:
+        return False
+    before, after = (one, other) if (one.start, one.end) <= (other.start, other.end) else (other, one)
+    if before.end != after.start:
+        return before.end < after.start
+    if before.inserts:
+        return not after.deletes and _stands(after, 0)
+    if after.inserts:
+        return not before.deletes and _stands(before, -1)
+    return before.deletes or after.deletes or _stands(before, -1) or _stands(after, 0)
 
 
-def _anchored(edit: Edit, ours: Sequence[Edit], base: Sequence[bytes]) -> bool:
-    if edit.start < edit.end:
-        return any(TELLING.search(line) for line in base[edit.start : edit.end])
-    sides = [_fate(at, ours, base) for at in (edit.start - 1, edit.start)]
-    return "kept" in sides and "deleted" not in sides
+def _stands(edit: Edit, end: int) -> bool:
+    """Whether the first (0) or last (-1) new line is a version of what it replaces, not something new."""
+    old, new = ([line for line in lines if not _is_blank(line)] for lines in (edit.old, edit.lines))
+    if not new or len(old) == len(new) == 1:
+        return True
+    if not old:
+        return False
+    if difflib.SequenceMatcher(None, old[end].strip(), new[end].strip(), autojunk=False).ratio() >= ALIKE:
+        return True
+    known = set(WORD.findall(b"".join(old)))
+    words = set(WORD.findall(new[end]))
+    return bool(words) and len(words & known) >= SHARED * len(words)
 
 
-def _fate(at: int, ours: Sequence[Edit], base: Sequence[bytes]) -> str:
-    """What upstream did to a base line; beyond the region both sides agree."""
-    if not 0 <= at < len(base):
-        return "kept"
-    touched = next((edit for edit in ours if edit.start <= at < edit.end), None)
-    if touched is None:
-        return "kept" if TELLING.search(base[at]) else "trivial"
-    return "replaced" if touched.lines else "deleted"
+def _is_blank(line: bytes) -> bool:
+    return not TELLING.search(line) or COMMENT.match(line) is not None
+
+
+def _has_place(edit: Edit, base: Sequence[bytes], ours: Sequence[Edit]) -> bool:
+    """A telling line that it replaces, or next to which it is inserted."""
+    if not edit.inserts:
+        return any(TELLING.search(line) for line in edit.old)
+    sides = [at for at in (edit.start - 1, edit.start) if not _is_changed(at, ours)]
+    return any(not 0 <= at < len(base) or TELLING.search(base[at]) for at in sides)
+
+
+def _is_changed(at: int, ours: Sequence[Edit]) -> bool:
+    return any(edit.start <= at < edit.end for edit in ours)

@@ -84,7 +84,7 @@ def regions_of(git: Git, merge: Merge, paths: Iterable[RepoPath]) -> dict[RepoPa
     there = git.entries(merge.tree, wanted) if wanted else {}
     blobs = contents(git, [entry.oid for entry in there.values()])
     return {
-        path: sum(line.startswith(regions.OURS) for line in blobs[entry.oid].split(b"\n"))
+        path: sum(regions.marker(line) == regions.OURS for line in blobs[entry.oid].split(b"\n"))
         for path, entry in there.items()
     }
 

@@ -11,6 +11,7 @@ from winvllm_build.patchset.worktree import MARKER_SIZE
 
 LINE: Final = re.compile(rb"[^\n]*\n|[^\n]+")
 OURS, BASE, THEIRS, END = (mark * MARKER_SIZE for mark in (b"<", b"|", b"=", b">"))
+ORDER: Final = (OURS, BASE, THEIRS, END)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,31 +31,41 @@ def read(content: bytes) -> list[Part]:
     """The parts of a file with conflict markers in the form of diff3, in their order.
 
     Raises:
-        ValueError: the markers do not fit together.
+        ValueError: the markers do not fit together; some may be lines of the file itself.
     """
     parts: list[Part] = []
-    open_sides: dict[bytes, list[bytes]] = {}
-    lines: list[bytes] = []
+    blocks: list[list[bytes]] = [[]]
     for line in LINE.findall(content):
-        mark = line[:MARKER_SIZE]
-        if mark == OURS and not open_sides:
-            parts.append(tuple(lines))
-            lines = open_sides[OURS] = []
-        elif mark in (BASE, THEIRS) and open_sides and mark not in open_sides:
-            lines = open_sides[mark] = []
-        elif mark == END and set(open_sides) == {OURS, BASE, THEIRS}:
-            parts.append(_region(open_sides))
-            open_sides, lines = {}, []
-        else:
-            lines.append(line)
-    if open_sides:
+        mark = marker(line)
+        if mark is None:
+            blocks[-1].append(line)
+            continue
+        if mark != ORDER[len(blocks) - 1]:
+            raise ValueError("the conflict markers do not fit together")
+        blocks.append([])
+        if mark == END:
+            before, ours, base, theirs = (tuple(block) for block in blocks[:-1])
+            parts += [before, Region(base=base, ours=ours, theirs=theirs)]
+            blocks = [[]]
+    if len(blocks) > 1:
         raise ValueError("a conflict region has no end")
-    parts.append(tuple(lines))
-    return parts
+    return [*parts, tuple(blocks[0])]
 
 
-def _region(sides: dict[bytes, list[bytes]]) -> Region:
-    return Region(base=tuple(sides[BASE]), ours=tuple(sides[OURS]), theirs=tuple(sides[THEIRS]))
+def marker(line: bytes) -> bytes | None:
+    """The mark that git wrote in this line: a label follows it, but for the one in the middle."""
+    mark = line[:MARKER_SIZE]
+    if mark not in ORDER:
+        return None
+    rest = line[MARKER_SIZE:]
+    return mark if (rest in (b"\n", b"\r\n") if mark == THEIRS else rest[:1] == b" ") else None
+
+
+def has_markers(content: bytes) -> bool:
+    """Whether a line of it could be taken for one of git's."""
+    if not any(mark in content for mark in ORDER):
+        return False
+    return any(marker(line) for line in LINE.findall(content))
 
 
 def settled(parts: Sequence[tuple[bytes, ...]]) -> bytes:

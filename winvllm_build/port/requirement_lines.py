@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -26,20 +26,23 @@ class Line:
 
 
 def united(region: Region) -> tuple[bytes, ...] | None:
-    """Upstream's lines with the markers that the patch gives them; None where it does anything else."""
-    base = [_line(text) for text in region.base]
-    theirs = [_line(text) for text in region.theirs]
-    ours = {line.name: line for text in region.ours if (line := _line(text)) is not None}
-    if len(base) != len(theirs):
+    """Upstream's lines with the markers that the patch gives them.
+
+    None where the patch does anything else, where upstream's marker is another one than it was, or where a
+    name occurs twice.
+    """
+    if len(region.base) != len(region.theirs):
         return None
+    ours = [line for text in region.ours if (line := _line(text)) is not None]
     markers: dict[str, str] = {}
-    for old, new, before, after in zip(base, theirs, region.base, region.theirs, strict=True):
+    for before, after in zip(region.base, region.theirs, strict=True):
         if before == after:
             continue
-        if old is None or new is None or (old.name, old.spec) != (new.name, new.spec):
+        old, new = _line(before), _line(after)
+        if old is None or new is None or replace(old, marker="") != replace(new, marker=""):
             return None
-        upstream = ours.get(old.name)
-        if upstream is None or upstream.marker != old.marker:
+        upstream = [line for line in ours if line.name == old.name]
+        if old.name in markers or [line.marker for line in upstream] != [old.marker]:
             return None
         markers[old.name] = new.marker
     return tuple(_marked(text, markers) for text in region.ours) if markers else None
@@ -49,17 +52,19 @@ def _marked(text: bytes, markers: dict[str, str]) -> bytes:
     line = _line(text)
     if line is None or line.name not in markers:
         return text
-    return Line(name=line.name, spec=line.spec, marker=markers[line.name], rest=line.rest).text
+    return replace(line, marker=markers[line.name]).text
 
 
 def _line(text: bytes) -> Line | None:
-    """None for a comment, an option, a blank line or anything else."""
+    """None for anything but a name with versions; an address may hold a semicolon of its own."""
     try:
         plain = text.decode("utf-8")
         body, mark, comment = plain.partition(" #")
         ended = body.rstrip()
         wanted = Requirement(ended)
     except (UnicodeDecodeError, InvalidRequirement):
+        return None
+    if wanted.url is not None:
         return None
     spec, _, marker = ended.partition(";")
     rest = body[len(ended) :] + mark + comment

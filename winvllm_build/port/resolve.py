@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Final
 
 from winvllm_build.git import Git, Oid, RepoPath
@@ -30,22 +30,23 @@ class Resolution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Way:
-    """One kind of region with one answer."""
+    """One kind of region with one answer, in files whose path matches `paths`."""
 
     words: str
     unite: Callable[[Region], tuple[bytes, ...] | None]
-    suffixes: tuple[str, ...] = ()
-
-    def fits(self, path: RepoPath) -> bool:
-        return not self.suffixes or PurePosixPath(path).suffix in self.suffixes
+    paths: re.Pattern[str] = re.compile("")
 
 
 WAYS: Final = (
-    _Way(words="import lines that both sides added", unite=import_lines.united, suffixes=(".py",)),
+    _Way(
+        words="import lines that both sides added",
+        unite=import_lines.united,
+        paths=re.compile(r"\.pyi?$"),
+    ),
     _Way(
         words="a version of upstream's with a marker of the patch",
         unite=requirement_lines.united,
-        suffixes=(".txt", ".in"),
+        paths=re.compile(r"(^|/|[-_.])(requirements|constraints)\b.*\.(txt|in)$"),
     ),
     _Way(words="changes that touch but do not overlap", unite=adjacent.united),
 )
@@ -60,8 +61,8 @@ def resolutions(git: Git, merge: Merge) -> dict[RepoPath, Resolution]:
     blobs = contents(git, ids)
     made = {}
     for path, entry in there.items():
-        answer = _settle(path, blobs[entry.oid])
         sides = [blobs[wanted[path].stages[side].oid] for side in (BASE, OURS, THEIRS)]
+        answer = _settle(path, blobs[entry.oid], sides)
         if answer is not None and _is_sound(path, answer[0], sides):
             oid = Oid(git.line("hash-object", "-w", "--no-filters", "--stdin", stdin=answer[0]))
             mode = wanted[path].stages[OURS].mode
@@ -75,13 +76,19 @@ def _is_between_lines(found: Conflict) -> bool:
     return found.kinds == CONTENTS and whole
 
 
-def _settle(path: RepoPath, content: bytes) -> tuple[bytes, tuple[str, ...]] | None:
-    try:
-        parts = regions.read(content)
-    except ValueError:
+def _settle(path: RepoPath, content: bytes, sides: Sequence[bytes]) -> tuple[bytes, tuple[str, ...]] | None:
+    """The content of a file whose regions all have an answer, and how often each way gave one.
+
+    Args:
+        path: the file.
+        content: as git left it, with markers.
+        sides: the old upstream, the new upstream, the patched file.
+    """
+    if any(regions.has_markers(side) for side in sides):
         return None
     counts: dict[str, int] = {}
     made: list[tuple[bytes, ...]] = []
+    parts = regions.read(content)
     for part in parts:
         if not isinstance(part, Region):
             made.append(part)
@@ -92,12 +99,23 @@ def _settle(path: RepoPath, content: bytes) -> tuple[bytes, tuple[str, ...]] | N
         lines, words = answer
         counts[words] = counts.get(words, 0) + 1
         made.append(lines)
-    return regions.settled(made), _words(counts)
+    settled = regions.settled(made)
+    text = settled if parts[-1] else _with_end(settled, sides)
+    return (text, _words(counts)) if text is not None and counts else None
+
+
+def _with_end(text: bytes, sides: Sequence[bytes]) -> bytes | None:
+    """`text` with the end that all sides have: git ends a region's last line even where the file does not."""
+    if all(side.endswith(b"\n") for side in sides):
+        return text
+    if any(side.endswith((b"\n", b"\r")) or not side for side in sides):
+        return None
+    return text.removesuffix(b"\n").removesuffix(b"\r")
 
 
 def _answer(path: RepoPath, region: Region) -> tuple[tuple[bytes, ...], str] | None:
     for way in WAYS:
-        if way.fits(path):
+        if way.paths.search(path):
             lines = way.unite(region)
             if lines is not None:
                 return lines, way.words
@@ -112,7 +130,7 @@ def _is_sound(path: RepoPath, content: bytes, sides: Sequence[bytes]) -> bool:
         content: what is proposed for it.
         sides: the old upstream, the new upstream, the patched file.
     """
-    if not path.endswith(".py"):
+    if not path.endswith((".py", ".pyi")):
         return True
     if not is_python(content):
         return not all(is_python(side) for side in sides)
