@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.doctor_patient import Patient
 from tests.patch_upstream import Upstream, patched
 
 
@@ -32,3 +33,15 @@ def upstream(pristine_template: Upstream, tmp_path: Path) -> Upstream:
 def applied(applied_template: Upstream, tmp_path: Path) -> Upstream:
     """A worktree with its patch set applied."""
     return applied_template.copied(tmp_path / "upstream")
+
+
+@pytest.fixture
+def bare(upstream: Upstream) -> Patient:
+    """Without its source."""
+    return Patient(upstream)
+
+
+@pytest.fixture
+def patient(bare: Patient) -> Patient:
+    bare.acquire()
+    return bare

@@ -1,4 +1,4 @@
-"""`winvllm-build lint`: is a patch set in order."""
+"""`winvllm-build lint`, `doctor patches` and `drop`: is a patch set in order, and taking a patch out."""
 
 from __future__ import annotations
 
@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from winvllm_build.cli import render
-from winvllm_build.cli.patches import JsonOption, PatchesOption, TagArgument, TagOption, chosen_set
+from winvllm_build.cli.patches import (
+    JsonOption,
+    PatchesOption,
+    TagArgument,
+    TagOption,
+    TargetOption,
+    chosen_set,
+)
 
 if TYPE_CHECKING:
+    from winvllm_build.review.diagnosis import Check, Diagnosis
     from winvllm_build.review.lint import Report
     from winvllm_build.review.rules import Finding
 
@@ -26,11 +34,33 @@ Examples:
   winvllm-build lint --all --strict  every set; warnings fail too, for CI
 Exit code 0: no errors; 1: errors, or with --strict any finding.
 """
+DOCTOR_HELP = """What is wrong, found out from facts that are there twice.
+
+\b
+Examples:
+  winvllm-build doctor patches       the newest patch set
+"""
+PATCHES_HELP = """Which is wrong: a patch file, the lock, the tag or the tool. Nothing is written.
+
+Each patch is held against the lock and, where the source is at hand, proven on it; the lock's trees are
+computed again; manifest, lock and source have to mean one commit; git is tried on a known input.
+
+\b
+Examples:
+  winvllm-build doctor patches
+  winvllm-build doctor patches v0.14.1 --verbose     every check with its evidence
+  winvllm-build doctor patches --tree ../vllm        prove on this tree, too
+  winvllm-build doctor patches --online              has the tag moved upstream?
+Exit code 0: healthy; 1: something is wrong, or left over from a killed run.
+"""
 FINDINGS: Final = 1
 
 
 def register(app: typer.Typer) -> None:
     app.command(help=LINT_HELP)(lint)
+    group = typer.Typer(help=DOCTOR_HELP, no_args_is_help=True, rich_markup_mode=None)
+    group.command("patches", help=PATCHES_HELP)(doctor_patches)
+    app.add_typer(group, name="doctor")
 
 
 def lint(
@@ -56,6 +86,65 @@ def lint(
         for report in reports:
             _show_report(report)
     return 0 if all(report.is_clean(strict=strict) for report in reports) else FINDINGS
+
+
+def doctor_patches(
+    given: TagArgument = None,
+    *,
+    tag: TagOption = None,
+    tree: Annotated[
+        Path | None, typer.Option("--tree", help="A source tree to prove on, and to look for leftovers in.")
+    ] = None,
+    target: TargetOption = "vllm",
+    online: Annotated[bool, typer.Option("--online", help="Ask upstream where the tag is now.")] = False,
+    patches: PatchesOption = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="What agrees as well.")] = False,
+    as_json: JsonOption = False,
+) -> int:
+    from winvllm_build.review import doctor as room
+    from winvllm_build.workspace import Workspace
+
+    root, chosen = chosen_set(patches, given, tag)
+    found = room.examine(
+        root, chosen, workspace=Workspace.default(), tree=tree.absolute() if tree else None, target=target,
+        online=online,
+    )  # fmt: skip
+    if as_json:
+        render.data(_diagnosis_data(found))
+    else:
+        _show_diagnosis(found, verbose=verbose)
+    return 0 if found.is_healthy else FINDINGS
+
+
+def _show_diagnosis(found: Diagnosis, *, verbose: bool) -> None:
+    from winvllm_build.review.diagnosis import UNWELL, State
+
+    styles = {State.AGREES: "green", State.UNCHECKED: "dim", State.NOTE: "dim", State.LEFT: "yellow"}
+    for check in found.checks:
+        bad = check.state in UNWELL
+        if not (bad or verbose or check.state is State.UNCHECKED):
+            continue
+        render.console().print(f"{check.state.value:<12} {check.words}", style=styles.get(check.state, "red"))
+        for line in check.evidence if bad or verbose else ():
+            render.out(f"             {line}")
+        if check.fix:
+            render.out(f"             fix: {check.fix}")
+    render.out(f"{found.tag}: {found.sentence}")
+
+
+def _diagnosis_data(found: Diagnosis) -> dict[str, Any]:
+    return {
+        "tag": found.tag, "healthy": found.is_healthy, "sentence": found.sentence,
+        "culprits": [part.value for part in found.culprits],
+        "checks": [_check_data(check) for check in found.checks],
+    }  # fmt: skip
+
+
+def _check_data(check: Check) -> dict[str, Any]:
+    return {
+        "name": check.name, "state": check.state.value, "parts": [part.value for part in check.parts],
+        "words": check.words, "evidence": list(check.evidence), "fix": check.fix,
+    }  # fmt: skip
 
 
 def _show_report(report: Report) -> None:

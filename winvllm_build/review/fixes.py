@@ -50,22 +50,28 @@ class Spot:
             root=self.folder.parent, target=target,
         )  # fmt: skip
 
+    def checkout(self) -> str:
+        """The command that gets the file back, or what to do instead of one."""
+        root = self.folder.parent
+        if data.is_installed(root):
+            return self.restore()
+        name = advice.quoted(self.file.relative_to(root).as_posix())
+        return f"git -C {advice.quoted(str(root))} checkout -- {name}"
+
     def restore(self) -> str:
         """The way back for a file whose present state could be meant."""
         root, target = self.folder.parent, self.parts[1]
         files = dict.fromkeys([self.file, self.folder / lock.FILE])
         return advice.restore(list(files), root=root, tag=self.folder.name, target=target)
 
+    def source(self) -> str:
+        """What brings the tag's source here."""
+        return advice.command("source", self.folder.name, "--tree", "FOLDER", root=self.folder.parent)
+
     def regain(self) -> str:
         """The way back for a patch file that cannot be read."""
-        root = self.folder.parent
-        if data.is_installed(root):
-            return self.restore()
-        name = advice.quoted(self.file.relative_to(root).as_posix())
-        return (
-            f"get the file again: git -C {advice.quoted(str(root))} checkout -- {name}; "
-            f"or delete it and write it from a patched tree: {self.command('regen')}"
-        )
+        anew = f"or delete it and write it from a patched tree: {self.command('regen')}"
+        return self.restore() if data.is_installed(self.folder.parent) else f"{self.checkout()}; {anew}"
 
 
 def with_fix(facts: Facts, finding: Finding) -> Finding:
