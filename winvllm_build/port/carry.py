@@ -12,7 +12,7 @@ from winvllm_build.patchset import tree
 from winvllm_build.patchset.diff import Change, Diff
 from winvllm_build.patchset.merge import BASE, THEIRS, Conflict, Merge, transplant
 from winvllm_build.patchset.tree import Entry
-from winvllm_build.port import evidence, names
+from winvllm_build.port import evidence, names, scopes
 from winvllm_build.port.renames import Rename, renames, tree_of
 from winvllm_build.port.resolve import Resolution, resolutions
 from winvllm_build.port.strict import at_path, strict_results
@@ -24,6 +24,8 @@ EDITED: Final = (Kind.OFFSET, Kind.CONTEXT, Kind.MERGED, Kind.MOVED, Kind.PARTLY
 """Patches whose surroundings upstream changed."""
 LOST_NAME: Final = "lost name"
 """Not git's: the merge is clean, but the patch uses a name that upstream's file no longer has."""
+OTHER_PLACE: Final = "other place"
+"""Not git's: the merge is clean, but the change is in another function or block than it was."""
 _REPORT: Final = "report this with the output of `git --version`"
 
 
@@ -99,7 +101,7 @@ def carry(git: Git, unit: Unit, *, resolve: bool = True, old: OldSide | None = N
     case.examine()
     verdicts = {path: case.verdict(path) for path in case.before}
     verdicts |= case.unowned(verdicts)
-    doubtful = case.ambiguous(verdicts) | case.without_names(verdicts)
+    doubtful = case.ambiguous(verdicts) | case.misplaced(verdicts)
     verdicts |= doubtful
     clean = case.reset(case.clean, [place for verdict in doubtful.values() for place in verdict.places])
     diffs = {path: diff for path, diff in case.diffs.items() if path not in _places(doubtful)}
@@ -258,21 +260,24 @@ class _Case:
                 )  # fmt: skip
         return found
 
-    def without_names(self, verdicts: Mapping[RepoPath, Verdict]) -> dict[RepoPath, Verdict]:
-        """Clean merges that cannot work: the patch uses a name that upstream's file no longer has."""
+    def misplaced(self, verdicts: Mapping[RepoPath, Verdict]) -> dict[RepoPath, Verdict]:
+        """Clean merges that are wrong: in another function, or with a name that upstream no longer has."""
         asked = {path: v.to for path, v in verdicts.items() if v.kind in EDITED and v.to}
         pairs = {path: (self.old[path].oid, self.new[to].oid) for path, to in asked.items()}
         blobs = tree.contents(self.git, [oid for pair in pairs.values() for oid in pair])
         found = {}
         for path, (old, new) in pairs.items():
-            verdict = verdicts[path]
-            place = verdict.to or path
-            lost = names.lost(self.before[path], self.diffs[place], old=blobs[old], new=blobs[new])
-            if lost:
-                words = (evidence.nameless(lost), *verdict.evidence)
+            place = asked[path] or path
+            both = self.before[path], self.diffs[place]
+            strayed = scopes.strayed(*both, old=blobs[old], new=blobs[new])
+            lost = names.lost(*both, old=blobs[old], new=blobs[new])
+            words = [*map(evidence.strayed, strayed), *([evidence.nameless(lost)] if lost else [])]
+            if words:
+                kinds = (*([OTHER_PLACE] if strayed else []), *([LOST_NAME] if lost else []))
                 found[path] = replace(
-                    verdict, kind=Kind.CONFLICT, evidence=words, conflicts=(LOST_NAME,), places=(place,)
-                )
+                    verdicts[path], kind=Kind.CONFLICT, evidence=(*words, *verdicts[path].evidence),
+                    conflicts=kinds, places=(place,),
+                )  # fmt: skip
         return found
 
     def _is_unsure(self, verdict: Verdict) -> bool:

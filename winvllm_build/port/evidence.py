@@ -78,6 +78,11 @@ def nameless(lost: Sequence[str]) -> str:
     return f"it uses {shown}, which upstream's file had and no longer has"
 
 
+def strayed(places: tuple[str, str]) -> str:
+    was, now = places
+    return f"it changed {was} and would change {now} now, which is something else"
+
+
 def regions_of(git: Git, merge: Merge, paths: Iterable[RepoPath]) -> dict[RepoPath, int]:
     """How many conflicting regions each of these files has."""
     wanted = tuple(paths)
