@@ -280,7 +280,7 @@ def _busy(lock: Path) -> BusyError:
 
 def remove_leftovers(tree: Worktree) -> None:
     """What a killed run of ours leaves in the git folder; nobody else writes these names."""
-    for pattern in ("index-*", ".journal.json.*.tmp"):
+    for pattern in ("index-*", ".journal.json.*.tmp", ".regen.json.*.tmp"):
         for file in tree.private.glob(pattern):
             file.unlink(missing_ok=True)
     lock = tree.index.with_name("index.lock")

@@ -12,7 +12,7 @@ from typing import Final
 from winvllm_build import data
 from winvllm_build.errors import TreeStateError, UsageError
 from winvllm_build.git import NO_OBJECT, Git, Oid, RepoPath
-from winvllm_build.patchset import advice, base, manifest, materialise, patchset, rewrite, tree
+from winvllm_build.patchset import advice, base, manifest, materialise, patchset, pending, rewrite, tree
 from winvllm_build.patchset.apply import OnEvent
 from winvllm_build.patchset.diff import Change, Diff
 from winvllm_build.patchset.layers import Composer
@@ -67,6 +67,7 @@ def regen(
     with guard, scratch(place, keep=not check) as git:
         if not check:
             materialise.remove_leftovers(place)
+            _finish(place, patch_set_root / tag, on_event)
         draft = _read(patch_set_root, tag, place, on_event, target=target)
         if layer is not None:
             _refuse_unknown("layer", layer, [known.name for known in draft.manifest.layers])
@@ -79,7 +80,8 @@ def regen(
             git=git, head=place.head, base=place.base, draft=draft, target=target, command=again,
             on_event=on_event,
         )  # fmt: skip
-        result = rewrite.carry_out(rewrite.plan(job, contents), begun, check=check)
+        journal = place.regen_journal if len(contents) > 1 else None
+        result = rewrite.carry_out(rewrite.plan(job, contents), begun, check=check, journal=journal)
         if not check:
             was = [patch.path for patch in draft.patches if patch.target == target]
             materialise.set_index(place, _index_moves(git, place, made, was))
@@ -102,6 +104,7 @@ def relock(
     _refuse_installed(patch_set_root, again)
     place = open_worktree(worktree)
     with locked(place.lock_file, f"the tree {place.folder}"), scratch(place) as git:
+        _finish(place, patch_set_root / tag, on_event)
         draft = _read(patch_set_root, tag, place, on_event, target=target)
         base.refuse_unknown(place, draft, target)
         anew = advice.command("regen", tag, root=patch_set_root, tree=place.folder, target=target)
@@ -112,6 +115,12 @@ def relock(
             on_event=on_event,
         )  # fmt: skip
         return rewrite.carry_out(rewrite.plan(job, contents), begun, check=False)
+
+
+def _finish(place: Worktree, folder: Path, on_event: OnEvent) -> None:
+    words = pending.finish(place.regen_journal, folder)
+    if words is not None:
+        on_event(words)
 
 
 def _contents(

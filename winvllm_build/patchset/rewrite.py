@@ -11,14 +11,14 @@ from typing import Final
 
 from winvllm_build.errors import FindingsError, PatchError
 from winvllm_build.git import NO_OBJECT, Git, Oid, RepoPath
-from winvllm_build.patchset import lock, patchfile, patchset, tree
+from winvllm_build.patchset import lock, patchfile, patchset, pending, tree
 from winvllm_build.patchset.blob import proven
 from winvllm_build.patchset.layers import Composer, combine, select, verify
 from winvllm_build.patchset.lock import Lock, PatchLock, TargetLock, TreePair
 from winvllm_build.patchset.manifest import DEFAULT_LAYER
 from winvllm_build.patchset.patchfile import SUFFIX, PatchFile
 from winvllm_build.patchset.patchset import MAIN_TARGET, Draft, Patch
-from winvllm_build.workspace import storage_errors, write_atomic
+from winvllm_build.workspace import Journal, storage_errors, write_atomic
 
 GIT: Final = "git"
 SDIST: Final = "sdist"
@@ -218,7 +218,19 @@ def _other_tree(job: Job, kind: str, pair: TreePair, patches: Sequence[Patch], n
     return TreePair(base=pair.base, patched=composer.tree(select(job.draft.manifest)))
 
 
-def carry_out(planned: Plan, begun: float, *, check: bool) -> RegenResult:
+def carry_out(planned: Plan, begun: float, *, check: bool, journal: Journal | None = None) -> RegenResult:
+    """Write what differs, or in a check report it.
+
+    Args:
+        planned: what there has to be.
+        begun: when the run began.
+        check: write nothing.
+        journal: notes what is under way, for a set whose files cannot be made again one by one.
+
+    Raises:
+        FindingsError: the check found differences.
+        StorageError: the disk refused; a later run finishes.
+    """
     present = {file: _read(file) for file in [*planned.files, planned.lock_file]}
     wanted = [file for file, content in planned.files.items() if content is not None]
     written = tuple(file for file in wanted if present[file] != planned.files[file])
@@ -234,7 +246,13 @@ def carry_out(planned: Plan, begun: float, *, check: bool) -> RegenResult:
             "the patch files are not what the tree gives:\n" + "\n".join(lines), fix=planned.command
         )
     if not check:
+        changed = {file: planned.files[file] for file in (*written, *removed)}
+        if journal is not None and changed:
+            lock_file = {planned.lock_file: planned.lock} if relocked else {}
+            pending.begin(journal, planned.lock_file.parent, {**changed, **lock_file})
         _write(planned, written, removed, relocked=relocked)
+        if journal is not None:
+            journal.end()
     return RegenResult(
         written=written, removed=removed, unchanged=tuple(file for file in wanted if file not in written),
         orphans=planned.orphans, findings=planned.findings, relocked=relocked,

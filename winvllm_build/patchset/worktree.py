@@ -57,6 +57,11 @@ class Worktree:
     def journal(self) -> Journal:
         return Journal(path=self.private / "journal.json")
 
+    @property
+    def regen_journal(self) -> Journal:
+        """Of patch files that are being written from here."""
+        return Journal(path=self.private / "regen.json")
+
     def file(self, path: RepoPath) -> Path:
         return self.folder / path
 
