@@ -22,12 +22,14 @@ from typer.exceptions import TyperException
 from winvllm_build.cli import (
     build,
     exchange,
+    incoming,
     patches,
     port,
     profiles,
     render,
     review,
     sources,
+    tags,
     toolchain,
     upkeep,
 )
@@ -82,11 +84,13 @@ def _options(
 
 build.register(app)
 exchange.register(app)
+incoming.register(app)
 patches.register(app)
 port.register(app)
 profiles.register(app)
 review.register(app)
 sources.register(app)
+tags.register(app)
 toolchain.register(app)
 upkeep.register(app)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from winvllm_build.intake.checkout import Checkout
 from winvllm_build.intake.cmake_run import TOP, Run, Visit
-from winvllm_build.intake.cmake_targets import Kind, Target, TargetReader, archs_of, options
+from winvllm_build.intake.cmake_targets import Kind, Target, archs_of, options
 from winvllm_build.intake.cmake_text import Argument
 from winvllm_build.intake.cmake_values import Conditions
 
@@ -52,31 +51,7 @@ class CMakePin:
     line: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CMakeFacts:
-    """What the CMake files of a tag say of a CUDA build; `unread` is what they say in an unknown way."""
-
-    pins: tuple[CMakePin, ...]
-    targets: tuple[Target, ...]
-    unread: tuple[str, ...]
-
-
-def read(checkout: Checkout) -> CMakeFacts:
-    """Read `CMakeLists.txt` and all that it includes.
-
-    Raises:
-        SourceError: it is missing, or not CMake.
-    """
-    checkout.fetch([TOP, *(path for path in checkout.below("cmake") if path.endswith(".cmake"))])
-    run = Run(checkout)
-    targets, pins = TargetReader(run, checkout), _PinReader(run)
-    for visit in run.visits():
-        targets.take(visit)
-        pins.take(visit)
-    return pins.facts(targets.targets())
-
-
-class _PinReader:
+class PinReader:
     """Collects the fetched projects, their variables and the install rules from the visits of one run."""
 
     def __init__(self, run: Run) -> None:
@@ -100,9 +75,13 @@ class _PinReader:
             case _:
                 pass
 
-    def facts(self, targets: Sequence[Target]) -> CMakeFacts:
-        pins = [self._finished(pin, targets) for pin in self._pins.values()]
-        return CMakeFacts(pins=tuple(pins), targets=tuple(targets), unread=tuple(self._unread))
+    def pins(self, targets: Sequence[Target]) -> tuple[CMakePin, ...]:
+        """The projects, with the targets that use them."""
+        return tuple(self._finished(pin, targets) for pin in self._pins.values())
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        return tuple(self._unread)
 
     def _fetched(self, visit: Visit, content: str, rest: Sequence[Argument]) -> None:
         given = options(rest, FETCH_OPTIONS)
@@ -126,11 +105,10 @@ class _PinReader:
             line=visit.command.line,
         )  # fmt: skip
 
-    def _submodules(self, given: object, visit: Visit) -> tuple[str, ...] | None:
-        found = given.get("GIT_SUBMODULES") if isinstance(given, dict) else None
-        if found is None:
+    def _submodules(self, given: Mapping[str, list[Argument]], visit: Visit) -> tuple[str, ...] | None:
+        if "GIT_SUBMODULES" not in given:
             return None
-        items = self._run.variables.elements(found, visit.conditions)
+        items = self._run.variables.elements(given["GIT_SUBMODULES"], visit.conditions)
         return tuple(item.text for item in items if item.text)
 
     def _one(self, arguments: Sequence[Argument], visit: Visit) -> str | None:

@@ -17,7 +17,7 @@ from winvllm_build.git import Git
 from winvllm_build.index import Artifact, Index, same_version
 from winvllm_build.sources.archive import members, without_root
 from winvllm_build.sources.pins import REVISION, SdistPin, SourcePin
-from winvllm_build.sources.repository import commit_at
+from winvllm_build.sources.repository import commit_at, open_repository
 from winvllm_build.sources.sdist import SCM_HEADER, pin_in
 from winvllm_build.sources.source import LOCK_SECONDS, Source, acquire, target_name
 from winvllm_build.workspace import Workspace, locked
@@ -185,9 +185,26 @@ def _version_ref(tag: str) -> str:
     return f"refs/winvllm/{tag}/version-file"
 
 
+def repository_at(workspace: Workspace, url: str, on_event: Callable[[str], None]) -> Git:
+    """The tool's repository for upstream, made if it does not exist.
+
+    Raises:
+        BusyError: another run fills it for longer than a quarter of an hour.
+        StorageError: it cannot be written.
+    """
+    folder = _folder(workspace, url)
+    with locked(
+        folder.with_name("repo.lock"), f"the source repository {folder}", wait=LOCK_SECONDS, on_wait=on_event
+    ):
+        return open_repository(folder)
+
+
+def _folder(workspace: Workspace, url: str) -> Path:
+    return workspace.sources / target_name(SourcePin(tag="", url=url, commit=None, sdist=None)) / "repo.git"
+
+
 def _repository(workspace: Workspace, url: str) -> Git | None:
-    named = SourcePin(tag="", url=url, commit=None, sdist=None)
-    folder = workspace.sources / target_name(named) / "repo.git"
+    folder = _folder(workspace, url)
     return Git(folder) if folder.is_dir() else None
 
 
