@@ -83,3 +83,18 @@ def test_a_newer_set_without_a_deletion_brings_the_file_back(tmp_path: Path) -> 
     assert EDITED["csrc/old.cu"] is None
     tree.apply()
     assert tree.content()["csrc/old.cu"] == BASE["csrc/old.cu"]
+
+
+def test_a_newer_set_that_only_adds_a_patch_is_no_half_applied_one(tmp_path: Path) -> None:
+    tree = patched(tmp_path / "old")
+    tree.apply()
+    author = tree.copied(tmp_path / "new")
+    author.write({"notes/readme": b"now patched\n"})
+    author.regen()
+    tree.patches = author.patches
+    assert tree.status().state is TreeState.OUTDATED
+    done = tree.apply()
+    assert (done.files, done.saved) == (("notes/readme",), None)
+    assert tree.content() == {**after(), "notes/readme": b"now patched\n"}
+    tree.write({"a.py": BASE["a.py"]})
+    assert tree.status().state is TreeState.PARTIAL
