@@ -1,4 +1,4 @@
-"""The patched tree of a build: one worktree per tag and architecture list.
+"""The patched tree of a build: one worktree per tag, architecture list and combination of layers.
 
 Upstream's configure writes generated kernels into the source tree, keyed by architectures only in each build
 folder's CMake cache, so two lists on one tree would delete each other's files.
