@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -35,46 +35,39 @@ class Block:
 
 
 def blocks(text: str) -> Mapping[str, Block]:
-    """The tables of a manifest by their names (`dependency.cutlass`); none where the text is not TOML.
-
-    Whether a line is a header and not part of a value is checked: the tables found have to be the file's.
-    """
+    """The tables of a manifest by their names (`dependency.cutlass`); none where the text is not TOML."""
     lines = text.replace("\r\n", "\n").split("\n")
-    starts = [(at, found[2]) for at, line in enumerate(lines) if (found := HEADER.fullmatch(line))]
-    tables = {name: block for name, block in _cut(lines, starts) if _is_table(block, name)}
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    if not _is_toml(lines):
         return {}
-    return {name: block for name, block in tables.items() if _lookup(content, name)}
+    return {name: _block(lines, at, end, name) for name, (at, end) in tables(lines).items()}
 
 
-def _cut(lines: list[str], starts: list[tuple[int, str]]) -> Iterator[tuple[str, Block]]:
-    ends = [at for at, _ in starts[1:]] + [len(lines)]
-    for (at, name), end in zip(starts, ends, strict=True):
-        first = at
-        while first > 0 and lines[first - 1].startswith("#"):
-            first -= 1
-        last = end
-        while last > at + 1 and (not lines[last - 1].strip() or lines[last - 1].startswith("#")):
-            last -= 1
-        yield name, Block(name=name, comments=tuple(lines[first:at]), lines=tuple(lines[at:last]))
+def tables(lines: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Each table's header line and the line behind its last, by name.
+
+    A line that looks like a header inside a text or a list is none: what stands before a header is TOML.
+    """
+    found = [(at, match[2]) for at, line in enumerate(lines) if (match := HEADER.fullmatch(line))]
+    starts = [(at, name) for at, name in found if _is_toml(lines[:at])]
+    ends = [*(at for at, _ in starts), len(lines)][1:]
+    return {name: (at, end) for (at, name), end in zip(starts, ends, strict=False)}
 
 
-def _is_table(block: Block, name: str) -> bool:
-    """Whether the block alone is TOML and holds just this table."""
+def _block(lines: Sequence[str], at: int, end: int, name: str) -> Block:
+    first = at
+    while first > 0 and lines[first - 1].startswith("#"):
+        first -= 1
+    last = end
+    while last > at + 1 and (not lines[last - 1].strip() or lines[last - 1].startswith("#")):
+        last -= 1
+    return Block(name=name, comments=tuple(lines[first:at]), lines=tuple(lines[at:last]))
+
+
+def _is_toml(lines: Sequence[str]) -> bool:
     try:
-        return bool(_lookup(tomllib.loads("\n".join(block.lines)), name))
+        tomllib.loads("\n".join(lines))
     except tomllib.TOMLDecodeError:
         return False
-
-
-def _lookup(content: Mapping[str, Any], name: str) -> bool:
-    at: Any = content
-    for part in name.split("."):
-        if not isinstance(at, dict) or part not in at:
-            return False
-        at = at[part]
     return True
 
 

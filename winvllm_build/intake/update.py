@@ -13,7 +13,7 @@ from typing import Any, Final
 from winvllm_build.errors import PatchError
 from winvllm_build.git import Oid
 from winvllm_build.intake.git_facts import Hosts
-from winvllm_build.intake.manifest_text import GOES_ON, HEADER, line, listed
+from winvllm_build.intake.manifest_text import GOES_ON, line, listed, tables
 from winvllm_build.intake.manifest_writer import TODO
 from winvllm_build.sources.pins import COMMIT, DependencyPin, Pins, SourcePin
 
@@ -129,12 +129,8 @@ class Editor:
 
     def _range(self, table: str) -> tuple[int, int]:
         """The lines of a table, its header left out."""
-        headers = [n for n, row in enumerate(self._lines) if HEADER.fullmatch(row)]
-        for at in headers:
-            found = HEADER.fullmatch(self._lines[at])
-            if found is not None and found[2] == table:
-                return at + 1, next((n for n in headers if n > at), len(self._lines))
-        return 0, 0
+        start, end = tables(self._lines).get(table, (-1, 0))
+        return start + 1, end
 
     def _fault(self, table: str, rows: list[str]) -> PatchError:
         return PatchError(
