@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.doctor_patient import Patient
+from tests.import_cases import Imports
 from tests.patch_upstream import Upstream, patched
 
 
@@ -45,3 +46,14 @@ def bare(upstream: Upstream) -> Patient:
 def patient(bare: Patient) -> Patient:
     bare.acquire()
     return bare
+
+
+@pytest.fixture(scope="module")
+def bare_template(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
+    return Upstream.make(tmp_path_factory.mktemp("bare"))
+
+
+@pytest.fixture
+def imports(bare_template: Upstream, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Imports:
+    """An upstream without patches, somebody else's checkout of it, and the import command."""
+    return Imports(bare_template.copied(tmp_path / "bare"), tmp_path, capsys)

@@ -46,7 +46,7 @@ def source(
 
     root = patches.absolute() if patches else data.patches_root()
     made = acquire(
-        read_pins(manifest_of(root, tag)).upstream, kind=_kind(kind), location=location,
+        read_pins(manifest_of(root, tag)).upstream, kind=kind_of(kind), location=location,
         workspace=Workspace.default(), offline=offline, on_event=render.note,
     )  # fmt: skip
     folder = worktree(made, tree.absolute())
@@ -58,7 +58,7 @@ def source(
     return 0
 
 
-def _kind(name: str) -> SourceKind:
+def kind_of(name: str) -> SourceKind:
     from winvllm_build.choices import SourceKind
     from winvllm_build.errors import UsageError
     from winvllm_build.suggest import did_you_mean
