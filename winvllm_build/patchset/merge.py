@@ -56,13 +56,23 @@ class Commits:
     theirs: Oid
 
 
-def commits(git: Git, *, base: Oid, changed: Oid, onto: Oid, message: str = "change") -> Commits:
-    """The change from `base` to `changed` as a commit to pick onto `onto`; no ref keeps them."""
-    root = git.commit_tree(base, "base")
+def commits(
+    git: Git, *, base: Oid, changed: Oid, onto: Oid, names: tuple[str, str, str] = ("base", "onto", "change")
+) -> Commits:
+    """The change from `base` to `changed` as a commit to pick onto `onto`; no ref keeps them.
+
+    Args:
+        git: a repository that has the trees.
+        base: the tree that was changed.
+        changed: the same with the change.
+        onto: the tree that gets it.
+        names: the messages of the three commits: base, onto, change.
+    """
+    root = git.commit_tree(base, names[0])
     return Commits(
         root=root,
-        ours=git.commit_tree(onto, "onto", parents=(root,)),
-        theirs=git.commit_tree(changed, message, parents=(root,)),
+        ours=git.commit_tree(onto, names[1], parents=(root,)),
+        theirs=git.commit_tree(changed, names[2], parents=(root,)),
     )
 
 

@@ -14,6 +14,8 @@ from winvllm_build.git import RepoPath
 
 FILE: Final = "ported.json"
 SCHEMA: Final = 1
+Key = tuple[str, str, RepoPath]
+"""A patch of the old set: source tree, layer, path."""
 
 
 class Decision(enum.Enum):
@@ -44,6 +46,10 @@ class Ported:
     evidence: tuple[str, ...] = ()
     reason: str = ""
 
+    @property
+    def key(self) -> Key:
+        return self.target, self.layer, self.path
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
@@ -63,7 +69,7 @@ class Record:
             "schema": SCHEMA,
             "from": self.old,
             "to": self.new,
-            "patches": [_data(entry) for entry in sorted(self.patches, key=_order)],
+            "patches": [entry_data(entry) for entry in sorted(self.patches, key=lambda entry: entry.key)],
         }
         return json.dumps(data, indent=1, ensure_ascii=True).encode("ascii") + b"\n"
 
@@ -84,17 +90,14 @@ def read(file: Path) -> Record | None:
     try:
         if data["schema"] != SCHEMA:
             raise PatchError(f"{file} has schema {data['schema']!r}, this tool reads {SCHEMA}", fix=fix)
-        entries = tuple(_entry(entry) for entry in data["patches"])
+        entries = tuple(entry_of(found) for found in data["patches"])
         return Record(old=str(data["from"]), new=str(data["to"]), patches=entries)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PatchError(f"{file} is damaged: {error!r}", fix=fix) from error
 
 
-def _order(entry: Ported) -> tuple[str, str, str]:
-    return entry.target, entry.layer, entry.path
-
-
-def _data(entry: Ported) -> dict[str, Any]:
+def entry_data(entry: Ported) -> dict[str, Any]:
+    """One entry as JSON holds it."""
     made: dict[str, Any] = {
         "target": entry.target, "layer": entry.layer, "path": entry.path, "verdict": entry.verdict,
         "decision": entry.decision.value, "evidence": list(entry.evidence),
@@ -106,7 +109,13 @@ def _data(entry: Ported) -> dict[str, Any]:
     return made
 
 
-def _entry(data: Mapping[str, Any]) -> Ported:
+def entry_of(data: Mapping[str, Any]) -> Ported:
+    """What `entry_data` gave.
+
+    Raises:
+        KeyError: a field is missing.
+        ValueError: a decision that does not exist.
+    """
     path = RepoPath(data["path"])
     to = data.get("to", path)
     return Ported(

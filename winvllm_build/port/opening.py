@@ -34,6 +34,25 @@ def open_job(root: Path, new: str, doors: Doors, *, old: str | None = None) -> J
     return Job(root=root, old=patch_set, new=new, old_source=first, new_source=second, doors=doors)
 
 
+def add_manifest(root: Path, new: str, doors: Doors, *, old: str) -> None:
+    """Pin the new tag, with the old manifest as the model.
+
+    Raises:
+        SourceError: the tag's source cannot be had.
+        StorageError: the manifest cannot be written.
+    """
+    from winvllm_build.intake.add import add_tag  # noqa: PLC0415 - it reads all of a tag's CMake files
+
+    doors.tell(f"{new} is not pinned yet: tags add {new}")
+    made = add_tag(
+        root, new, previous=old, workspace=doors.workspace, index=doors.index, offline=doors.offline,
+        on_event=doors.tell, remotes=doors.remotes,
+    )  # fmt: skip
+    doors.tell(f"pinned in {made.manifest}")
+    for words in made.todos:
+        doors.tell(f"  left to write: {words}")
+
+
 def _pin(root: Path, new: str, old: SourcePin, doors: Doors) -> SourcePin:
     file = root / new / manifest.FILE
     if file.is_file():

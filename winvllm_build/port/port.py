@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from typing_extensions import assert_never
@@ -15,9 +15,10 @@ from winvllm_build.patchset import manifest, record
 from winvllm_build.patchset.lock import TargetLock
 from winvllm_build.patchset.patchfile import SUFFIX
 from winvllm_build.patchset.patchset import Patch
-from winvllm_build.patchset.record import Decision, Ported, Record
+from winvllm_build.patchset.record import Decision, Key, Ported, Record
 from winvllm_build.patchset.rewrite import RegenResult
 from winvllm_build.patchset.worktree import scratch_of
+from winvllm_build.port import headers
 from winvllm_build.port.job import Job
 from winvllm_build.port.trees import Missing, Trees, Unchanged, trees_of
 from winvllm_build.port.units import LayerPort, carry_layers
@@ -81,10 +82,14 @@ class Options:
     Attributes:
         resolve: settle conflicts that have one answer.
         settled: layers that are done, by source tree.
+        dropped: patches that a human gave up without a merge of them, and why.
+        keep_headers: headers that are in the new set's folder stay as they are.
     """
 
     resolve: bool = True
     settled: Mapping[str, Sequence[Settled]] = field(default_factory=dict)
+    dropped: Mapping[Key, str] = field(default_factory=dict)
+    keep_headers: bool = False
 
 
 def preview(job: Job, options: Options | None = None) -> Computed:
@@ -100,8 +105,9 @@ def port(job: Job, options: Options | None = None) -> tuple[Computed, RegenResul
         ConflictError: two layers cannot be combined on the new tag.
         StorageError: the disk refused; a later run finishes.
     """
-    computed = _compute(job, options or Options(), keep=True)
-    return computed, _write(job, computed)
+    chosen = options or Options()
+    computed = _compute(job, chosen, keep=True)
+    return computed, _write(job, computed, keep_headers=chosen.keep_headers)
 
 
 def refuse_present(job: Job) -> None:
@@ -149,9 +155,10 @@ def _compute(job: Job, options: Options, *, keep: bool) -> Computed:
                 entries += [_whole(patch, kind, (found.reason,)) for patch in job.old.of(found.target)]
             case _:
                 assert_never(found)
+    decided = tuple(_dropped(entry, options.dropped) for entry in entries)
     return Computed(
         targets=tuple(targets), same=tuple(same), seconds=time.monotonic() - begun,
-        record=Record(old=job.old.tag, new=job.new, patches=tuple(entries)),
+        record=Record(old=job.old.tag, new=job.new, patches=decided),
     )  # fmt: skip
 
 
@@ -169,7 +176,9 @@ def _target(job: Job, trees: Trees, options: Options, *, keep: bool) -> TargetPo
                 break
     have = {*known, *(made.layer for made in done)}
     entries = [entry for found in settled for entry in found.entries]
-    entries += [_entry(trees.target, made.layer, v) for made in done for v in made.carried.verdicts.values()]
+    entries += [
+        entry_of(trees.target, made.layer, v) for made in done for v in made.carried.verdicts.values()
+    ]
     entries += [
         _whole(patch, Kind.CONFLICT, (WAITS.format(layer=done[-1].layer),))
         for patch in patches
@@ -178,7 +187,8 @@ def _target(job: Job, trees: Trees, options: Options, *, keep: bool) -> TargetPo
     return TargetPort(trees=trees, settled=settled, layers=tuple(done), entries=tuple(entries))
 
 
-def _entry(target: str, layer: str, verdict: Verdict) -> Ported:
+def entry_of(target: str, layer: str, verdict: Verdict) -> Ported:
+    """What is recorded of a patch that nobody decided about yet."""
     return Ported(
         target=target, layer=layer, path=verdict.path, to=verdict.to, verdict=verdict.kind.value,
         decision=_decision(verdict.kind), evidence=verdict.evidence,
@@ -200,15 +210,23 @@ def _whole(patch: Patch, kind: Kind, words: tuple[str, ...]) -> Ported:
     )  # fmt: skip
 
 
-def _write(job: Job, computed: Computed) -> RegenResult:
+def _dropped(entry: Ported, reasons: Mapping[Key, str]) -> Ported:
+    """The entry with the decision of a human who cannot decide about a merge."""
+    if entry.decision is not Decision.OPEN or entry.key not in reasons:
+        return entry
+    return replace(entry, to=None, decision=Decision.DROPPED, reason=reasons[entry.key])
+
+
+def _write(job: Job, computed: Computed, *, keep_headers: bool) -> RegenResult:
     rules = manifest.read(job.folder / manifest.FILE)
-    copies = [patch for same in computed.same for patch in job.old.of(same.target)]
+    copies = [_copy(job, patch, keep_headers) for same in computed.same for patch in job.old.of(same.target)]
     locks: dict[str, TargetLock] = {same.target: job.old.target(same.target) for same in computed.same}
     with ExitStack() as stack:
         grounds = [
-            (stack.enter_context(scratch_of(found.trees.objects)), _ground(found.trees), _layers(found))
+            (stack.enter_context(scratch_of(found.trees.objects)), _ground(found.trees),
+             _layers(job, found, keep_headers=keep_headers))
             for found in computed.targets
-        ]
+        ]  # fmt: skip
         return write_set(
             job.folder, rules, grounds, computed.record, copies=copies, locks=locks, command=job.command()
         )
@@ -218,9 +236,20 @@ def _ground(trees: Trees) -> Ground:
     return Ground(target=trees.target, kind=trees.kind, commit=trees.commit, base=trees.new)
 
 
-def _layers(found: TargetPort) -> list[Layered]:
-    fresh = [
-        Layered(layer=made.layer, base=made.unit.new_base, patched=made.carried.tree, files=made.files)
-        for made in found.layers
-    ]
+def _copy(job: Job, patch: Patch, keep_headers: bool) -> Patch:  # noqa: FBT001 - handed through
+    if not keep_headers:
+        return patch
+    files = headers.kept(job.folder, patch.layer, patch.target, {patch.path: patch.content})
+    return replace(patch, content=files[patch.path])
+
+
+def _layers(job: Job, found: TargetPort, *, keep_headers: bool) -> list[Layered]:
+    fresh = []
+    for made in found.layers:
+        files = made.files
+        if keep_headers:
+            files = headers.kept(job.folder, made.layer, found.trees.target, files)
+        fresh.append(
+            Layered(layer=made.layer, base=made.unit.new_base, patched=made.carried.tree, files=files)
+        )
     return [*(done.layered for done in found.settled), *fresh]
