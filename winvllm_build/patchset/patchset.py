@@ -11,7 +11,7 @@ from typing import Final
 from packaging.version import InvalidVersion, Version
 
 from winvllm_build import data
-from winvllm_build.errors import ConflictError, PatchError, UsageError
+from winvllm_build.errors import PatchError, UsageError
 from winvllm_build.git import NO_OBJECT, Oid, RepoPath
 from winvllm_build.patchset import advice, convert, lock, manifest, record
 from winvllm_build.patchset.convert import BlobReader
@@ -26,8 +26,6 @@ from winvllm_build.sources.pins import DependencyPin, SourcePin, read_pins
 from winvllm_build.suggest import did_you_mean
 
 MAIN_TARGET: Final = advice.MAIN_TARGET
-SHOWN: Final = 8
-"""Open patches that are named; more are counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +218,7 @@ def load(root: Path, tag: str, *, allow_open: bool = False) -> PatchSet:
     """
     draft = read(root, tag)
     if not allow_open:
-        _refuse_open(draft)
+        record.refuse_open(root, tag)
     differing = list(draft.disagreements())
     file = draft.folder / lock.FILE
     if draft.lock is None:
@@ -235,17 +233,6 @@ def load(root: Path, tag: str, *, allow_open: bool = False) -> PatchSet:
         tag=tag, pin=draft.pin, layers=draft.manifest.layers, patches=draft.patches, lock=draft.lock,
         root=root, manifest=draft.manifest, notices=draft.notices, findings=tuple(_findings(draft)),
     )  # fmt: skip
-
-
-def _refuse_open(draft: Draft) -> None:
-    made = record.read(draft.folder / record.FILE)
-    if made is not None and made.open:
-        listed = "".join(f"\n  {entry.path}" for entry in made.open[:SHOWN])
-        more = f"\n  and {len(made.open) - SHOWN} more" if len(made.open) > SHOWN else ""
-        raise ConflictError(
-            f"the port of {made.old} to {draft.tag} is not finished; these patches are open:{listed}{more}",
-            fix=advice.command("port", draft.tag, "--status", root=draft.root),
-        )
 
 
 def read(root: Path, tag: str, *, blobs: BlobReader | None = None, lenient: bool = False) -> Draft:

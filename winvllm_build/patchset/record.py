@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from winvllm_build.errors import PatchError
+from winvllm_build.errors import ConflictError, PatchError
 from winvllm_build.git import RepoPath
+from winvllm_build.patchset import advice
 
 FILE: Final = "ported.json"
 SCHEMA: Final = 1
+SHOWN: Final = 8
+"""Open patches that are named; more are counted."""
 Key = tuple[str, str, RepoPath]
 """A patch of the old set: source tree, layer, path."""
 
@@ -94,6 +97,23 @@ def read(file: Path) -> Record | None:
         return Record(old=str(data["from"]), new=str(data["to"]), patches=entries)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PatchError(f"{file} is damaged: {error!r}", fix=fix) from error
+
+
+def refuse_open(root: Path, tag: str) -> None:
+    """A set that a port has not finished is not taken for a whole one.
+
+    Raises:
+        ConflictError: patches of it wait for a human's decision.
+        PatchError: its record is damaged.
+    """
+    made = read(root / tag / FILE)
+    if made is not None and made.open:
+        listed = "".join(f"\n  {found.path}" for found in made.open[:SHOWN])
+        more = f"\n  and {len(made.open) - SHOWN} more" if len(made.open) > SHOWN else ""
+        raise ConflictError(
+            f"the port of {made.old} to {tag} is not finished; these patches are open:{listed}{more}",
+            fix=advice.command("port", tag, "--status", root=root),
+        )
 
 
 def entry_data(entry: Ported) -> dict[str, Any]:
