@@ -119,14 +119,14 @@ class Variables:
         return tuple(dict.fromkeys(arch for name in names for arch in self._archs.get(name, ())))
 
     def elements(self, arguments: Iterable[Argument], under: Conditions = ()) -> tuple[Item, ...]:
-        """The arguments as the elements of one list."""
+        """The arguments as the elements of one list, each under its own conditions and `under`."""
         found: list[Item] = []
         for argument in arguments:
             for item in self._element(argument):
                 merged = both(under, item.conditions)
                 if merged is not None:
                     split = [piece for piece in _split(item.text) if piece or argument.text == ""]
-                    found += [replace(item, text=piece) for piece in split]
+                    found += [Item(text=piece, conditions=merged) for piece in split]
         return tuple(found)
 
     def texts(self, argument: Argument, under: Conditions = ()) -> tuple[str, ...]:
