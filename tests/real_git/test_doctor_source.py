@@ -213,6 +213,8 @@ LEFT: dict[str, Callable[[Patient], Path]] = {
     "shallow lock": lambda p: p.repository / "shallow.lock",
     "pack": lambda p: p.repository / "objects" / "pack" / "tmp_pack_abc",
     "staged file": lambda p: p.upstream.folder / ".winvllm-0123456789abcdef.part",
+    "drop": lambda p: p.workspace.sources / "tree" / "drop-0123456789ab.json",
+    "regen": lambda p: p.upstream.folder / ".git" / "winvllm" / "regen.json",
     "index": lambda p: p.upstream.folder / ".git" / "winvllm" / "index-123",
 }
 
@@ -228,7 +230,7 @@ def test_what_a_killed_run_left(patient: Patient, name: str) -> None:
     assert found.sentence.startswith(
         "1 thing is left over from killed runs; patch files, lock, tag and tool agree"
     )
-    assert any(str(file) in check.words for check in found.checks)
+    assert any(str(file) in " ".join([check.words, *check.evidence]) for check in found.checks)
 
 
 def test_a_journal_of_a_dead_run_and_one_of_a_living(patient: Patient) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -20,6 +21,7 @@ from winvllm_build.cli.patches import (
 
 if TYPE_CHECKING:
     from winvllm_build.review.diagnosis import Check, Diagnosis
+    from winvllm_build.review.drop import Drop
     from winvllm_build.review.lint import Report
     from winvllm_build.review.rules import Finding
 
@@ -53,10 +55,22 @@ Examples:
   winvllm-build doctor patches --online              has the tag moved upstream?
 Exit code 0: healthy; 1: something is wrong, or left over from a killed run.
 """
+DROP_HELP = """Take a patch out of a set: its file, its place in the lock, and the reason into patchset.toml.
+
+The rest is proven on the tag's source first. A tree with the set applied is outdated then; `apply` takes the
+file back there.
+
+\b
+Examples:
+  winvllm-build drop csrc/topk.cu --reason "upstream builds with /std:c++20 now"
+  winvllm-build drop topk.cu math.hpp --tag v0.14.1 --reason "not needed with CUDA 13" --dry-run
+  winvllm-build drop setup.py --layer fast --reason "moved to the port"
+"""
 FINDINGS: Final = 1
 
 
 def register(app: typer.Typer) -> None:
+    app.command(help=DROP_HELP)(drop)
     app.command(help=LINT_HELP)(lint)
     group = typer.Typer(help=DOCTOR_HELP, no_args_is_help=True, rich_markup_mode=None)
     group.command("patches", help=PATCHES_HELP)(doctor_patches)
@@ -114,6 +128,63 @@ def doctor_patches(
     else:
         _show_diagnosis(found, verbose=verbose)
     return 0 if found.is_healthy else FINDINGS
+
+
+def drop(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="A path, the end of one, or a glob.")],
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Why the patch goes.")],
+    tag: TagOption = None,
+    layer: Annotated[str | None, typer.Option("--layer", help="The layer it is in.")] = None,
+    target: TargetOption = "vllm",
+    tree: Annotated[
+        Path | None, typer.Option("--tree", help="A source tree to prove the rest on; default: the tool's.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Prove everything, write nothing.")
+    ] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Use only what is cached.")] = False,
+    patches: PatchesOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    from winvllm_build.review import drop as room
+    from winvllm_build.workspace import Workspace
+
+    root, chosen = chosen_set(patches, None, tag)
+    request = room.Request(
+        root=root, tag=chosen, words=tuple(paths), reason=reason, layer=layer, target=target,
+        tree=tree.absolute() if tree else None, offline=offline, check=dry_run,
+    )  # fmt: skip
+    done = room.drop(request, workspace=Workspace.default(), on_event=render.note)
+    if as_json:
+        render.data(_drop_data(done, chosen, written=not dry_run))
+    else:
+        _show_dropped(done, root, chosen, written=not dry_run)
+    return 0
+
+
+def _show_dropped(done: Drop, root: Path, tag: str, *, written: bool) -> None:
+    if not done.removed:
+        names = ", ".join(entry.path for entry in done.dropped)
+        render.out(f"{tag}: dropped already: {names}; {done.left} patches are left")
+        return
+    would = "" if written else "would be "
+    for file in done.removed:
+        render.out(f"  {would}removed  {file.relative_to(root).as_posix()}")
+    for file in done.written:
+        render.out(f"  {would}written  {file.relative_to(root).as_posix()}")
+    for name in done.unanswered:
+        render.note(f"note: no patch answers {name} any more; say in hazards.toml what becomes of it")
+    took = render.duration(done.seconds)
+    render.out(f"{tag}: {len(done.dropped)} patches {would}dropped, {done.left} are left ({took})")
+
+
+def _drop_data(done: Drop, tag: str, *, written: bool) -> dict[str, Any]:
+    return {
+        "tag": tag, "dropped": [asdict(entry) for entry in done.dropped], "left": done.left,
+        "written": [str(file) for file in done.written], "removed": [str(file) for file in done.removed],
+        "unanswered": list(done.unanswered), "dry_run": not written, "seconds": round(done.seconds, 3),
+    }  # fmt: skip
 
 
 def _show_diagnosis(found: Diagnosis, *, verbose: bool) -> None:

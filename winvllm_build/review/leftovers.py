@@ -12,7 +12,7 @@ from winvllm_build.patchset import advice, materialise
 from winvllm_build.patchset.worktree import Worktree, open_worktree
 from winvllm_build.review.diagnosis import Check, State
 from winvllm_build.review.facts import Facts
-from winvllm_build.workspace import Workspace
+from winvllm_build.workspace import Journal, Workspace
 
 NAME = "leftovers"
 REPOSITORY_LOCKS = ("shallow.lock", "config.lock", "packed-refs.lock", "HEAD.lock")
@@ -59,6 +59,11 @@ def _of_workspace(workspace: Workspace) -> Iterator[Check]:
                 else "a folder that was being made"
             )
             yield _left(f"{what}: {file}", "run the command again that was killed: it begins that anew")
+    for file in sorted(workspace.sources.glob("*/drop-*.json")):
+        entry = Journal(path=file).read()
+        if entry is not None and not _runs(entry):
+            words = f"an interrupted drop in {entry.get('folder', 'a patch set')}"
+            yield _left(words, "run the same drop again: it finishes", str(file))
 
 
 def _of_repository(repository: Path) -> Iterator[Check]:
@@ -99,7 +104,12 @@ def _of_tree(facts: Facts, tree: Worktree) -> Iterator[Check]:
     if entry is not None and not _runs(entry):
         words = f"an interrupted {entry.get('operation', 'run')} in {tree.folder}"
         yield _left(words, f"{again} finishes it or rolls it back, and says which", str(tree.journal.path))
-    if entry is not None and _runs(entry):
+    writing = tree.regen_journal.read()
+    if writing is not None and not _runs(writing):
+        regen = advice.command("regen", facts.folder.name, root=facts.folder.parent, tree=tree.folder)
+        words = f"patch files that were being written from {tree.folder}"
+        yield _left(words, f"{regen} finishes that", str(tree.regen_journal.path))
+    if any(found is not None and _runs(found) for found in (entry, writing)):
         return
     files = [*tree.private.glob("index-*"), *tree.private.glob(".journal.json.*.tmp")]
     folders = {tree.file(reading.place.path).parent for reading in facts.readings}
