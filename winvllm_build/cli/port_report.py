@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -41,7 +42,7 @@ def run_report(
         sources = open_sources(old, patches, offline=offline, meter=meter)
         tags = tags_in(span, sources.known(), old=sources.old.tag)
         made = report(
-            sources, tags, on_progress=lambda far: meter.show(_words(far)), jobs=jobs,
+            sources, tags, on_progress=lambda far: meter.show(words_of(far)), jobs=jobs,
             detailed=html is not None,
         )  # fmt: skip
     if html is not None:
@@ -55,12 +56,36 @@ def run_report(
     return 0
 
 
-def open_sources(old: str | None, patches: Path | None, *, offline: bool, meter: Meter) -> Sources:
-    """The set to carry, and where its releases come from."""
+def run_explain(
+    *, new: str, paths: Sequence[str] = (), old: str | None = None, patches: Path | None = None,
+    history: Path | None = None, offline: bool = False, as_json: bool = False, jobs: int | None = None,
+) -> int:  # fmt: skip
+    """See `port_explain.run_explain`."""
+    from winvllm_build.cli.port_explain import run_explain as explain
+
+    return explain(
+        new=new, paths=paths, old=old, patches=patches, history=history, offline=offline, as_json=as_json,
+        jobs=jobs,
+    )  # fmt: skip
+
+
+def open_sources(
+    old: str | None, patches: Path | None, *, offline: bool, meter: Meter, new: str | None = None
+) -> Sources:
+    """The set to carry, and where its releases come from.
+
+    Args:
+        old: the set; None is the newest, or the newest that is older than `new`.
+        patches: the folder of patch sets; None is the default one.
+        offline: nothing is fetched.
+        meter: what is fetched is said between its lines.
+        new: the tag to carry to, where it is one.
+    """
+    from winvllm_build import data
     from winvllm_build.index import Index
     from winvllm_build.patchset.patchset import load
     from winvllm_build.port.columns import Sources
-    from winvllm_build.port.job import Doors
+    from winvllm_build.port.job import Doors, previous
     from winvllm_build.sources.remote import Remotes
     from winvllm_build.workspace import Workspace
 
@@ -68,7 +93,8 @@ def open_sources(old: str | None, patches: Path | None, *, offline: bool, meter:
         if not words.startswith(EXPECTED):
             meter.note(words)
 
-    root, tag = chosen_set(patches, old, None)
+    root = patches.absolute() if patches else data.patches_root()
+    tag = previous(root, new) if old is None and new is not None else chosen_set(patches, old, None)[1]
     workspace = Workspace.default()
     doors = Doors(
         workspace=workspace, index=Index(workspace, offline=offline, on_event=tell),
@@ -77,7 +103,7 @@ def open_sources(old: str | None, patches: Path | None, *, offline: bool, meter:
     return Sources(load(root, tag), root, doors)
 
 
-def _words(far: Progress) -> str:
+def words_of(far: Progress) -> str:
     if far.left is None:
         return f"report: files of {far.tag} ({far.done + 1} of {far.total})"
     left = f", about {render.duration(far.left)} left" if far.done < far.total else ""

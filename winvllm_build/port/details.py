@@ -95,7 +95,7 @@ def _regions(content: bytes) -> Iterator[Block]:
     found = [part for part in parts if isinstance(part, Region)]
     for number, region in enumerate(found, start=1):
         which = f"region {number} of {len(found)}" if len(found) > 1 else "the region"
-        yield _block(f"{which}: upstream's change", _difference(region.base, region.ours))
+        yield _block(f"{which}: upstream's change", _difference(region.base, region.ours), upstream=True)
         yield _block(f"{which}: the patch's change", _difference(region.base, region.theirs))
 
 
@@ -138,8 +138,8 @@ def _line(line: bytes) -> Line:
     return Line(mark=chr(line[0]), text=shown(line[1:]))
 
 
-def _block(title: str, lines: Sequence[Line]) -> Block:
+def _block(title: str, lines: Sequence[Line], *, upstream: bool = False) -> Block:
     if len(lines) > MOST_LINES:
         rest = Line(mark=LEFT_OUT, text=f"{len(lines) - MOST_LINES} more lines")
         lines = [*lines[:MOST_LINES], rest]
-    return Block(title=title, lines=tuple(lines))
+    return Block(title=title, lines=tuple(lines), upstream=upstream)

@@ -24,10 +24,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A part of a detail: what it shows, and its lines."""
+    """A part of a detail: what it shows, and its lines; `upstream` for upstream's side of a conflict."""
 
     title: str
     lines: tuple[Line, ...]
+    upstream: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

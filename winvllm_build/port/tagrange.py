@@ -37,6 +37,20 @@ def tags_in(span: str, known: Sequence[ReleasedTag], *, old: str) -> tuple[Relea
     return tuple(tag for tag in known if tag.tag in wanted)
 
 
+def until(new: str, known: Sequence[ReleasedTag], *, old: str) -> tuple[ReleasedTag, ...]:
+    """The releases after `old`, up to `new` and with it.
+
+    Raises:
+        UsageError: `new` is no release, or not newer.
+    """
+    list(_named(new, known))
+    if Version(_version(new)) <= Version(_version(old)):
+        raise UsageError(
+            f"{new} is not newer than {old}", fix="name a newer tag, or an older set with --from"
+        )
+    return tags_in(f"{TO}{new}", known, old=old)
+
+
 def _item(item: str, known: Sequence[ReleasedTag], old: str) -> Iterator[ReleasedTag]:
     if not item:
         raise UsageError("the range of tags has an empty part", fix=GRAMMAR)
