@@ -1,108 +1,26 @@
-"""Which function, table or block a change stands in: a clean merge can put it into the wrong one."""
+"""Changes that a clean merge puts into another function, table or block than they were made in."""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Final
 
 from winvllm_build.patchset.diff import Diff
+from winvllm_build.port import outline
+from winvllm_build.port.outline import Outline
 
-TELLING: Final = re.compile(rb"\w{2}")
-CALLED: Final = re.compile(rb"([A-Za-z_]\w*)[ \t]*\(")
-TYPE: Final = re.compile(
-    rb"(?:class|struct|union|enum(?:[ \t]+class)?)[ \t]+(?:[A-Z_]+\([^)]*\)[ \t]*)?(\w+)"
-)
-NOT_FUNCTIONS: Final = frozenset(
-    (b"__launch_bounds__", b"__attribute__", b"__declspec", b"alignas", b"decltype", b"noexcept", b"requires")
-)
-NOT_TABLES: Final = frozenset(
-    b"import from if elif else try except finally with for while assert return raise del global async".split()
-)
-OUTERMOST: Final = -1
-"""Less than any indentation: the heading of a section owns lines that are not indented."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
-    """A line that what follows can belong to; without a name it only ends what was before."""
-
-    line: int
-    indent: int
-    name: bytes | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Language:
-    """How the heads of a file look: `lines` finds them, `head` reads indentation and name."""
-
-    lines: re.Pattern[bytes]
-    head: Callable[[re.Match[bytes]], tuple[int, bytes | None]]
-
-
-def _python(found: re.Match[bytes]) -> tuple[int, bytes | None]:
-    if found["name"] is not None:
-        return width(found["indent"]), found["name"]
-    return 0, None if found["word"] in NOT_TABLES else found["word"]
-
-
-def _c(found: re.Match[bytes]) -> tuple[int, bytes | None]:
-    if found["macro"] is not None:
-        return 0, found["macro"]
-    kind = TYPE.match(found["text"])
-    if kind is not None:
-        return 0, kind[1]
-    return 0, next((name for name in CALLED.findall(found["text"]) if name not in NOT_FUNCTIONS), None)
-
-
-def _indented(found: re.Match[bytes]) -> tuple[int, bytes | None]:
-    return width(found["indent"]), b" ".join(found["name"].split())
-
-
-def _section(found: re.Match[bytes]) -> tuple[int, bytes | None]:
-    return OUTERMOST, found["name"]
-
-
-PYTHON: Final = _Language(
-    lines=re.compile(
-        rb"^(?:(?P<indent>[ \t]*)(?:async[ \t]+def|def|class)[ \t]+(?P<name>\w+)|(?P<word>\w+))", re.MULTILINE
-    ),
-    head=_python,
-)
-C: Final = _Language(
-    lines=re.compile(
-        rb"^(?:#[ \t]*define[ \t]+(?P<macro>\w+)[^\n]*\\$"
-        rb"|(?!template\b|using\b|typedef\b|namespace\b|public:|private:|protected:)(?P<text>[A-Za-z_][^\n]*))",
-        re.MULTILINE,
-    ),
-    head=_c,
-)
-CMAKE: Final = _Language(
-    lines=re.compile(rb"^(?P<indent>[ \t]*)(?!end|else)(?P<name>\w+[ \t]*\([^\n#]*)", re.MULTILINE),
-    head=_indented,
-)
-RUST: Final = _Language(
-    lines=re.compile(
-        rb"^(?P<indent>[ \t]*)(?:pub(?:\([^)\n]*\))?[ \t]+)?(?:async[ \t]+|unsafe[ \t]+|const[ \t]+)*"
-        rb"(?P<name>(?:fn|struct|enum|impl|mod|trait)\b[^\n({]*)",
-        re.MULTILINE,
-    ),
-    head=_indented,
-)
-SECTIONS: Final = _Language(lines=re.compile(rb"^\[+(?P<name>[^\]\n]+)\]", re.MULTILINE), head=_section)
-LANGUAGES: Final = {
-    ".py": PYTHON, ".pyi": PYTHON, ".cmake": CMAKE, ".rs": RUST, ".toml": SECTIONS, ".cfg": SECTIONS,
-    ".ini": SECTIONS,
-    **dict.fromkeys((".c", ".cc", ".cpp", ".cu", ".cuh", ".h", ".hpp", ".inc"), C),
-}  # fmt: skip
+WORD: Final = re.compile(rb"\w")
+"""A brace or a blank line does not say where it belongs."""
+ALIKE: Final = 0.75
+"""Part of equal lines above which a place with another name is the same one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Run:
-    """Changed lines without others between them: the first telling one, and its line in the old file."""
+    """Changed lines without others between them: the first with a word, and its line in the old file."""
 
     at: int
     line: bytes
@@ -111,7 +29,8 @@ class _Run:
 def strayed(was: Diff, now: Diff, *, old: bytes, new: bytes) -> tuple[tuple[str, str], ...]:
     """Where the patch stood and where the carried one stands, for changes that are in another place now.
 
-    A place that upstream renamed is not another one: its old name is gone and its new one was not there.
+    A place that upstream renamed is not another one: its old name is gone, its new one was not there, and
+    what is in it stayed much the same.
 
     Args:
         was: the patch.
@@ -119,47 +38,34 @@ def strayed(was: Diff, now: Diff, *, old: bytes, new: bytes) -> tuple[tuple[str,
         old: upstream's file before.
         new: upstream's file now.
     """
-    path = PurePosixPath(was.path)
-    language = CMAKE if path.name == "CMakeLists.txt" else LANGUAGES.get(path.suffix)
+    language = outline.language_of(was.path)
     if language is None:
         return ()
-    before, after = heads(old, language), heads(new, language)
-    names = [{head.name for head in found} for found in (before, after)]
+    before, after = Outline.of(old, language), Outline.of(new, language)
     found: dict[tuple[str, str], None] = {}
     for one, other in _pairs(list(_runs(was)), list(_runs(now))):
-        left, right = places(before, one.at, one.line), places(after, other.at, other.line)
-        if (set(left) - set(right)) & names[1] or (set(right) - set(left)) & names[0]:
+        left, right = before.places(one.at, one.line), after.places(other.at, other.line)
+        if left != right and not _is_renamed(before, after, left, right):
             found[_shown(left), _shown(right)] = None
     return tuple(found)
 
 
-def heads(content: bytes, language: _Language) -> list[Head]:
-    made = []
-    line, at = 1, 0
-    for found in language.lines.finditer(content):
-        line += content.count(b"\n", at, found.start())
-        at = found.start()
-        indent, name = language.head(found)
-        made.append(Head(line=line, indent=indent, name=name))
-    return made
+def _is_renamed(before: Outline, after: Outline, left: Sequence[bytes], right: Sequence[bytes]) -> bool:
+    """Whether each place that is gone is alike one that is new, and no other that is gone or new is."""
+    lost = [name for name in left if name not in right]
+    gained = [name for name in right if name not in left]
+    gone, new = before.names - after.names, after.names - before.names
+    if len(lost) > len(gained) or not gone.issuperset(lost) or not new.issuperset(gained):
+        return False
+    return all(
+        [name for name in gone if _is_alike(before.body(name), after.body(other))] == [one]
+        and [name for name in new if _is_alike(before.body(one), after.body(name))] == [other]
+        for one, other in zip(lost, gained, strict=False)
+    )
 
 
-def places(known: Sequence[Head], at: int, line: bytes) -> tuple[bytes, ...]:
-    """What `line` belongs to where it stands before line `at`, from the outside to the inside."""
-    limit = width(line)
-    found: list[bytes] = []
-    for head in reversed(known):
-        if head.line < at and head.indent < limit:
-            limit = head.indent
-            found += [head.name] if head.name is not None else []
-            if limit <= 0:
-                break
-    return tuple(reversed(found))
-
-
-def width(line: bytes) -> int:
-    """The columns of white space that `line` begins with."""
-    return len(line[: len(line) - len(line.lstrip(b" \t"))].expandtabs(8))
+def _is_alike(one: Sequence[bytes], other: Sequence[bytes]) -> bool:
+    return difflib.SequenceMatcher(None, one, other, autojunk=False).ratio() >= ALIKE
 
 
 def _runs(diff: Diff) -> Iterator[_Run]:
@@ -170,7 +76,7 @@ def _runs(diff: Diff) -> Iterator[_Run]:
             mark = line[:1]
             if mark == b" ":
                 waiting = True
-            elif waiting and mark in (b"+", b"-") and TELLING.search(line):
+            elif waiting and mark in (b"+", b"-") and WORD.search(line):
                 yield _Run(at=at, line=line[1:])
                 waiting = False
             at += mark in (b" ", b"-")

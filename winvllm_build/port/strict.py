@@ -41,14 +41,22 @@ def strict_results(
 
 
 def at_path(diff: Diff, path: RepoPath) -> Diff:
-    """The same diff of another file."""
+    """The same diff, which has hunks, of another file."""
     if path == diff.path:
         return diff
     head, mark, body = diff.text.partition(b"\n@@ ")
-    old, new = (name.encode("utf-8", "surrogateescape") for name in (diff.path, path))
-    for side in (b"a/", b"b/"):
-        head = head.replace(side + old, side + new)
-    return replace(diff, path=path, text=head + mark + body)
+    name = path.encode("utf-8", "surrogateescape")
+    tab = b"\t" if b" " in name else b""
+    titles = {
+        b"diff --git ": b"diff --git a/%b b/%b" % (name, name),
+        b"--- ": b"--- a/%b%b" % (name, tab),
+        b"+++ ": b"+++ b/%b%b" % (name, tab),
+    }
+    lines = [
+        next((made for start, made in titles.items() if line.startswith(start)), line)
+        for line in head.split(b"\n")
+    ]
+    return replace(diff, path=path, text=b"\n".join(lines) + mark + body)
 
 
 def _applied(git: Git, index: Path, diffs: Sequence[Diff]) -> list[Diff]:
