@@ -155,7 +155,8 @@ class _Case:
         found = renames(self.git, gone.values(), [self.new[path] for path in sorted(known)])
         settled = {*found, *self.conflicts}
         rest = [entry for path, entry in gone.items() if path not in settled]
-        added = [entry for path, entry in self.new.items() if path not in self.old]
+        taken = {rename.new for rename in found.values()}
+        added = [entry for path, entry in self.new.items() if path not in self.old and path not in taken]
         return found | renames(self.git, rest, added)
 
     def _owner(self, path: RepoPath, conflict: Conflict) -> RepoPath | None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from winvllm_build.git import Git, Oid, RepoPath
 from winvllm_build.patchset.diff import Diff
-from winvllm_build.patchset.merge import OURS, THEIRS, Conflict, Merge
+from winvllm_build.patchset.merge import BASE, OURS, THEIRS, Conflict, Merge
 from winvllm_build.patchset.tree import contents
 from winvllm_build.port import regions
 from winvllm_build.port.verdict import Kind
@@ -54,9 +54,9 @@ def conflicting(
     words = [", ".join(kinds) or "conflict"]
     for conflict in found:
         sides = conflict.stages
-        if OURS not in sides and THEIRS in sides:
+        if OURS not in sides and {BASE, THEIRS} <= set(sides):
             words.append("upstream deleted the file, the patch changes it")
-        elif THEIRS not in sides and OURS in sides:
+        elif THEIRS not in sides and {BASE, OURS} <= set(sides):
             words.append("upstream changed the file, the patch deletes it")
         count = counts.get(conflict.path)
         if count:
@@ -96,6 +96,8 @@ def regions_of(git: Git, merge: Merge, paths: Iterable[RepoPath]) -> dict[RepoPa
 
 def _offsets(was: Diff, now: Diff) -> str:
     moves = sorted({b.old_start - a.old_start for a, b in zip(was.hunks, now.hunks, strict=True)})
+    if not moves:
+        return "the same change of the mode alone"
     if len(moves) == 1:
         return f"the same {_hunks(len(was.hunks))}, moved by {moves[0]:+d} lines"
     return f"the same {_hunks(len(was.hunks))}, moved by {moves[0]:+d} to {moves[-1]:+d} lines"
@@ -104,7 +106,8 @@ def _offsets(was: Diff, now: Diff) -> str:
 def _contexts(was: Diff, now: Diff) -> str:
     kept = Counter(hunk.lines for hunk in was.hunks) & Counter(hunk.lines for hunk in now.hunks)
     others = len(now.hunks) - kept.total()
-    return f"the same added and removed lines; other lines around {others} of {_hunks(len(now.hunks))}"
+    which = "the hunk" if len(now.hunks) == 1 else f"{others} of {len(now.hunks)} hunks"
+    return f"the same added and removed lines; other lines around {which}"
 
 
 def _merged(was: Diff, now: Diff) -> str:
