@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from winvllm_build.errors import PatchError
+from winvllm_build.git import Oid
 from winvllm_build.sources.pins import DependencyPin, Pins, read_pins
 
 COMMIT = "d7de043d55d1dd629554467e23874097e1c48993"
@@ -55,6 +57,25 @@ def test_shipped_manifest_pins_everything_by_hash(checkout: Path) -> None:
     assert all(pin.commit is not None and pin.targets for pin in pins.dependencies)
 
 
+def test_an_archive_pins_without_a_commit(tmp_path: Path) -> None:
+    text = UPSTREAM.replace(f'commit = "{COMMIT}"', 'abbreviated = "d7de043d5"')
+    pin = read(tmp_path, text).upstream
+    assert (pin.commit, pin.abbreviated) == (None, "d7de043d5")
+    assert pin.means(Oid(COMMIT))
+    assert not pin.means(Oid("0" * 40))
+    assert not replace(pin, abbreviated=None).means(Oid(COMMIT))
+    assert not replace(pin, commit=Oid("0" * 40)).means(Oid(COMMIT))
+
+
+def test_the_archives_commit_is_known_from_its_tree(checkout: Path) -> None:
+    """The id that git gave the commit of the published v0.14.1, whose tree is in the lock."""
+    pin = read_pins(checkout / "patches" / "v0.14.1" / "patchset.toml").upstream.sdist
+    assert pin is not None
+    tree = Oid("eef2fed6f7f45ed1eee978f6eb10c5abce3a9ffd")
+    assert pin.commit_id(tree) == "241f4c99712569b85a4ebc263f830957165aaac1"
+    assert replace(pin, sha256="0" * 64).commit_id(tree) != pin.commit_id(tree)
+
+
 def test_other_rooms_tables_are_left_alone(tmp_path: Path) -> None:
     pins = read(
         tmp_path, UPSTREAM + '[expect]\ntorch = "2.9.1"\n[topic.msvc]\ntitle = "x"\n[layer.windows]\n'
@@ -90,6 +111,9 @@ def test_an_arch_decides_what_is_needed(
     [
         ("schema = 1\n", "[upstream] is missing"),
         (UPSTREAM.replace("url =", "urll ="), "`url` is missing"),
+        (UPSTREAM.partition("commit")[0], "`commit` is missing"),
+        (UPSTREAM + 'abbreviated = "1234567"\n', "`commit` does not begin with it"),
+        (UPSTREAM + 'abbreviated = "d7de"\n', "7 to 40 digits"),
         (UPSTREAM + "[dependencies.x]\n", 'did you mean "dependency"'),
         (UPSTREAM.replace(COMMIT, COMMIT[:39]), "40 hexadecimal digits"),
         (UPSTREAM.replace(COMMIT, COMMIT.upper()), "40 hexadecimal digits"),
