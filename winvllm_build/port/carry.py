@@ -12,7 +12,8 @@ from winvllm_build.patchset import tree
 from winvllm_build.patchset.diff import Change, Diff
 from winvllm_build.patchset.merge import BASE, THEIRS, Conflict, Merge, transplant
 from winvllm_build.patchset.tree import Entry
-from winvllm_build.port import evidence, names, scopes
+from winvllm_build.port import evidence
+from winvllm_build.port.doubts import doubts
 from winvllm_build.port.renames import Rename, renames, tree_of
 from winvllm_build.port.resolve import Resolution, resolutions
 from winvllm_build.port.strict import at_path, strict_results
@@ -22,10 +23,6 @@ UNSURE: Final = (Kind.OFFSET, Kind.CONTEXT, Kind.MERGED, Kind.MOVED, Kind.PARTLY
 """What strict application could see differently."""
 EDITED: Final = (Kind.OFFSET, Kind.CONTEXT, Kind.MERGED, Kind.MOVED, Kind.PARTLY_UPSTREAMED)
 """Patches whose surroundings upstream changed."""
-LOST_NAME: Final = "lost name"
-"""Not git's: the merge is clean, but the patch uses a name that upstream's file no longer has."""
-OTHER_PLACE: Final = "other place"
-"""Not git's: the merge is clean, but the change is in another function or block than it was."""
 _REPORT: Final = "report this with the output of `git --version`"
 
 
@@ -101,7 +98,7 @@ def carry(git: Git, unit: Unit, *, resolve: bool = True, old: OldSide | None = N
     case.examine()
     verdicts = {path: case.verdict(path) for path in case.before}
     verdicts |= case.unowned(verdicts)
-    doubtful = case.ambiguous(verdicts) | case.misplaced(verdicts)
+    doubtful = case.ambiguous(verdicts) | case.doubted(verdicts)
     verdicts |= doubtful
     clean = case.reset(case.clean, [place for verdict in doubtful.values() for place in verdict.places])
     diffs = {path: diff for path, diff in case.diffs.items() if path not in _places(doubtful)}
@@ -261,25 +258,29 @@ class _Case:
                 )  # fmt: skip
         return found
 
-    def misplaced(self, verdicts: Mapping[RepoPath, Verdict]) -> dict[RepoPath, Verdict]:
-        """Clean merges that are wrong: in another function, or with a name that upstream no longer has."""
-        asked = {path: v.to for path, v in verdicts.items() if v.kind in EDITED and v.to}
+    def doubted(self, verdicts: Mapping[RepoPath, Verdict]) -> dict[RepoPath, Verdict]:
+        """Clean merges that are wrong, as the text of the files says."""
+        asked = {path: v.to for path, v in verdicts.items() if self._is_edited(v) and v.to}
         pairs = {path: (self.old[path].oid, self.new[to].oid) for path, to in asked.items()}
         blobs = tree.contents(self.git, [oid for pair in pairs.values() for oid in pair])
         found = {}
         for path, (old, new) in pairs.items():
             place = asked[path] or path
-            both = self.before[path], self.diffs[place]
-            strayed = scopes.strayed(*both, old=blobs[old], new=blobs[new])
-            lost = names.lost(*both, old=blobs[old], new=blobs[new])
-            words = [*map(evidence.strayed, strayed), *([evidence.nameless(lost)] if lost else [])]
-            if words:
-                kinds = (*([OTHER_PLACE] if strayed else []), *([LOST_NAME] if lost else []))
+            both = self.before[path], self.diffs.get(place)
+            wrong = doubts(*both, old=blobs[old], new=blobs[new])
+            if wrong:
                 found[path] = replace(
-                    verdicts[path], kind=Kind.CONFLICT, evidence=(*words, *verdicts[path].evidence),
-                    conflicts=kinds, places=(place,),
+                    verdicts[path], kind=Kind.CONFLICT, places=(place,),
+                    evidence=(*(doubt.words for doubt in wrong), *verdicts[path].evidence),
+                    conflicts=tuple(dict.fromkeys(doubt.kind for doubt in wrong)),
                 )  # fmt: skip
         return found
+
+    def _is_edited(self, verdict: Verdict) -> bool:
+        """Whether upstream changed the surroundings of a patch that has any."""
+        if verdict.kind is Kind.UPSTREAMED:
+            return self._is_unsure(verdict)
+        return verdict.kind in EDITED
 
     def _is_unsure(self, verdict: Verdict) -> bool:
         was, place = self.before.get(verdict.path), verdict.to

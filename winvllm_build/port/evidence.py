@@ -14,7 +14,6 @@ from winvllm_build.port import regions
 from winvllm_build.port.verdict import Kind
 
 SHORT: Final = 12
-NAMES: Final = 5
 
 
 def identical(blob: Oid) -> tuple[str, ...]:
@@ -71,16 +70,6 @@ def ambiguous(kind: Kind, merged: Oid, strict: Oid) -> tuple[str, ...]:
         f"the merge ({kind.value}) gives the blob {merged[:SHORT]}, strict application {strict[:SHORT]}",
         "the same lines occur at several places: look which one is meant",
     )
-
-
-def nameless(lost: Sequence[str]) -> str:
-    shown = ", ".join(lost[:NAMES]) + (", ..." if len(lost) > NAMES else "")
-    return f"it uses {shown}, which upstream's file had and no longer has"
-
-
-def strayed(places: tuple[str, str]) -> str:
-    was, now = places
-    return f"it changed {was} and would change {now} now, which is something else"
 
 
 def regions_of(git: Git, merge: Merge, paths: Iterable[RepoPath]) -> dict[RepoPath, int]:

@@ -1,0 +1,76 @@
+"""Changes that upstream made too, elsewhere in the file: a clean merge has them twice, or not at all."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from winvllm_build.patchset.diff import Diff
+
+WORD: Final = re.compile(rb"\w{2,}")
+ENOUGH: Final = 3
+"""Words that make lines worth comparing; `return None` is written anywhere."""
+
+
+def doubled(now: Diff, *, old: bytes, new: bytes) -> tuple[str, ...]:
+    """First lines of what the carried patch adds although upstream has added it too, elsewhere.
+
+    Args:
+        now: the patch as carried.
+        old: upstream's file before.
+        new: upstream's file now.
+    """
+    blocks = {block for block in _blocks(now) if _is_in(block, new) and not _is_in(block, old)}
+    return tuple(sorted(_shown(next(line for line in block if line.strip())) for block in blocks))
+
+
+def remaining(was: Diff, now: Diff | None, *, old: bytes, new: bytes) -> tuple[str, ...]:
+    """Lines that the patch removes and the carried one no longer does, though upstream only moved them.
+
+    Args:
+        was: the patch.
+        now: the patch as carried; None where nothing of it is left.
+        old: upstream's file before.
+        new: upstream's file now.
+    """
+    gone = _removed(was) - (_removed(now) if now is not None else Counter())
+    known = [Counter(line.strip() for line in content.split(b"\n")) for content in (old, new)]
+    added = {line[1:].strip() for hunk in was.hunks for line in hunk.lines if line[:1] == b"+"}
+    return tuple(
+        sorted(
+            _shown(line)
+            for line in gone
+            if known[0][line] == 1 and known[1][line] and line not in added and _is_worth(line)
+        )
+    )
+
+
+def _blocks(diff: Diff) -> Iterator[tuple[bytes, ...]]:
+    """Added lines without others between them."""
+    for hunk in diff.hunks:
+        block: list[bytes] = []
+        for line in (*hunk.lines, b" "):
+            if line[:1] == b"+":
+                block.append(line[1:])
+                continue
+            if _is_worth(b"\n".join(block)):
+                yield tuple(block)
+            block = []
+
+
+def _removed(diff: Diff) -> Counter[bytes]:
+    return Counter(line[1:].strip() for hunk in diff.hunks for line in hunk.lines if line[:1] == b"-")
+
+
+def _is_worth(text: bytes) -> bool:
+    return len(WORD.findall(text)) >= ENOUGH
+
+
+def _is_in(block: tuple[bytes, ...], content: bytes) -> bool:
+    return b"\n%b\n" % b"\n".join(block).strip(b"\n") in b"\n%b\n" % content
+
+
+def _shown(line: bytes) -> str:
+    return line.strip().decode("utf-8", "replace")
