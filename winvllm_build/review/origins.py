@@ -31,7 +31,7 @@ class Origin:
         folder: the repository or worktree.
         objects: where git finds its objects.
         ref: what keeps it, where a ref does.
-        pinned: the manifest says that it is this one.
+        pinned: how the manifest says that it is this one: `git` by the commit, `sdist` by the archive.
         known: the lock has its tree.
     """
 
@@ -41,7 +41,7 @@ class Origin:
     folder: Path
     objects: Path
     ref: str = ""
-    pinned: bool = False
+    pinned: str = ""
     known: bool = False
 
     @property
@@ -86,7 +86,7 @@ def _kept(draft: Draft, target: str, locked: TargetLock | None, repository: Path
             continue  # not a source
         commit = commit_at(git, ref)
         tree = _tree(git, commit)
-        pinned, known = (False, False)
+        pinned, known = "", False
         if commit is not None and tree is not None:
             pinned, known = _ties(draft, target, locked, commit, tree)
         yield Origin(
@@ -102,10 +102,12 @@ def _tree(git: Git, commit: Oid | None) -> Oid | None:
         return None
 
 
-def _ties(draft: Draft, target: str, locked: TargetLock | None, commit: Oid, tree: Oid) -> tuple[bool, bool]:
-    """Whether the manifest pins this commit, and whether the lock has its tree."""
+def _ties(draft: Draft, target: str, locked: TargetLock | None, commit: Oid, tree: Oid) -> tuple[str, bool]:
+    """How the manifest pins this commit, and whether the lock has its tree."""
     known = locked is not None and locked.pair_of(tree) is not None
     if target != MAIN_TARGET:
-        return commit == draft.commit_of(target), known
+        return GIT if commit == draft.commit_of(target) else "", known
     sdist = draft.pin.sdist
-    return draft.pin.means(commit) or (sdist is not None and commit == sdist.commit_id(tree)), known
+    if sdist is not None and commit == sdist.commit_id(tree):
+        return SDIST, known
+    return GIT if draft.pin.means(commit) else "", known

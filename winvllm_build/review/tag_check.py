@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from winvllm_build.errors import UNOBTAINABLE
 from winvllm_build.git import Git, Oid
@@ -11,6 +12,7 @@ from winvllm_build.patchset.base import way_back
 from winvllm_build.patchset.lock import TargetLock
 from winvllm_build.patchset.patchset import MAIN_TARGET, Draft
 from winvllm_build.patchset.worktree import Worktree
+from winvllm_build.review import committed
 from winvllm_build.review.diagnosis import Check, Part, State
 from winvllm_build.review.facts import Facts
 from winvllm_build.review.fixes import Spot
@@ -46,7 +48,10 @@ def pinned(
         yield Check(name=COMMIT, state=State.AGREES, parts=(Part.LOCK, Part.TAG), words=words + what)
         return
     evidence = (f"manifest {named or 'without a commit'}", f"lock {locked.commit}")
-    for lock_says, words in _witnesses(locked, named, origins, upstream):
+    witnesses = chain(
+        _witnesses(locked, named, origins, upstream), _committed(facts, target, locked.commit, named)
+    )
+    for lock_says, words in witnesses:
         yield (
             _wrong_lock(facts, words, evidence) if not lock_says else _wrong_manifest(facts, words, evidence)
         )
@@ -71,6 +76,15 @@ def _witnesses(
             yield False, f"{origin.words} is the manifest's commit, with the tree that the lock has"
     if upstream is not None and upstream in (locked.commit, named):
         yield upstream == locked.commit, f"upstream's tag points at {upstream}"
+
+
+def _committed(facts: Facts, target: str, locked: Oid, named: Oid | None) -> Iterator[tuple[bool, str]]:
+    """As `_witnesses`, from the last committed versions of both files."""
+    before = committed.target_of(facts.lock_file, target)
+    if before is not None and before.commit == named:
+        yield False, "the committed lock names the manifest's commit"
+    elif target == MAIN_TARGET and committed.commit_in(facts.folder / manifest.FILE) == locked:
+        yield True, "the committed manifest names the lock's commit"
 
 
 def _wrong_lock(facts: Facts, words: str, evidence: tuple[str, ...]) -> Check:

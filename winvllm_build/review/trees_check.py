@@ -48,9 +48,7 @@ def _proof_of(kind: str, pair: TreePair, locked: TargetLock, proofs: Sequence[Pr
     same = [proof for proof in proofs if proof.origin.tree == pair.base]
     same.sort(key=lambda proof: bool(proof.broken))
     ours = [
-        proof
-        for proof in proofs
-        if proof.origin.kind == kind and proof.origin.pinned and locked.pair_of(proof.origin.tree) is None
+        proof for proof in proofs if proof.origin.pinned == kind and locked.pair_of(proof.origin.tree) is None
     ]
     return next(iter([*same, *ours]), None)
 

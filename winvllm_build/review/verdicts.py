@@ -9,6 +9,7 @@ from pathlib import Path
 from winvllm_build.patchset.lock import PatchLock
 from winvllm_build.patchset.manifest import DEFAULT_LAYER
 from winvllm_build.patchset.patchset import MAIN_TARGET, place_of
+from winvllm_build.review import committed
 from winvllm_build.review.diagnosis import Check, Part, State
 from winvllm_build.review.facts import Facts, Key, locks_of
 from winvllm_build.review.fixes import Spot
@@ -71,13 +72,15 @@ class _Case:
         self, facts: Facts, whole: Whole, key: Key, *, reading: Reading | None, locked: PatchLock | None,
         proofs: Sequence[Proof],
     ) -> None:  # fmt: skip
-        target, layer, self._path = key
+        self._target, self._layer, self._path = key
         self._facts = facts
         self._whole = whole
         self._reading = reading
         self._locked = locked
-        self._file = place_of(facts.folder, layer, target, self._path).file
-        self._name = self._path if layer == DEFAULT_LAYER.name else f"{self._path} of the layer {layer}"
+        self._file = place_of(facts.folder, self._layer, self._target, self._path).file
+        self._name = (
+            self._path if self._layer == DEFAULT_LAYER.name else f"{self._path} of the layer {self._layer}"
+        )
         found = [proof for proof in proofs if key in proof.outcomes]
         found.sort(key=lambda proof: proof.outcomes[key] is Outcome.BROKEN)
         self._outcome = found[0].outcomes[key] if found else None
@@ -108,6 +111,10 @@ class _Case:
             return self._damaged(
                 "does not belong to the set", "the lock's ids give the lock's tree without it"
             )
+        entry = self._committed_entry()
+        diff = self._reading.diff if self._reading else None
+        if entry is not None and diff is not None and entry.sha256 == diff.sha256:
+            return self._lock_wrong("lacks the entry", "the committed lock has it")
         return self._undecided("there is a patch file, but no entry in the lock")
 
     def _alone(self) -> Check | None:
@@ -130,7 +137,7 @@ class _Case:
         if len(differing) > 1:
             words = f"{len(differing)} facts of the lock contradict it at once: {facts}"
             return self._damaged("is another one than was locked", words)
-        return self._undecided(f"they differ in the {facts}")
+        return self._one_fact(f"they differ in the {facts}")
 
     def _proven(self, differing: tuple[str, ...]) -> Check:
         """The file is a right patch, but not the one of the lock."""
@@ -150,7 +157,7 @@ class _Case:
         if len(differing) > 1 or self._whole.lock_right:
             words = "as a patch it is right, so it was edited or comes from elsewhere"
             return self._damaged("is another one than was locked", f"the lock has another {facts}", words)
-        return self._undecided(f"they differ in the {facts}")
+        return self._one_fact(f"they differ in the {facts}")
 
     def _said(self) -> str:
         source = f" ({self._source.words})" if self._source else ""
@@ -170,6 +177,24 @@ class _Case:
             name=NAME, state=State.WRONG, parts=(Part.LOCK,), words=f"the lock {what} for {self._name}",
             evidence=_told(self._facts.lock_file, evidence), fix=spot.restore(),
         )  # fmt: skip
+
+    def _one_fact(self, why: str) -> Check:
+        """One fact against one: what was committed decides, where it is known."""
+        reading, locked = self._reading, self._locked
+        if reading is None or reading.diff is None or locked is None:
+            return self._undecided(why)
+        if committed.sha256_of(reading.place) == locked.sha256:
+            return self._damaged(
+                "is another one than was locked", why, "the committed file is the locked one"
+            )
+        entry = self._committed_entry()
+        if entry is not None and entry.sha256 == reading.diff.sha256:
+            return self._lock_wrong("has a wrong sha256", "the committed lock has the file's")
+        return self._undecided(why)
+
+    def _committed_entry(self) -> PatchLock | None:
+        before = committed.target_of(self._facts.lock_file, self._target)
+        return before.of(self._layer).get(self._path) if before else None
 
     def _undecided(self, why: str) -> Check:
         spot = Spot(folder=self._facts.folder, file=self._file)
