@@ -21,6 +21,7 @@ from winvllm_build.web import coalesce
 from winvllm_build.workspace import Workspace
 
 LINUX = "demo-1.0-cp312-cp312-manylinux_2_28_x86_64.whl"
+SDIST = "demo-1.0.tar.gz"
 WINDOWS = "demo-1.0-cp312-cp312-win_amd64.whl"
 RECORD = "demo-1.0.dist-info/RECORD"
 HEADER = b"#pragma once\n" * 100
@@ -123,9 +124,14 @@ class Server(ThreadingHTTPServer):
 
     def page(self) -> str:
         return "".join(
-            f'<a href="/files/{name}#sha256={self.hashes.get(name, digest(content))}">{name}</a>\n'
+            f'<a href="/files/{name}{self.fragment(name, content)}">{name}</a>\n'
             for name, content in self.files.items()
         )
+
+    def fragment(self, name: str, content: bytes) -> str:
+        """What the page says of a file's hash; an empty override says nothing."""
+        told = self.hashes.get(name, digest(content))
+        return f"#sha256={told}" if told else ""
 
 
 @pytest.fixture
@@ -375,6 +381,53 @@ def test_another_record_shows_both_hashes(tmp_path: Path, server: Server, events
     assert record_of(WHEEL) in caught.value.message
     assert "0" * 64 in caught.value.message
     assert not (tmp_path / "headers").exists()
+
+
+def test_every_file_of_a_project_whatever_it_runs_on(
+    tmp_path: Path, server: Server, events: list[str]
+) -> None:
+    server.files |= {SDIST: b"archive", "demo-0.9-cp38-cp38-macosx_11_0_arm64.whl": b"old", "x.txt": b""}
+    found = index_of(tmp_path, server.url, events).files("demo")
+    assert {(one.version, one.filename, one.is_wheel) for one in found} == {
+        ("1.0", LINUX, True), ("1.0", WINDOWS, True), ("1.0", SDIST, False),
+        ("0.9", "demo-0.9-cp38-cp38-macosx_11_0_arm64.whl", True),
+    }  # fmt: skip
+    assert found[-1].version == "0.9"
+    assert index_of(tmp_path, server.url, events, offline=True).files("demo") == ()
+
+
+def test_the_list_of_an_index_that_does_not_answer(tmp_path: Path, events: list[str]) -> None:
+    with pytest.raises(OfflineError, match="the list of demo"):
+        index_of(tmp_path, "http://127.0.0.1:9/simple", events).files("demo")
+
+
+def test_a_file_without_a_hash_is_believed_once(tmp_path: Path, server: Server, events: list[str]) -> None:
+    """What was hashed is what later runs take from the cache, whatever the index has then."""
+    server.files[SDIST], server.hashes[SDIST] = b"archive", ""
+    index = index_of(tmp_path, server.url, events)
+    (archive,) = [one for one in index.files("demo") if not one.is_wheel]
+    assert archive.sha256 is None
+    made = index.hashed(archive)
+    assert made.sha256 == digest(b"archive")
+    server.files[SDIST] = b"another"
+    offline = index_of(tmp_path, server.url, events, offline=True)
+    taken = offline.download("demo", "1.0", sha256=made.sha256, sdist=True)
+    assert (taken.name, taken.read_bytes()) == (SDIST, b"archive")
+
+
+def test_a_hash_the_index_says_needs_no_download(tmp_path: Path, server: Server, events: list[str]) -> None:
+    index = index_of(tmp_path, server.url, events)
+    wheel_of = next(one for one in index.files("demo") if one.filename == WINDOWS)
+    assert index.hashed(wheel_of) is wheel_of
+    assert not any(path.startswith("/files/") for path, _ in server.seen)
+
+
+def test_a_file_of_a_folder_is_hashed_where_it_lies(tmp_path: Path, events: list[str]) -> None:
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / SDIST).write_bytes(b"archive")
+    settings = PipSettings(no_index=True, find_links=(str(tmp_path / "links"),))
+    index = Index(Workspace(root=tmp_path / "ws"), on_event=events.append, settings=settings)
+    assert index.hashed(index.files("demo")[0]).sha256 == digest(b"archive")
 
 
 def test_pips_settings_and_their_precedence() -> None:
