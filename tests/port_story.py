@@ -1,4 +1,4 @@
-"""A small upstream with releases, patch sets for them and a workspace that has their sources: all real git."""
+"""A small upstream with releases, patch sets for them, and a workspace with their sources: all real git."""
 
 from __future__ import annotations
 
@@ -95,21 +95,20 @@ class Story:
             workspace=self.workspace, offline=True, on_event=self.told.append,
         )  # fmt: skip
 
-    def patch(self, tag: str, edits: Files, *, layer: str | None = None, executable: Sequence[str] = ()) -> None:
-        """A layer of the set of `tag`, made by editing the release; layers below it are in the tree already."""
+    def patch(
+        self, tag: str, edits: Files, *, layer: str | None = None, target: str = "vllm",
+        executable: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        """A layer of the set of `tag`, made by editing the release with the layers below it."""
         write(self.tree, edits)
         for name in executable:
             (self.tree / name).chmod(0o755)
         headers = self.top / "headers"
         shutil.rmtree(headers, ignore_errors=True)
-        for name, content in edits.items():
-            if content is not None:
-                file = headers / f"{name}.hdr"
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(HEADER.format(path=name), encoding="utf-8")
+        write(headers, {f"{name}.hdr": HEADER.format(path=name).encode() for name in (*edits, *executable)})
         regen(
-            self.root, tag, self.tree, on_event=self.told.append, layer=layer, new=tuple(edits),
-            headers=headers if headers.is_dir() else None,
+            self.root, tag, self.tree, on_event=self.told.append, layer=layer, target=target,
+            new=tuple(edits), headers=headers,
         )  # fmt: skip
 
     def rest(self) -> None:
@@ -201,7 +200,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def users_git(folder: Path, *args: str, ok: tuple[int, ...] = (0,)) -> Completed:
-    """git as a person runs it there: with their own configuration, and no option of ours."""
+    """Git as a person runs it there: with their own configuration, and no option of ours."""
     done = capture(["git", "-C", folder, *args], env=dict(os.environ))
     assert done.code in ok, (args, done.code, done.error_text)
     return done

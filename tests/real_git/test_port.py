@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.port_cases import CASES, NEW, OLD, story_of
-from tests.port_story import Story, contents, lines
+from tests.port_story import Story, contents, lines, path
 from winvllm_build.errors import ConflictError, PatchError, UsageError
 from winvllm_build.patchset import patchset, tree
 from winvllm_build.patchset.apply import apply
@@ -75,7 +75,7 @@ def test_the_clean_ones_are_written_with_their_headers(story: Story) -> None:
     assert {patch.path for patch in made.patches} == {place(name) for name in CARRIED}
     for name in CARRIED:
         patch = next(patch for patch in made.patches if patch.path == place(name))
-        assert patch.content.header == before[patchset.RepoPath(name)]
+        assert patch.content.header == before[path(name)]
 
 
 def test_what_they_make_of_the_new_release(story: Story) -> None:
@@ -87,12 +87,12 @@ def test_what_they_make_of_the_new_release(story: Story) -> None:
         patched = tree.compute(git, job.new_source.tree, [p.content.diff for p in made.patches], fix="")
         there = git.entries(patched)
         wanted = {place(name): case.result for name, case in CASES.items() if case.result is not None}
-        blobs = {path: git.out("cat-file", "blob", there[patchset.RepoPath(path)].oid) for path in wanted}
-        modes = git.entries(patched, (patchset.RepoPath("tool.sh"),))
+        blobs = {name: git.out("cat-file", "blob", there[path(name)].oid) for name in wanted}
+        modes = git.entries(patched, (path("tool.sh"),))
     assert blobs == wanted
     assert [entry.mode for entry in modes.values()] == ["100755"]
     assert patched == made.lock.targets["vllm"].trees["git"].patched
-    assert patchset.RepoPath("deleted.py") not in there
+    assert path("deleted.py") not in there
 
 
 def test_an_unfinished_set_is_not_taken_for_a_whole_one(story: Story) -> None:
@@ -154,8 +154,8 @@ def test_to_the_same_source_everything_is_identical(story: Story) -> None:
 
 def test_there_and_back_gives_the_original_bytes(story: Story) -> None:
     story.begin(NEW)
-    for path in OPEN:  # the clean part alone is a set, too
-        assert story.decisions(NEW)[path] is Decision.OPEN
+    for name in OPEN:  # the clean part alone is a set, too
+        assert story.decisions(NEW)[name] is Decision.OPEN
     (story.root / NEW / "ported.json").unlink()
     before = story.set_bytes(OLD)
     (story.root / OLD / "patchset.lock").unlink()
@@ -163,7 +163,7 @@ def test_there_and_back_gives_the_original_bytes(story: Story) -> None:
         file.unlink()
     back = story.begin(OLD, old=NEW).record
     again = story.set_bytes(OLD)
-    kinds = {entry.to: entry.verdict for entry in back.patches}
+    kinds: dict[str, str] = {entry.to or "": entry.verdict for entry in back.patches}
     ways = {"identical", "offset", "context", "moved", "new file"}
     steady = [name for name in CARRIED if CASES[name].kind in ways and kinds[name] in ways]
     assert len(steady) >= 10

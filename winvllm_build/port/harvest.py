@@ -15,6 +15,7 @@ from winvllm_build.patchset.record import Decision, Ported
 from winvllm_build.patchset.worktree import Worktree, scratch
 from winvllm_build.port import bench
 from winvllm_build.port.carry import Carried
+from winvllm_build.port.decide import Side
 from winvllm_build.port.handoff import RERERE, unmerged
 from winvllm_build.port.port import entry_of
 from winvllm_build.port.progress import OpenPatch, Progress, Stand, merged_mode, places_of
@@ -27,10 +28,13 @@ REMOVED: Final = "its file was removed by hand: upstream has none"
 EVIDENCE: Final = {
     Stand.EDITED: "resolved by hand",
     Stand.REMEMBERED: "resolved as an earlier time",
-    Stand.ACCEPTED: "accepted as the {side} has it",
+    Stand.ACCEPTED: "accepted as {side} has it",
     Stand.SKIPPED: "edited after it was given up",
 }
 """How an open patch got its content."""
+SIDES: Final = {
+    Side.MERGE.value: "the merge", Side.STRICT.value: "strict application", Side.PROPOSAL.value: "mergiraf",
+}  # fmt: skip
 
 
 def refuse_unready(state: State, handoff: HandOff, progress: Progress) -> None:
@@ -157,7 +161,7 @@ class _View:
         place = self._place(verdict)
         if place is not None:
             side = self.handoff.accepted.get(verdict.path, "")
-            return _resolved(entry, place, EVIDENCE[patch.stand].format(side=side))
+            return _resolved(entry, place, EVIDENCE[patch.stand].format(side=SIDES.get(side, side)))
         if patch.stand is Stand.SKIPPED:
             return self._given_up(entry)
         place = self._elsewhere(verdict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -185,7 +186,7 @@ def _conflicting(carried: Carried) -> set[RepoPath]:
 def _marks(
     git: Git, now: Oid, paths: Iterable[RepoPath], handoff: HandOff
 ) -> dict[RepoPath, tuple[Mark, ...]]:
-    """Conflict lines by file; a line that one of the sides has is no such line."""
+    """Conflict lines by file; what a side of the merge has as often is no such line."""
     wanted = tuple(sorted(paths))
     if not wanted:
         return {}
@@ -198,6 +199,8 @@ def _marks(
     for path, entry in here.items():
         lines = {n: line for n, line in enumerate(blobs[entry.oid].split(b"\n"), 1) if MARKER.fullmatch(line)}
         if lines:
-            known = {line for side in sides if path in side for line in blobs[side[path].oid].split(b"\n")}
-            found[path] = tuple(Mark(path=path, line=n) for n, line in lines.items() if line not in known)
+            own = [blobs[side[path].oid].split(b"\n").count for side in sides if path in side]
+            times = Counter(lines.values())
+            more = {line for line, count in times.items() if all(count > side(line) for side in own)}
+            found[path] = tuple(Mark(path=path, line=n) for n, line in lines.items() if line in more)
     return {path: marks for path, marks in found.items() if marks}
