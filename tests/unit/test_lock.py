@@ -11,7 +11,8 @@ from winvllm_build.git import NO_OBJECT, Oid, RepoPath
 from winvllm_build.patchset import lock, manifest
 from winvllm_build.patchset.diff import Change
 from winvllm_build.patchset.lock import Lock, PatchLock, TargetLock, TreePair
-from winvllm_build.patchset.patchset import tags
+from winvllm_build.patchset.patchset import newest, tags
+from winvllm_build.patchset.record import Decision, Ported, Record
 
 ONE, TWO = Oid("1" * 40), Oid("2" * 40)
 
@@ -127,3 +128,21 @@ def test_tags_are_in_the_order_of_versions(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     assert tags(tmp_path)[0] == "v0.9.2"
     assert tags(tmp_path)[-1] == "v0.33.0"
+
+
+def test_the_newest_set_that_can_be_used_is_the_default(tmp_path: Path) -> None:
+    for tag in ("v0.9.0", "v0.10.0rc1", "v0.10.0", "v0.11.0"):
+        (tmp_path / tag).mkdir()
+        (tmp_path / tag / "patchset.toml").touch()
+    assert newest(tmp_path) == "v0.11.0"  # none can be used: the newest says best what is missing
+    for tag in ("v0.9.0", "v0.10.0rc1", "v0.10.0"):
+        (tmp_path / tag / "patchset.lock").touch()
+    assert newest(tmp_path) == "v0.10.0"
+    waiting = Ported(
+        target="vllm", layer="windows", path=RepoPath("a.py"), to=RepoPath("a.py"), verdict="conflict",
+        decision=Decision.OPEN,
+    )  # fmt: skip
+    record = Record(old="v0.9.0", new="v0.10.0", patches=(waiting,))
+    (tmp_path / "v0.10.0" / "ported.json").write_bytes(record.serialise())
+    assert newest(tmp_path) == "v0.10.0rc1"
+    assert newest(tmp_path / "nothing") is None

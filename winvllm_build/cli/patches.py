@@ -206,13 +206,12 @@ def chosen_set(patches: Path | None, given: str | None, option: str | None) -> t
     """The folder of patch sets and the tag."""
     from winvllm_build import data
     from winvllm_build.errors import UsageError
-    from winvllm_build.patchset.patchset import tags
+    from winvllm_build.patchset.patchset import newest
 
     root = patches.absolute() if patches else data.patches_root()
     if given and option and given != option:
         raise UsageError(f"two tags are named: {given} and {option}", fix="name one")
-    known = tags(root)
-    chosen = given or option or (known[-1] if known else None)
+    chosen = given or option or newest(root)
     if chosen is None:
         raise UsageError(f"there is no patch set in {root}", fix="name another folder with --patches")
     return root, chosen

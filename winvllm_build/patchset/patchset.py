@@ -183,6 +183,12 @@ def tags(root: Path) -> tuple[str, ...]:
     return in_order(entry.parent.name for entry in root.glob(f"*/{manifest.FILE}"))
 
 
+def newest(root: Path) -> str | None:
+    """The newest tag whose set can be used: locked, and no port to it under way; else the newest of all."""
+    known = tags(root)
+    return next((tag for tag in reversed(known) if _is_whole(root / tag)), known[-1] if known else None)
+
+
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
     """Tags as releases follow each other: v0.9.0, v0.14.1rc1, v0.14.1; what is no version comes first."""
     return tuple(sorted(names, key=_version))
@@ -379,6 +385,16 @@ def _findings(draft: Draft) -> Iterator[str]:
         for name in (patch.content.header.get("Topic") or "").replace(",", " ").split():
             if name not in topics:
                 yield f"{patch.file}: unknown topic {name}{did_you_mean(name, topics)}"
+
+
+def _is_whole(folder: Path) -> bool:
+    if not (folder / lock.FILE).is_file():
+        return False
+    try:
+        ported = record.read(folder / record.FILE)
+    except PatchError:
+        return False
+    return ported is None or not ported.open
 
 
 def _version(tag: str) -> tuple[bool, Version, str]:
