@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from winvllm_build.port.outline import width
 from winvllm_build.port.regions import Region
 
 TELLING: Final = re.compile(rb"\w{2}")
@@ -42,10 +43,10 @@ class Edit:
 def united(region: Region) -> tuple[bytes, ...] | None:
     """Both sides' changes, where their order is plain; else None.
 
-    No base line may be changed by both, and both may not insert at one place. Where the changes touch, what
-    stands at the touching end has to be recognisable as what stood there: otherwise either side may have
-    inserted there too, and nobody can tell which comes first. Nothing is inserted next to deleted lines. All
-    of it has to hold, and to give the same, however equal lines are paired.
+    No base line may be changed by both, and both may not insert at one place, nor add the same line. Where
+    the changes touch, what stands at the touching end has to be recognisable as what stood there: otherwise
+    either side may have inserted there too, and nobody can tell which comes first. Nothing is inserted next
+    to deleted lines. All of it has to hold, and to give the same, however equal lines are paired.
     """
     answers = {
         _united(region.base, _edits(region.base, region.ours, flip), _edits(region.base, region.theirs, flip))
@@ -60,12 +61,20 @@ def _united(base: Sequence[bytes], ours: Sequence[Edit], every: Sequence[Edit]) 
         return None
     if not all(_has_place(edit, base, ours) for edit in theirs):
         return None
+    if _brought(theirs) & _brought(ours):
+        return None
     made: list[bytes] = []
     at = 0
     for edit in sorted([*ours, *theirs], key=lambda e: (e.start, e.end)):
         made += [*base[at : edit.start], *edit.lines]
         at = max(at, edit.end)
     return (*made, *base[at:])
+
+
+def _brought(edits: Sequence[Edit]) -> set[bytes]:
+    """Lines that are new, as far as they have enough words to be the same thing where they are equal."""
+    lines = {line.strip() for edit in edits for line in edit.lines if line not in edit.old}
+    return {line for line in lines if len(WORD.findall(line)) > 1}
 
 
 def _edits(base: Sequence[bytes], side: Sequence[bytes], flip: bool) -> list[Edit]:  # noqa: FBT001
@@ -88,25 +97,34 @@ def _is_plain(one: Edit, other: Edit) -> bool:
     before, after = (one, other) if (one.start, one.end) <= (other.start, other.end) else (other, one)
     if before.end != after.start:
         return before.end < after.start
-    if before.inserts:
-        return not after.deletes and _stands(after, 0)
-    if after.inserts:
-        return not before.deletes and _stands(before, -1)
-    return before.deletes or after.deletes or _stands(before, -1) or _stands(after, 0)
+    stand = _stands(before, -1), _stands(after, 0)
+    if before.inserts or before.deletes:
+        return stand[1]
+    if after.inserts or after.deletes:
+        return stand[0]
+    return any(stand)
 
 
 def _stands(edit: Edit, end: int) -> bool:
     """Whether the first (0) or last (-1) new line is a version of what it replaces, not something new."""
     old, new = ([line for line in lines if not _is_blank(line)] for lines in (edit.old, edit.lines))
-    if not new or len(old) == len(new) == 1:
-        return True
-    if not old:
+    if edit.inserts or edit.deletes:
         return False
+    if not new or not old:
+        return not new
+    if _wraps(old, new):
+        return width(new[1] if end == 0 else new[end]) > width(new[0])
     if difflib.SequenceMatcher(None, old[end].strip(), new[end].strip(), autojunk=False).ratio() >= ALIKE:
         return True
     known = set(WORD.findall(b"".join(old)))
     words = set(WORD.findall(new[end]))
     return bool(words) and len(words & known) >= SHARED * len(words)
+
+
+def _wraps(old: Sequence[bytes], new: Sequence[bytes]) -> bool:
+    """Whether the old lines are all among the new ones, indented by a block around them."""
+    inner = {line.strip(): width(line) for line in new[1:]}
+    return len(new) > len(old) and all(inner.get(line.strip(), 0) > width(line) for line in old)
 
 
 def _is_blank(line: bytes) -> bool:

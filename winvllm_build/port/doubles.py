@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from winvllm_build.patchset.diff import Diff
 
 WORD: Final = re.compile(rb"\w{2,}")
-ENOUGH: Final = 3
-"""Words that make lines worth comparing; `return None` is written anywhere."""
+ADDED_WORDS: Final = 3
+"""Words that make added lines worth comparing; `return None` is written anywhere."""
+REMOVED_WORDS: Final = 2
+"""Words that make a line worth comparing which the old file has once."""
 
 
 def doubled(now: Diff, *, old: bytes, new: bytes) -> tuple[str, ...]:
@@ -36,15 +38,17 @@ def remaining(was: Diff, now: Diff | None, *, old: bytes, new: bytes) -> tuple[s
         new: upstream's file now.
     """
     gone = _removed(was) - (_removed(now) if now is not None else Counter())
-    known = [Counter(line.strip() for line in content.split(b"\n")) for content in (old, new)]
     added = {line[1:].strip() for hunk in was.hunks for line in hunk.lines if line[:1] == b"+"}
-    return tuple(
-        sorted(
-            _shown(line)
-            for line in gone
-            if known[0][line] == 1 and known[1][line] and line not in added and _is_worth(line)
-        )
-    )
+    return tuple(sorted(_shown(line) for line in elsewhere(set(gone) - added, old=old, new=new)))
+
+
+def elsewhere(lines: Iterable[bytes], *, old: bytes, new: bytes) -> set[bytes]:
+    """Those of the lines, taken from the old file, that it has once and the new one has too."""
+    wanted = {line.strip() for line in lines if len(WORD.findall(line)) >= REMOVED_WORDS}
+    if not wanted:
+        return set()
+    counts = Counter(line.strip() for line in old.split(b"\n"))
+    return {line for line in wanted if counts[line] == 1} & {line.strip() for line in new.split(b"\n")}
 
 
 def _blocks(diff: Diff) -> Iterator[tuple[bytes, ...]]:
@@ -55,17 +59,13 @@ def _blocks(diff: Diff) -> Iterator[tuple[bytes, ...]]:
             if line[:1] == b"+":
                 block.append(line[1:])
                 continue
-            if _is_worth(b"\n".join(block)):
+            if len(WORD.findall(b"\n".join(block))) >= ADDED_WORDS:
                 yield tuple(block)
             block = []
 
 
 def _removed(diff: Diff) -> Counter[bytes]:
     return Counter(line[1:].strip() for hunk in diff.hunks for line in hunk.lines if line[:1] == b"-")
-
-
-def _is_worth(text: bytes) -> bool:
-    return len(WORD.findall(text)) >= ENOUGH
 
 
 def _is_in(block: tuple[bytes, ...], content: bytes) -> bool:

@@ -11,6 +11,7 @@ from winvllm_build.git import Git, Oid, RepoPath
 from winvllm_build.patchset.merge import BASE, OURS, THEIRS, Conflict, Merge
 from winvllm_build.patchset.tree import contents
 from winvllm_build.port import adjacent, import_lines, regions, requirement_lines
+from winvllm_build.port.doubles import elsewhere
 from winvllm_build.port.import_lines import is_python
 from winvllm_build.port.regions import Region
 
@@ -30,11 +31,19 @@ class Resolution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Way:
-    """One kind of region with one answer, in files whose path matches `paths`."""
+    """One kind of region with one answer.
+
+    Attributes:
+        words: what it is.
+        unite: the answer for a region; None where this is not one of its kind.
+        paths: the files it is for.
+        in_place: it is none where upstream moved lines of the region.
+    """
 
     words: str
     unite: Callable[[Region], tuple[bytes, ...] | None]
     paths: re.Pattern[str] = re.compile("")
+    in_place: bool = False
 
 
 WAYS: Final = (
@@ -48,7 +57,7 @@ WAYS: Final = (
         unite=requirement_lines.united,
         paths=re.compile(r"(^|/|[-_.])(requirements|constraints)\b.*\.(txt|in)$"),
     ),
-    _Way(words="changes that touch but do not overlap", unite=adjacent.united),
+    _Way(words="changes that touch but do not overlap", unite=adjacent.united, in_place=True),
 )
 
 
@@ -93,7 +102,7 @@ def _settle(path: RepoPath, content: bytes, sides: Sequence[bytes]) -> tuple[byt
         if not isinstance(part, Region):
             made.append(part)
             continue
-        answer = _answer(path, part)
+        answer = _answer(path, part, sides)
         if answer is None:
             return None
         lines, words = answer
@@ -113,13 +122,20 @@ def _with_end(text: bytes, sides: Sequence[bytes]) -> bytes | None:
     return text.removesuffix(b"\n").removesuffix(b"\r")
 
 
-def _answer(path: RepoPath, region: Region) -> tuple[tuple[bytes, ...], str] | None:
+def _answer(path: RepoPath, region: Region, sides: Sequence[bytes]) -> tuple[tuple[bytes, ...], str] | None:
     for way in WAYS:
-        if way.paths.search(path):
+        if way.paths.search(path) and not (way.in_place and _is_moved(region, sides)):
             lines = way.unite(region)
             if lines is not None:
                 return lines, way.words
     return None
+
+
+def _is_moved(region: Region, sides: Sequence[bytes]) -> bool:
+    """Whether upstream moved lines out of the region or into it: what was beside them may belong elsewhere."""
+    old, new = ({line.strip() for line in lines} for lines in (region.base, region.ours))
+    out = elsewhere(old - new, old=sides[0], new=sides[1])
+    return bool(out or elsewhere(new - old, old=sides[1], new=sides[0]))
 
 
 def _is_sound(path: RepoPath, content: bytes, sides: Sequence[bytes]) -> bool:
