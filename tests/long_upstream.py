@@ -29,7 +29,12 @@ PULL = 400
 """A commit's pull request is its number and this."""
 DAY = 86_400
 BEGINS = 1_700_000_000
-LAYER = '[layer.windows]\ntitle = "The port"\n[layer.extra]\ntitle = "More"\n'
+LAYERS = '[layer.windows]\ntitle = "The port"\n[layer.extra]\ntitle = "More"\n'
+EXTRA = {
+    "hot.py": ("hot has line 35\n", "hot has line 1035\n"),
+    "same.py": ("same has line 5\n", "same has line 1005\n"),
+}
+"""What an optional layer changes on top of the patches."""
 
 Files = dict[str, str]
 
@@ -158,6 +163,18 @@ class LongUpstream:
     @property
     def patch_set(self) -> PatchSet:
         return load(self.patches, TAG)
+
+    def with_layer(self) -> None:
+        """Add an optional layer to the set."""
+        made = self.upstream
+        file = made.patches / TAG / "patchset.toml"
+        file.write_text(file.read_text(encoding="utf-8") + LAYERS, encoding="utf-8")
+        made.apply()
+        for name, (old, new) in EXTRA.items():
+            text = made.content()[name].replace(old.encode(), new.encode())
+            made.write({name: text})
+        made.regen(layer="extra")
+        made.unapply("extra")
 
     @classmethod
     def make(cls, top: Path) -> LongUpstream:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from winvllm_build.choices import SourceKind
-from winvllm_build.errors import UNOBTAINABLE
+from winvllm_build.errors import UNOBTAINABLE, OfflineError
 from winvllm_build.git import Git, Oid
 from winvllm_build.intake.unpinned import ReleasedTag, cached_pin, released_source, released_tags
 from winvllm_build.patchset import manifest, patchset
@@ -59,13 +59,14 @@ class Sources:
         """The releases of the index; offline those whose files are here.
 
         Raises:
-            OfflineError: the index does not answer.
+            OfflineError: the index does not answer, or offline there are none.
         """
-        return (
-            _cached(self.doors.workspace, self.old.pin)
-            if self.doors.offline
-            else released_tags(self.doors.index)
-        )
+        if not self.doors.offline:
+            return released_tags(self.doors.index)
+        found = _cached(self.doors.workspace, self.old.pin)
+        if not found:
+            raise OfflineError("no release's files are cached", fix="run once without --offline")
+        return found
 
     def first(self) -> Source:
         """The old tag's files: from its archive where one is pinned, as those of the other tags are.

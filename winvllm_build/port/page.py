@@ -66,7 +66,6 @@ class Line:
     name: str
     layer: str
     subject: str
-    topics: tuple[str, ...]
     broke: str
     cells: tuple[Cell, ...]
 
@@ -93,8 +92,9 @@ def render(report: Report) -> str:
     made = environment.get_template(TEMPLATE).render(
         old=report.old, heads=tuple(_heads(report)), lines=tuple(_line(report, row) for row in report.rows),
         broken=tuple(_broken(report)), signs=_signs(), missing=MISSING, groups=Group,
-        topics=sorted({topic for row in report.rows for topic in row.topics}),
-        layers=tuple(dict.fromkeys(row.layer for row in report.rows)), notes=report.notes,
+        topics=sorted({shown(topic) for row in report.rows for topic in row.topics}),
+        layers=tuple(dict.fromkeys(shown(row.layer) for row in report.rows)),
+        notes=tuple(map(shown, report.notes)),
         seconds=f"{report.seconds:.0f}", style=style, script=script,
         style_hash=_source_hash(style), script_hash=_source_hash(script),
         data=_block(matrix.data(report)), details=_block(_details(report)), signs_data=_block(_signs_data()),
@@ -118,8 +118,8 @@ def _heads(report: Report) -> Iterator[Head]:
         fine, open_, total = matrix.share(counts)
         now = _column_of(report, column)
         yield Head(
-            tag=column.tag, missing=column.missing, same=bool(now) and now == before,
-            words=f"{fine} of {total} need no decision, {open_} are open" if total else column.missing,
+            tag=column.tag, missing=shown(column.missing), same=bool(now) and now == before,
+            words=f"{fine} of {total} need no decision, {open_} are open" if total else shown(column.missing),
             percent=f"{100 * fine // total}" if total else "", parts=tuple(_parts(counts, total)),
         )  # fmt: skip
         before = now or before
@@ -148,8 +148,8 @@ def _line(report: Report, row: Row) -> Line:
     breaks = report.breaks(row)
     folder = str(path.parent)
     return Line(
-        folder="" if folder == "." else f"{folder}/", name=path.name, layer=row.layer,
-        subject=shown(row.subject), topics=row.topics, broke=breaks[0] if breaks else "",
+        folder="" if folder == "." else f"{folder}/", name=path.name, layer=shown(row.layer),
+        subject=shown(row.subject), broke=breaks[0] if breaks else "",
         cells=tuple(_cell(row, tag, breaks) for tag in report.tags),
     )  # fmt: skip
 
@@ -169,7 +169,7 @@ def _broken(report: Report) -> Iterator[Broken]:
         rows = report.broken_by(column.tag)
         if rows:
             patches = tuple(
-                (f"{row.layer}/{shown(row.path)}", row.verdicts[column.tag].kind.value,
+                (shown(f"{row.layer}/{row.path}"), row.verdicts[column.tag].kind.value,
                  shown("; ".join(row.verdicts[column.tag].evidence)))
                 for row in rows
             )  # fmt: skip

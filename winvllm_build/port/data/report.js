@@ -20,14 +20,19 @@
   rows.forEach((entry) => entry.cells.forEach((cell, column) => { cell.entry = entry; cell.column = column; cell.tabIndex = -1; }));
   let state = { kinds: new Set(), patch: "", tag: "" }, active = null, open = null;
 
+  /* what turns writing around, or moves it, is written out */
+  const plain = (text) => text.replace(/[\0-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, (found) => {
+    const code = found.charCodeAt(0);
+    return code < 32 ? `^${String.fromCharCode(code + 64)}` : `<U+${code.toString(16).toUpperCase().padStart(4, "0")}>`;
+  });
   const make = (name, attributes = {}, ...children) => {
     const made = document.createElement(name);
     for (const [key, value] of Object.entries(attributes)) {
       if (key === "on") for (const [event, act] of Object.entries(value)) made.addEventListener(event, act);
       else if (key === "class") made.className = value;
-      else made.setAttribute(key, value);
+      else made.setAttribute(key, plain(value));
     }
-    made.append(...children.filter((child) => child !== null));
+    made.append(...children.filter((child) => child !== null).map((child) => typeof child === "string" ? plain(child) : child));
     return made;
   };
   const badge = (kind) => make("i", { class: `k k-${signs[kind].slug}` }, signs[kind].letter);
@@ -44,8 +49,8 @@
     let count = 0;
     for (const entry of rows) {
       const hidden = !(words.every((word) => entry.text.includes(word))
-        && (!controls.topic.value || entry.patch.topics.includes(controls.topic.value))
-        && (!controls.layer || !controls.layer.value || entry.patch.layer === controls.layer.value)
+        && (!controls.topic.value || entry.patch.topics.map(plain).includes(controls.topic.value))
+        && (!controls.layer || !controls.layer.value || plain(entry.patch.layer) === controls.layer.value)
         && (!controls.broken.checked || entry.patch.breaks.length)
         && (!state.kinds.size || [...state.kinds].some((kind) => entry.kinds.has(kind))));
       entry.row.hidden = hidden;
@@ -223,7 +228,7 @@
   /* the story below */
   for (const item of document.querySelectorAll(".story [data-patch]")) {
     item.tabIndex = 0;
-    const go = () => { const entry = rows.find((one) => one.key === item.dataset.patch); if (entry) show(entry.cells[tags.indexOf(item.dataset.tag)], true); };
+    const go = () => { const entry = rows.find((one) => plain(one.key) === item.dataset.patch || one.key === item.dataset.patch); if (entry) show(entry.cells[tags.indexOf(item.dataset.tag)], true); };
     item.addEventListener("click", go);
     item.addEventListener("keydown", (event) => { if (event.key === "Enter") go(); });
   }
