@@ -15,13 +15,14 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.layered import expected
 from tests.patch_upstream import BASE, Upstream, after
 from winvllm_build import process
 from winvllm_build.patchset.status import TreeState
 
+Subject = TypeVar("Subject")
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "os.utime", "subprocess.Popen"}
 EDIT = {"a.py": b"edited\n", "csrc/k.cu": b"edited too\n"}
 SMALL = {
@@ -122,7 +123,7 @@ def main(template: Path, work: Path, operation: str, stride: int) -> int:
     return 0
 
 
-def killed_at(step: int, action: Callable[[Upstream], object], upstream: Upstream) -> bool:
+def killed_at(step: int, action: Callable[[Subject], object], subject: Subject) -> bool:
     """Run `action` in a child that kills itself at its `step`-th change; whether it did."""
     child = os.fork()
     if child == 0:
@@ -140,7 +141,7 @@ def killed_at(step: int, action: Callable[[Upstream], object], upstream: Upstrea
 
         sys.addaudithook(hook)
         try:
-            action(upstream)
+            action(subject)
         finally:
             os._exit(0)
     _, outcome = os.waitpid(child, 0)

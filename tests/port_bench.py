@@ -25,6 +25,9 @@ SKIPPED = (
 """Open patches that a test about another one gives up."""
 
 
+MANIFEST = '[layer.fast]\ntitle = "Faster"\n[layer.extra]\ntitle = "More"\nrequires = ["fast"]\n'
+
+
 def small_story(top: Path) -> Story:
     """Two patches, one of which will be in conflict."""
     made = Story.make(top)
@@ -33,6 +36,19 @@ def small_story(top: Path) -> Story:
     made.rest()
     made.release(NEW, {"a.py": lines(40, l20="XX"), "b.py": b"first\n" + lines(40)})
     return made
+
+
+def layered_story(top: Path) -> Story:
+    """Conflicts in the required layer (a.py) and in one on top of it (b.py), and a clean one above."""
+    story = Story.make(top)
+    story.release(OLD, {"a.py": lines(40), "b.py": lines(40), "c.py": lines(40)}, manifest=MANIFEST)
+    story.patch(OLD, {"a.py": lines(40, l20="twenty"), "c.py": lines(40, l5="five")})
+    fast = {"b.py": lines(40, l20="fast"), "a.py": lines(40, l20="twenty", l35="fast")}
+    story.patch(OLD, fast, layer="fast")
+    story.patch(OLD, {"c.py": lines(40, l5="five", l30="extra")}, layer="extra")
+    story.rest()
+    story.release(NEW, {"a.py": lines(40, l20="XX"), "b.py": lines(40, l20="YY")}, manifest=MANIFEST)
+    return story
 
 
 def bench(story: Story, tag: str = NEW) -> Path:

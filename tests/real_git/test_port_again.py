@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.port_bench import OURS, bench, patched, progress, small_story, standing, wish
+from tests.port_bench import OURS, bench, layered_story, patched, progress, small_story, standing, wish
 from tests.port_cases import CASES, NEW, OLD, story_of
 from tests.port_story import Story, contents, lines, users_git, write
 from winvllm_build.errors import ConflictError, PatchError, TreeStateError, UsageError
@@ -236,22 +236,9 @@ def test_conflicts_with_one_answer_can_be_left_to_the_human(template: Story, tmp
 # layers, other source trees, several ports
 
 
-MANIFEST = '[layer.fast]\ntitle = "Faster"\n[layer.extra]\ntitle = "More"\nrequires = ["fast"]\n'
-
-
 @pytest.fixture
 def layered(tmp_path: Path) -> Story:
-    """Conflicts in the required layer (a.py) and in one on top of it (b.py), and a clean one above."""
-    story = Story.make(tmp_path / "layered")
-    story.release(OLD, {"a.py": lines(40), "b.py": lines(40), "c.py": lines(40)}, manifest=MANIFEST)
-    story.patch(OLD, {"a.py": lines(40, l20="twenty"), "c.py": lines(40, l5="five")})
-    story.patch(
-        OLD, {"b.py": lines(40, l20="fast"), "a.py": lines(40, l20="twenty", l35="fast")}, layer="fast"
-    )
-    story.patch(OLD, {"c.py": lines(40, l5="five", l30="extra")}, layer="extra")
-    story.rest()
-    story.release(NEW, {"a.py": lines(40, l20="XX"), "b.py": lines(40, l20="YY")}, manifest=MANIFEST)
-    return story
+    return layered_story(tmp_path / "layered")
 
 
 def test_layer_after_layer(layered: Story) -> None:

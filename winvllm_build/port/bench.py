@@ -48,13 +48,15 @@ def folder_of(workspace_trees: Path, new: str) -> Path:
 
 
 def make(repository: Path, commit: Oid, folder: Path, *, on_event: Callable[[str], None]) -> Worktree:
-    """A worktree of `commit`; what is there already is removed.
+    """A worktree of `commit`; what a killed run left there is removed.
 
     Raises:
         TreeStateError: the folder is something else.
         StorageError: it cannot be written.
     """
-    discard(repository, folder)
+    if folder.exists():
+        Git(folder).end_orphans()
+        discard(repository, folder)
     _configure(repository)
     git = Git(repository)
     source = Source(
@@ -108,14 +110,15 @@ def put(place: Worktree, wanted: Mapping[RepoPath, TreeEntry | None]) -> None:
 
 
 def _private_folders(repository: Path, folder: Path) -> list[Path]:
-    """What the repository has of worktrees at `folder`, by the file that points back."""
+    """What the repository has of worktrees at `folder`: by the file that points back, or without it."""
     wanted = (folder / ".git").absolute()
     found = []
     for pointer in sorted((repository / "worktrees").glob("*/gitdir")):
         named = Path(pointer.read_text(encoding="utf-8", errors="surrogateescape").strip())
         if named == wanted or named.parent.resolve() == folder.resolve():
             found.append(pointer.parent)
-    return found
+    half = (repository / "worktrees").glob(f"{folder.name}*")
+    return found + [private for private in half if not (private / "gitdir").exists()]
 
 
 def _configure(repository: Path) -> None:
