@@ -132,7 +132,7 @@ def _answer(path: RepoPath, region: Region, sides: Sequence[bytes]) -> tuple[tup
 
 
 def _is_moved(region: Region, sides: Sequence[bytes]) -> bool:
-    """Whether upstream moved lines out of the region or into it: what was beside them may belong elsewhere."""
+    """Whether upstream moved lines out of the region or into it: what was beside them may belong there."""
     old, new = ({line.strip() for line in lines} for lines in (region.base, region.ours))
     out = elsewhere(old - new, old=sides[0], new=sides[1])
     return bool(out or elsewhere(new - old, old=sides[1], new=sides[0]))
