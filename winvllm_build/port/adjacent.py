@@ -128,7 +128,7 @@ def _wraps(old: Sequence[bytes], new: Sequence[bytes]) -> bool:
 
 
 def _is_blank(line: bytes) -> bool:
-    return not TELLING.search(line) or COMMENT.match(line) is not None
+    return not WORD.search(line) or COMMENT.match(line) is not None
 
 
 def _has_place(edit: Edit, base: Sequence[bytes], ours: Sequence[Edit]) -> bool:

@@ -10,10 +10,10 @@ from typing import Final
 from winvllm_build.patchset.diff import Diff
 
 WORD: Final = re.compile(rb"\w{2,}")
-ADDED_WORDS: Final = 3
-"""Words that make added lines worth comparing; `return None` is written anywhere."""
-REMOVED_WORDS: Final = 2
-"""Words that make a line worth comparing which the old file has once."""
+ENOUGH_ADDED: Final = 12
+"""Letters that make added lines worth comparing; `return None` is written anywhere."""
+ENOUGH_ONCE: Final = 9
+"""Letters that make a line worth comparing which the old file has once; `continue` does not."""
 
 
 def doubled(now: Diff, *, old: bytes, new: bytes) -> tuple[str, ...]:
@@ -44,7 +44,7 @@ def remaining(was: Diff, now: Diff | None, *, old: bytes, new: bytes) -> tuple[s
 
 def elsewhere(lines: Iterable[bytes], *, old: bytes, new: bytes) -> set[bytes]:
     """Those of the lines, taken from the old file, that it has once and the new one has too."""
-    wanted = {line.strip() for line in lines if len(WORD.findall(line)) >= REMOVED_WORDS}
+    wanted = {line.strip() for line in lines if _letters(line) >= ENOUGH_ONCE}
     if not wanted:
         return set()
     counts = Counter(line.strip() for line in old.split(b"\n"))
@@ -59,13 +59,17 @@ def _blocks(diff: Diff) -> Iterator[tuple[bytes, ...]]:
             if line[:1] == b"+":
                 block.append(line[1:])
                 continue
-            if len(WORD.findall(b"\n".join(block))) >= ADDED_WORDS:
+            if _letters(b"\n".join(block)) >= ENOUGH_ADDED:
                 yield tuple(block)
             block = []
 
 
 def _removed(diff: Diff) -> Counter[bytes]:
     return Counter(line[1:].strip() for hunk in diff.hunks for line in hunk.lines if line[:1] == b"-")
+
+
+def _letters(text: bytes) -> int:
+    return sum(map(len, WORD.findall(text)))
 
 
 def _is_in(block: tuple[bytes, ...], content: bytes) -> bool:
