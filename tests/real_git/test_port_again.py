@@ -373,3 +373,21 @@ def test_a_refused_write_leaves_the_port_open(small: Story) -> None:
     assert small.set_bytes(NEW) == before
     file.write_bytes(whole)
     assert small.go_on(NEW).state is None
+
+
+def test_a_patch_given_up_is_asked_about_again(small: Story) -> None:
+    """To drop a patch is no resolution that the next release should inherit."""
+    wish(small, "a.py", reason="not now")
+    small.abort(NEW)
+    small.begin(NEW)
+    assert standing(small, "a.py").stand is Stand.CONFLICT
+    users_git(bench(small), "checkout", "--ours", "a.py")  # by hand it is one, but it leaves no patch
+    small.abort(NEW)
+    small.begin(NEW)
+    found = standing(small, "a.py")
+    assert (found.stand, found.unmerged) == (Stand.LOOK, ())
+    with pytest.raises(ConflictError, match=r"a\.py: git has no question"):
+        small.go_on(NEW)
+    wish(small, "a.py", reason="upstream has it")
+    small.go_on(NEW)
+    assert small.decisions(NEW)["a.py"] is Decision.DROPPED

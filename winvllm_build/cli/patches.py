@@ -133,7 +133,7 @@ def status(
     from winvllm_build.patchset.status import TreeState
     from winvllm_build.patchset.status import status as examine
 
-    patch_set = loaded_set(patches, given, tag)
+    patch_set = loaded_set(patches, given, tag, allow_open=True)
     chosen = select(patch_set.manifest, layer or ())
     folder = _tree(
         tree, patch_set.tag, "status", chosen.options, patches=patches, target=target, layers=chosen.optional
@@ -217,10 +217,12 @@ def chosen_set(patches: Path | None, given: str | None, option: str | None) -> t
     return root, chosen
 
 
-def loaded_set(patches: Path | None, given: str | None, option: str | None) -> PatchSet:
+def loaded_set(
+    patches: Path | None, given: str | None, option: str | None, *, allow_open: bool = False
+) -> PatchSet:
     from winvllm_build.patchset.patchset import load
 
-    patch_set = load(*chosen_set(patches, given, option))
+    patch_set = load(*chosen_set(patches, given, option), allow_open=allow_open)
     for notice in patch_set.notices:
         render.note(f"note: {notice}")
     return patch_set

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from winvllm_build.cli import render
+from winvllm_build.cli.port_hints import hints, ways
 
 if TYPE_CHECKING:
     from winvllm_build.patchset.record import Ported, Record
@@ -84,7 +85,7 @@ def show_state(state: State, progress: Progress | None, record: Record | None) -
     for path in progress.untracked:
         render.out(f"  {path}: git does not know it; `git add` it or delete it")
     render.out("next:")
-    for words in _ways(state, progress):
+    for words in ways(state, progress):
         render.out(f"  {words}")
 
 
@@ -128,7 +129,7 @@ def state_data(state: State, progress: Progress | None) -> dict[str, Any]:
             "patches": [_patch_data(state, patch) for patch in progress.patches],
             "markers": [{"path": mark.path, "line": mark.line} for mark in progress.marks],
             "untracked": list(progress.untracked),
-            "next": list(_ways(state, progress)),
+            "next": list(ways(state, progress)),
         }
     return data
 
@@ -139,7 +140,7 @@ def _patch_data(state: State, patch: OpenPatch) -> dict[str, Any]:
         "path": verdict.path, "to": verdict.to, "verdict": verdict.kind.value, "stand": patch.stand.value,
         "decided": patch.stand.is_decided, "unmerged": list(patch.unmerged), "explicit": list(patch.explicit),
         "markers": [{"path": mark.path, "line": mark.line} for mark in patch.marks],
-        "evidence": list(verdict.evidence), "hints": list(_hints(state, patch)),
+        "evidence": list(verdict.evidence), "hints": list(hints(state, patch)),
     }  # fmt: skip
 
 
@@ -156,50 +157,11 @@ def _show_waiting(state: State, record: Record | None) -> None:
     render.out(f"  {state.command('--continue')}  tries again and goes on")
 
 
-def _ways(state: State, progress: Progress) -> Iterator[str]:
-    """Commands that go on from here, the likely ones first."""
-    folder = state.handoff.worktree if state.handoff else state.folder
-    if progress.undecided:
-        yield f"edit the files in {folder}; any editor, `git mergetool` or `git diff` works there"
-        yield f"{state.command('--continue')}  when all are decided"
-        yield f"{state.command('--skip', 'PATH', '--reason', 'WHY')}  to give one up"
-    else:
-        yield f"{state.command('--continue')}  writes the patches as {folder} has them"
-    yield f"{state.command('--abort')}  puts everything back as it was"
-
-
-def _hints(state: State, patch: OpenPatch) -> Iterator[str]:
-    """Sentences about one open patch that say what is asked."""
-    from winvllm_build.port.progress import Stand
-    from winvllm_build.port.proposal import proposed
-
-    verdict, made = patch.verdict, state.handoff
-    if made is None:
-        return
-    for path in dict.fromkeys(mark.path for mark in patch.marks):
-        lines = [str(mark.line) for mark in patch.marks if mark.path == path]
-        yield f"conflict lines at {path}:{', '.join(lines)}"
-    for path in patch.explicit:
-        yield f"`git add` or `git rm` of {path} there has to say what becomes of it"
-    if patch.stand is Stand.LOOK:
-        yield f"right as it is: {state.command('--accept', verdict.path)}"
-    if patch.stand is Stand.LOOK and verdict.strict is not None and verdict.to is not None:
-        yield f"the other result: git -C {made.worktree} diff {made.laid}:{verdict.to} {verdict.strict}"
-        yield f"take that one: {state.command('--accept-strict', verdict.path)}"
-    if patch.stand is Stand.REMEMBERED and verdict.to is not None:
-        yield f"not right any more? git -C {made.worktree} rerere forget {verdict.to}, then --restart"
-    if patch.stand is Stand.CONFLICT:
-        there = proposed(made)
-        for place in [place for place in verdict.places if place in there]:
-            yield f"proposed: git diff --no-index {made.worktree / place} {there[place]}"
-            yield f"take it: {state.command('--accept', verdict.path)}"
-
-
 def _open_row(state: State, patch: OpenPatch) -> Row:
     verdict = patch.verdict
     moved = "" if verdict.to in (None, verdict.path) else f" -> {verdict.to}"
     evidence = () if patch.stand.is_decided else verdict.evidence
-    words = [*evidence, *_hints(state, patch)]
+    words = [*evidence, *hints(state, patch)]
     return patch.stand.value, f"{verdict.path}{moved}", words, STANDS.get(patch.stand.value, "")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -107,6 +107,24 @@ def put(place: Worktree, wanted: Mapping[RepoPath, TreeEntry | None]) -> None:
     stdin = records.encode("utf-8", "surrogateescape")
     place.git.out("update-index", "-z", "--add", "--replace", "--index-info", stdin=stdin)
     place.git.run("update-index", "-q", "--refresh", ok=(0, 1))
+
+
+def unlearn(place: Worktree, paths: Collection[RepoPath]) -> None:
+    """What these files have now is no resolution to remember, though they were in conflict.
+
+    In MERGE_RR git has an id, a tab, the path and NUL for each file whose resolution it waits for.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    file = place.git_folder / "MERGE_RR"
+    if not file.is_file():
+        return
+    records = file.read_bytes().split(b"\0")[:-1]
+    named = {path.encode("utf-8", "surrogateescape") for path in paths}
+    kept = [record for record in records if record.partition(b"\t")[2] not in named]
+    if len(kept) != len(records):
+        write_atomic(file, b"".join(record + b"\0" for record in kept))
 
 
 def _private_folders(repository: Path, folder: Path) -> list[Path]:

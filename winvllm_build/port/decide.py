@@ -181,6 +181,7 @@ def _carry_out(handoff: HandOff, near: Sequence[_Decision], tell: Callable[[str]
     place = open_worktree(handoff.worktree)
     wanted = {path: entry for decision in near for path, entry in decision.content.items()}
     _keep_edits(place, handoff, wanted, tell)
+    bench.unlearn(place, [path for decision in near if decision.side is None for path in decision.content])
     bench.put(place, wanted)
     skipped, accepted = dict(handoff.skipped), dict(handoff.accepted)
     for decision in near:

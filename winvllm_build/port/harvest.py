@@ -118,7 +118,7 @@ def _missing(patch: OpenPatch) -> str:
     if patch.explicit:
         asked = ", ".join(patch.explicit)
         return f"{patch.verdict.path}: `git add` or `git rm` has to say what becomes of {asked}"
-    return f"{patch.verdict.path}: git sees no conflict; edit it, --accept it or --skip it"
+    return f"{patch.verdict.path}: git has no question, but you have to say; edit, --accept or --skip it"
 
 
 def _refuse_vanished(

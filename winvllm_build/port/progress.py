@@ -104,7 +104,11 @@ def examine(handoff: HandOff, carried: Carried) -> Progress:
     asked = unmerged(place)
     changed = frozenset(tree.difference(place.git, handoff.laid, now))
     marks = _marks(place.git, now, {*_conflicting(carried), *changed, *asked}, handoff)
-    view = _View(handoff=handoff, carried=carried, asked=asked, marks=marks, changed=changed)
+    own = frozenset(tree.difference(place.git, handoff.unit.new_base, now))
+    view = _View(
+        handoff=handoff, carried=carried, asked=asked, marks=marks, changed=changed,
+        upstream=frozenset(handoff.remembered) - own,
+    )  # fmt: skip
     patches = tuple(view.patch(verdict) for verdict in carried.open)
     owned = {mark for patch in patches for mark in patch.marks}
     return Progress(
@@ -142,13 +146,17 @@ def merged_mode(conflict: Conflict) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _View:
-    """The worktree: what git asks about, conflict lines, what was changed since it was laid out."""
+    """The worktree: what git asks about, conflict lines, what was changed, what is upstream's.
+
+    A resolution that leaves no patch was right then; whether it is now, someone has to say again.
+    """
 
     handoff: HandOff
     carried: Carried
     asked: frozenset[RepoPath]
     marks: Mapping[RepoPath, tuple[Mark, ...]]
     changed: frozenset[RepoPath]
+    upstream: frozenset[RepoPath]
 
     def patch(self, verdict: Verdict) -> OpenPatch:
         places = places_of(verdict)
@@ -168,8 +176,9 @@ class _View:
             return Stand.ACCEPTED
         if not self.changed.isdisjoint(places_of(verdict)):
             return Stand.EDITED
-        if any(path in handoff.remembered for path in verdict.places):
-            return Stand.REMEMBERED
+        remembered = [path for path in verdict.places if path in handoff.remembered]
+        if remembered:
+            return Stand.LOOK if self.upstream.issuperset(remembered) else Stand.REMEMBERED
         asked_once = any(conflicts[path].stages for path in verdict.places if path in conflicts)
         return Stand.EDITED if asked_once else Stand.LOOK
 
