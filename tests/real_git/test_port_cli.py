@@ -264,7 +264,10 @@ def test_a_proposal_is_shown_and_taken_only_when_asked(
     assert b"<<<<<<<" in (bench(story) / "a.py").read_bytes()
     proposal = story.handoff(NEW).proposals / "a.py"
     assert proposal.read_bytes() == lines(40, l20="XX and twenty")
-    assert f"git diff --no-index {bench(story) / 'a.py'} {proposal}" in said
+    shown = next(line for line in said.splitlines() if "proposed: " in line).partition(": ")[2]
+    words = shlex.split(shown)
+    assert "+XX and twenty" in users_git(Path(words[2]), *words[3:], ok=(1,)).text
+    assert words[-1] == str(proposal)
     assert port(story, NEW, "--continue") == 3
     capsys.readouterr()
     assert port(story, NEW, "--accept", "a.py") == 0

@@ -34,8 +34,8 @@ def hints(state: State, patch: OpenPatch) -> Iterator[str]:
         yield from _to_decide(state, state.handoff, patch)
     if patch.stand in (Stand.LOOK, Stand.REMEMBERED):
         for path in _remembered(state.handoff, patch):
-            yield f"to decide again: git -C {state.handoff.worktree} checkout --merge {path}"
-            yield f"to forget it: git -C {state.handoff.worktree} rerere forget {path}"
+            yield f"to decide again: {_git(state.handoff, 'checkout', '--merge', path)}"
+            yield f"to forget it: {_git(state.handoff, 'rerere', 'forget', path)}"
 
 
 def _in_conflict(state: State, handoff: HandOff, patch: OpenPatch) -> Iterator[str]:
@@ -48,7 +48,7 @@ def _in_conflict(state: State, handoff: HandOff, patch: OpenPatch) -> Iterator[s
         yield f"`git add` or `git rm` of {path} there has to say what becomes of it"
     there = proposed(handoff)
     for path in [path for path in patch.verdict.places if path in there]:
-        yield f"proposed: git diff --no-index {handoff.worktree / path} {there[path]}"
+        yield f"proposed: {_git(handoff, 'diff', '--no-index', path, str(there[path]))}"
         yield f"take it: {state.command('--accept', patch.verdict.path)}"
 
 
@@ -59,8 +59,15 @@ def _to_decide(state: State, handoff: HandOff, patch: OpenPatch) -> Iterator[str
         return
     yield f"right as it is: {state.command('--accept', verdict.path)}"
     if verdict.strict is not None and verdict.to is not None:
-        yield f"the other result: git -C {handoff.worktree} diff {handoff.laid}:{verdict.to} {verdict.strict}"
+        other = _git(handoff, "diff", f"{handoff.laid}:{verdict.to}", verdict.strict)
+        yield f"the other result: {other}"
         yield f"take that one: {state.command('--accept-strict', verdict.path)}"
+
+
+def _git(handoff: HandOff, *words: str) -> str:
+    from winvllm_build.patchset.advice import quoted
+
+    return " ".join(quoted(word) for word in ("git", "-C", str(handoff.worktree), *words))
 
 
 def _remembered(handoff: HandOff, patch: OpenPatch) -> list[str]:
