@@ -16,6 +16,7 @@ from winvllm_build.git import NO_OBJECT, Oid, RepoPath
 from winvllm_build.patchset import advice, convert, lock, manifest, record
 from winvllm_build.patchset.convert import BlobReader
 from winvllm_build.patchset.diff import Change
+from winvllm_build.patchset.folders import patch_files
 from winvllm_build.patchset.layers import Selection, entries, unproven
 from winvllm_build.patchset.lock import Lock, TargetLock
 from winvllm_build.patchset.manifest import Layer, Manifest
@@ -295,39 +296,8 @@ def place_of(folder: Path, layer: str, target: str, path: RepoPath) -> Place:
 
 
 def _files(folder: Path, rules: Manifest, targets: list[str]) -> Iterator[Place]:
-    layers = [layer.name for layer in rules.layers]
-    for layer in _folders(folder, layers, "layer"):
-        for target in _folders(folder / layer, targets, "target"):
-            top = folder / layer / target
-            for file in _walk(top):
-                if not file.name.endswith(SUFFIX):
-                    raise PatchError(f"{file} is not a {SUFFIX} file", fix=f"move {file} away")
-                path = RepoPath(file.relative_to(top).as_posix().removesuffix(SUFFIX))
-                yield Place(layer=layer, target=target, path=path, file=file)
-
-
-def _folders(parent: Path, known: list[str], kind: str) -> list[str]:
-    names = sorted(
-        entry.name for entry in parent.iterdir() if entry.is_dir() and not entry.name.startswith(".")
-    )
-    for name in names:
-        if name not in known:
-            raise PatchError(
-                f"{parent / name} is not a known {kind}{did_you_mean(name, known)}",
-                fix=f"known: {', '.join(known)}; others are declared in {manifest.FILE}",
-            )
-    return names
-
-
-def _walk(top: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(top):
-        folders.sort()
-        for name in [*folders, *files]:
-            if Path(parent, name).is_symlink():
-                raise PatchError(f"{Path(parent, name)} is a link", fix="patch files are plain files")
-        for name in sorted(files):
-            if not name.startswith(".") or name.endswith(SUFFIX):  # the rest: temporary files of a killed run
-                yield Path(parent, name)
+    for layer, target, path, file in patch_files(folder, [layer.name for layer in rules.layers], targets):
+        yield Place(layer=layer, target=target, path=path, file=file)
 
 
 def _patch(
