@@ -28,12 +28,20 @@ def upstreamed(was: Diff, path: RepoPath, place: RepoPath) -> tuple[str, ...]:
 
 def compared(was: Diff, now: Diff) -> tuple[Kind, tuple[str, ...]]:
     """Which of the clean verdicts a carried diff of the same file is, and why."""
+    kind, words = _lines_compared(was, now)
+    if was.modes[0] == was.modes[1] or now.modes[0] != now.modes[1]:
+        return kind, words
+    partly = kind in (Kind.OFFSET, Kind.CONTEXT)
+    return Kind.PARTLY_UPSTREAMED if partly else kind, ("the mode is upstream's already", *words)
+
+
+def _lines_compared(was: Diff, now: Diff) -> tuple[Kind, tuple[str, ...]]:
     if now.change_id == was.change_id:
         if [hunk.lines for hunk in now.hunks] == [hunk.lines for hunk in was.hunks]:
             return Kind.OFFSET, (_offsets(was, now),)
         return Kind.CONTEXT, (_contexts(was, now),)
     before, after = list(_changed(was)), list(_changed(now))
-    if after and len(after) < len(before) and _is_subsequence(after, before):
+    if len(after) < len(before) and _is_subsequence(after, before):
         gone = len(before) - len(after)
         return Kind.PARTLY_UPSTREAMED, (f"{gone} of {len(before)} changed lines are upstream's already",)
     return Kind.MERGED, (_merged(was, now),)
@@ -85,6 +93,8 @@ def regions_of(git: Git, merge: Merge, paths: Iterable[RepoPath]) -> dict[RepoPa
 
 def _offsets(was: Diff, now: Diff) -> str:
     moves = sorted({b.old_start - a.old_start for a, b in zip(was.hunks, now.hunks, strict=True)})
+    if was.binary:
+        return "the same binary change"
     if not moves:
         return "the same change of the mode alone"
     if len(moves) == 1:
