@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -129,6 +130,70 @@ def stream(
         return child.wait()
 
 
+def interactive(
+    args: Sequence[str | os.PathLike[str]], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> int:
+    """Run a program on our own terminal, such as a shell, and return its exit code.
+
+    Ctrl-C is the program's: it gets the signal from the terminal, and we go on waiting. What ends us ends it.
+
+    Args:
+        args: program and arguments; never a shell string.
+        cwd: working folder.
+        env: the complete environment; None inherits.
+
+    Returns:
+        The exit code; 128 and the signal's number where a signal ended it, as shells say it.
+
+    Raises:
+        ToolchainError: the program does not exist or cannot be started.
+    """
+    argv = tuple(os.fspath(a) for a in args)
+    log.debug("+ %s %s", shlex.join(argv), environment_difference(env))
+    with _signals_left_to_others():
+        try:
+            child = subprocess.Popen(argv, cwd=cwd, env=None if env is None else dict(env))
+        except OSError as error:
+            raise _unstartable(argv, error) from error
+        try:
+            code = child.wait()
+        except BaseException:
+            with contextlib.suppress(OSError):
+                child.send_signal(getattr(signal, "SIGHUP", signal.SIGTERM))  # a shell ignores SIGTERM
+            end_tree(child.pid)
+            child.wait()
+            raise
+    return code if code >= 0 else 128 - code
+
+
+@contextlib.contextmanager
+def _signals_left_to_others() -> Iterator[None]:
+    """Ctrl-C and its kin do nothing here, and what they always do in a program that is started meanwhile.
+
+    A handler of Python's is not inherited, as `SIG_IGN` would be.
+    """
+    names = ("SIGINT", "SIGQUIT", "SIGBREAK")
+    kin = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, lambda *_: None) for number in kin if main}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def ancestors() -> tuple[Path, ...]:
+    """The programs that started us, the nearest first; those that may not be looked at are left out."""
+    import psutil  # noqa: PLC0415 - it costs every command 10 ms, and only a sub-shell needs it
+
+    found: list[Path] = []
+    for parent in psutil.Process().parents():
+        with contextlib.suppress(psutil.Error, OSError):
+            found.append(Path(parent.exe()))
+    return tuple(found)
+
+
 def end_tree(pid: int, *, created: float | None = None) -> bool:
     """End a process and everything it started; True if there was something to end.
 
@@ -214,10 +279,7 @@ def _started(
             creationflags=NEW_GROUP,
         )
     except OSError as error:
-        raise ToolchainError(
-            f"cannot start {argv[0]}: {error.strerror or error}",
-            fix=f"install {Path(argv[0]).name} and put it on PATH",
-        ) from error
+        raise _unstartable(argv, error) from error
     try:
         yield child
     except BaseException:
@@ -229,3 +291,10 @@ def _started(
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
+
+
+def _unstartable(argv: tuple[str, ...], error: OSError) -> ToolchainError:
+    return ToolchainError(
+        f"cannot start {argv[0]}: {error.strerror or error}",
+        fix=f"install {Path(argv[0]).name} and put it on PATH",
+    )

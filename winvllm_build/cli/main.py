@@ -29,6 +29,7 @@ from winvllm_build.cli import (
     render,
     review,
     sources,
+    subshell,
     tags,
     toolchain,
     upkeep,
@@ -90,6 +91,7 @@ port.register(app)
 profiles.register(app)
 review.register(app)
 sources.register(app)
+subshell.register(app)
 tags.register(app)
 toolchain.register(app)
 upkeep.register(app)
