@@ -91,13 +91,13 @@ class FakeIndex(Index):
     """An index that makes the members it is asked for, and may break down at one project.
 
     Attributes:
-        files: content of members by project.
+        held: content of members by project.
         breaks_at: a project at which the network is gone.
         asked: every project that was fetched, in order.
     """
 
     workspace: Workspace
-    files: Mapping[str, Mapping[str, str]]
+    held: Mapping[str, Mapping[str, str]]
     breaks_at: str | None = None
     asked: list[str] = field(default_factory=list)
 
@@ -117,11 +117,11 @@ class FakeIndex(Index):
             return into
         if project == self.breaks_at:
             raise OfflineError(f"{project}: the index does not answer", fix="connect")
-        if project not in self.files:
+        if project not in self.held:
             raise SourceError(f"no {project}", fix="check the index")
         self.asked.append(project)
         with staged_folder(into) as part:
-            for name, content in self.files[project].items():
+            for name, content in self.held[project].items():
                 if wanted(name):
                     (part / name).parent.mkdir(parents=True, exist_ok=True)
                     (part / name).write_text(content, encoding="utf-8")

@@ -50,7 +50,7 @@ def index(tmp_path: Path) -> fakes.FakeIndex:
     )
     files["nvidia-cuda-crt"]["nvidia/cu13/include/crt/host_config.h"] = fakes.HOST_CONFIG
     files["nvidia-cuda-runtime"]["nvidia/cu13/lib/libcudart.so.13"] = ""
-    return fakes.FakeIndex(workspace=Workspace(root=tmp_path / "workspace"), files=files)
+    return fakes.FakeIndex(workspace=Workspace(root=tmp_path / "workspace"), held=files)
 
 
 def find(
@@ -131,7 +131,7 @@ def test_offline_and_nothing_cached(tmp_path: Path, index: fakes.FakeIndex) -> N
 
 
 def test_a_wheel_that_is_not_the_pinned_one_keeps_its_error_class(index: fakes.FakeIndex) -> None:
-    index.files = {"torch": TORCH}
+    index.held = {"torch": TORCH}
     with pytest.raises(SourceError):
         find(index, {})
 

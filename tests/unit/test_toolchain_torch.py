@@ -237,7 +237,7 @@ def lay_down(
 
 
 def test_headers_are_laid_down_once(tmp_path: Path, compiler: HostCompiler) -> None:
-    index = fakes.FakeIndex(workspace=Workspace(root=tmp_path), files={"torch": wheel_files()})
+    index = fakes.FakeIndex(workspace=Workspace(root=tmp_path), held={"torch": wheel_files()})
     found = lay_down(tmp_path, compiler, index)
     assert found.origin is TorchOrigin.HEADERS
     assert not found.runs
@@ -252,7 +252,7 @@ def test_headers_are_laid_down_once(tmp_path: Path, compiler: HostCompiler) -> N
 
 
 def test_a_cpu_wheel_is_switched_to_cuda(tmp_path: Path, compiler: HostCompiler) -> None:
-    index = fakes.FakeIndex(workspace=Workspace(root=tmp_path), files={"torch": wheel_files(cuda=None)})
+    index = fakes.FakeIndex(workspace=Workspace(root=tmp_path), held={"torch": wheel_files(cuda=None)})
     package = lay_down(tmp_path, compiler, index).package
     assert "if(ON)" in (package / torch.CONFIG).read_text(encoding="utf-8")
     assert (package / "include/ATen/cuda/CUDAConfig.h").is_file()
@@ -260,7 +260,7 @@ def test_a_cpu_wheel_is_switched_to_cuda(tmp_path: Path, compiler: HostCompiler)
 
 
 def test_offline_an_installed_cpu_torch_lends_its_headers(tmp_path: Path, compiler: HostCompiler) -> None:
-    index = fakes.FakeIndex(workspace=Workspace(root=tmp_path / "w"), files={}, breaks_at="torch")
+    index = fakes.FakeIndex(workspace=Workspace(root=tmp_path / "w"), held={}, breaks_at="torch")
     with pytest.raises(OfflineError):
         lay_down(tmp_path / "w", compiler, index)
     for name, text in wheel_files(cuda=None).items():

@@ -44,7 +44,7 @@ def index(tmp_path: Path, pins: ToolkitPins) -> fakes.FakeIndex:
         | {f"{pin.project}-1.dist-info/licenses/License.txt": "EULA"}
         for pin in pins.wheels
     }
-    return fakes.FakeIndex(workspace=Workspace(root=tmp_path), files=files)
+    return fakes.FakeIndex(workspace=Workspace(root=tmp_path), held=files)
 
 
 def lay_down(pins: ToolkitPins, index: fakes.FakeIndex) -> Path:
@@ -146,7 +146,7 @@ pins = cuda_wheels.read_pins(PlatformTag.LINUX_X86_64)
 names = lambda pin: ("nvidia/cu13/" + pin.marker, "nvidia/cu13/lib/libcudart.so.1")
 content = {{pin.project: dict.fromkeys(names(pin), "x") for pin in pins.wheels}}
 workspace = Workspace(root=Path({root!r}))
-index = fakes.FakeIndex(workspace=workspace, files=content)
+index = fakes.FakeIndex(workspace=workspace, held=content)
 cuda_wheels.lay_down(pins, workspace=workspace, index=index, on_event=lambda _: None)
 """
 
