@@ -11,7 +11,7 @@ from typing import Final
 
 from winvllm_build.errors import FindingsError, PatchError
 from winvllm_build.git import NO_OBJECT, Git, Oid, RepoPath
-from winvllm_build.patchset import lock, patchfile, patchset, pending, tree
+from winvllm_build.patchset import lock, patchfile, patchset, pending, record, tree
 from winvllm_build.patchset.blob import proven
 from winvllm_build.patchset.layers import Composer, combine, select, verify
 from winvllm_build.patchset.lock import Lock, PatchLock, TargetLock, TreePair
@@ -263,7 +263,8 @@ def carry_out(planned: Plan, begun: float, *, check: bool, journal: Journal | No
 def _write(plan: Plan, written: Sequence[Path], removed: Sequence[Path], *, relocked: bool) -> None:
     """Each file whole or not at all, the lock last: a killed run leaves a lock that does not fit."""
     folder = plan.lock_file.parent
-    for leftover in [*folder.rglob(f".*{SUFFIX}.*.tmp"), *folder.glob(f".{lock.FILE}.*.tmp")]:
+    patterns = (f"**/.*{SUFFIX}.*.tmp", f".{lock.FILE}.*.tmp", f".{record.FILE}.*.tmp")
+    for leftover in [file for pattern in patterns for file in folder.glob(pattern)]:
         leftover.unlink(missing_ok=True)
     for file in written:
         content = plan.files[file]
