@@ -94,6 +94,12 @@ def renamed_helper(files: Files) -> None:
     files["name.py"] = files["name.py"].replace("helper_five", "assistant_five")
 
 
+def both_became_one(files: Files) -> None:
+    """A place that two patches want; the file that is more like it gets it."""
+    files["lib/twins.py"] = files.pop("first.py")
+    del files["second.py"]
+
+
 BASE: Files = {
     name: lines(name.split(".")[0])
     for name in (
@@ -107,12 +113,19 @@ BASE: Files = {
         "doomed.py",
         "far.py",
     )
-} | {"name.py": lines("name").replace("name has line 5\n", "value = helper_five\n"), "noise.txt": "0\n"}
+} | {
+    "name.py": lines("name").replace("name has line 5\n", "value = helper_five\n"),
+    "noise.txt": "0\n",
+    "first.py": lines("twin"),
+    "second.py": lines("twin", 34) + lines("other", 6),
+}
 PATCHES: Mapping[str, str | None] = {
     **{
         name: BASE[name].replace(" has line 20\n", " is patched at 20\n")
         for name in ("hot.py", "flip.py", "moved.py", "gone.cu", "fine.py", "back.py", "same.py", "far.py")
     },
+    "first.py": BASE["first.py"].replace(" has line 20\n", " is patched at 20\n"),
+    "second.py": BASE["second.py"].replace(" has line 20\n", " is patched at 20\n"),
     "name.py": BASE["name.py"].replace("name has line 30\n", "other = helper_five\n"),
     "doomed.py": None,
     "win/added.py": "only = 1\n",
@@ -127,6 +140,7 @@ STEPS: Mapping[int, tuple[Callable[[Files], None], ...]] = {
     20: (restored("flip.py", 20),),
     22: (removed("gone.cu"),),
     25: (edited("moved.py", 20, "breaks it"),),
+    27: (both_became_one,),
     28: (renamed_helper,),
     31: (edited("flip.py", 20, "breaks it again"),),
     33: (edited("doomed.py", 7, "lives on"),),
@@ -138,7 +152,7 @@ MERGED = (5, 17, 22, 30)
 BROKEN: Mapping[str, tuple[int, ...]] = {
     "back.py": (10, 14), "doomed.py": (33,), "flip.py": (8, 20, 31), "gone.cu": (22,), "hot.py": (17,),
     "moved.py": (25,), "name.py": (28,), "win/added.py": (35,),
-    "fine.py": (), "same.py": (), "far.py": (),
+    "second.py": (27,), "first.py": (), "fine.py": (), "same.py": (), "far.py": (),
 }  # fmt: skip
 """For each patch the commits at which it broke, was carried again, and so on."""
 

@@ -18,7 +18,7 @@ from winvllm_build.patchset.diff import Diff
 from winvllm_build.patchset.worktree import scratch_of
 from winvllm_build.port.carry import Unit, carry
 from winvllm_build.port.courses import Courses
-from winvllm_build.port.explain import by_history, open_at
+from winvllm_build.port.explain import by_history
 from winvllm_build.port.explanation import Explanation
 from winvllm_build.port.history import open_history
 from winvllm_build.port.verdict import Kind
@@ -35,7 +35,7 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> LongUpstream:
 def explained(long: LongUpstream) -> dict[str, Explanation]:
     patch_set = long.patch_set
     with open_history(long.folder, old=patch_set.pin, new=NEW) as history:
-        found = by_history(history, patch_set.of("vllm"), on_patch=_unheard)
+        found = by_history(history, patch_set.of("vllm"), patch_set.of("vllm"), on_patch=_unheard)
     return {one.path: one for one in found}
 
 
@@ -102,16 +102,18 @@ def test_a_deleted_a_moved_and_an_added_file_say_so(explained: dict[str, Explana
     assert explained["moved.py"].now.to == "lib/moved.py"
     assert explained["moved.py"].turns[0].halved
     assert explained["fine.py"].now.kind is Kind.MOVED
+    twin = explained["second.py"]
+    assert (twin.now.kind, twin.likeness and twin.likeness.new) == (Kind.DELETED, "lib/twins.py")
     assert explained["name.py"].turns[0].verdict.conflicts == ("lost name",)
 
 
 def test_without_paths_what_the_new_tag_leaves_open_is_explained(long: LongUpstream) -> None:
     patch_set = long.patch_set
     with open_history(long.folder, old=patch_set.pin, new=NEW) as history:
-        found = open_at(history, patch_set.of("vllm"))
+        found = by_history(history, patch_set.of("vllm"), on_patch=_unheard)
         assert len(history.commits) == COMMITS
         assert not history.branched
-    assert {patch.path for patch in found} == {path for path, turns in BROKEN.items() if len(turns) % 2}
+    assert {one.path for one in found} == {path for path, turns in BROKEN.items() if len(turns) % 2}
 
 
 @pytest.mark.parametrize("seed", range(4))

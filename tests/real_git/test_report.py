@@ -92,7 +92,7 @@ def test_the_release_that_broke_a_patch_is_marked_every_time_it_broke(whole: Rep
     breaks = {row.path: whole.breaks(row) for row in whole.rows if whole.breaks(row)}
     assert breaks[RepoPath("flip.py")] == ("v1.3.0", "v1.6.0")
     assert breaks[RepoPath("hot.py")] == ("v1.4.0",)
-    assert {row.path for row in whole.broken_by("v1.5.0")} == {"gone.cu", "moved.py", "name.py"}
+    assert {row.path for row in whole.broken_by("v1.5.0")} == {"gone.cu", "moved.py", "name.py", "second.py"}
 
 
 def test_how_many_are_carried_at_a_time_does_not_matter(long: LongUpstream, whole: Report) -> None:
@@ -233,4 +233,4 @@ def test_an_optional_layer_is_carried_on_top_and_says_where_its_ground_is_open(t
         open_history(long.folder, old=long.patch_set.pin, new="v1.6.0") as history,
         pytest.raises(UsageError, match="made on top of patches"),
     ):
-        by_history(history, [patch], on_patch=_unheard)
+        by_history(history, long.patch_set.of("vllm"), [patch], on_patch=_unheard)

@@ -76,7 +76,7 @@ def _by_history(
     sources: Sources, new: str, asked: tuple[Patch, ...] | None, folder: Path, meter: Meter
 ) -> tuple[Explanation, ...]:
     from winvllm_build.patchset.patchset import MAIN_TARGET
-    from winvllm_build.port.explain import by_history, open_at
+    from winvllm_build.port.explain import by_history
     from winvllm_build.port.history import open_history
 
     with open_history(folder, old=sources.old.pin, new=new) as history:
@@ -85,8 +85,8 @@ def _by_history(
                 f"note: {sources.old.tag} lies on a branch of its own; the commits looked at are the "
                 f"{len(history.commits)} of {new}'s line after {history.start[:SHORT]}, where the two part"
             )
-        wanted = open_at(history, sources.old.of(MAIN_TARGET)) if asked is None else asked
-        return by_history(history, wanted, on_patch=lambda path: meter.show(f"explain: {path}"))
+        patches = sources.old.of(MAIN_TARGET)
+        return by_history(history, patches, asked, on_patch=lambda path: meter.show(f"explain: {path}"))
 
 
 def _show(found: Sequence[Explanation], sources: Sources, new: str) -> None:

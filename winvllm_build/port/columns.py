@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -12,8 +12,7 @@ from winvllm_build.errors import UNOBTAINABLE, OfflineError
 from winvllm_build.git import Git, Oid
 from winvllm_build.intake.unpinned import ReleasedTag, cached_pin, released_source, released_tags
 from winvllm_build.patchset import manifest, patchset
-from winvllm_build.patchset.manifest import DEFAULT_LAYER
-from winvllm_build.patchset.patchset import MAIN_TARGET, Patch, PatchSet
+from winvllm_build.patchset.patchset import PatchSet
 from winvllm_build.port.job import Doors
 from winvllm_build.sources.pins import SourcePin, read_pins
 from winvllm_build.sources.source import Source, target_name
@@ -81,16 +80,6 @@ class Sources:
             if kind is SourceKind.AUTO:
                 raise
             return self.doors.source(self.old.pin)
-
-    def narrowed(self, asked: Sequence[Patch]) -> Sources:
-        """The same for these patches and what they are made on top of."""
-        above = any(patch.layer != DEFAULT_LAYER.name for patch in asked)
-        kept = tuple(
-            patch for patch in self.old.patches if patch in asked or (above and patch.target == MAIN_TARGET)
-        )
-        made = Sources(replace(self.old, patches=kept), self.root, self.doors)
-        made._old = self._old
-        return made
 
     def columns(self, tags: Sequence[ReleasedTag], *, on_tag: Callable[[str], None]) -> Iterator[Column]:
         """One column for each release, in the given order; `on_tag` is told before each."""

@@ -10,7 +10,7 @@ from winvllm_build.errors import PatchError
 from winvllm_build.git import NO_OBJECT, Git, Oid, RepoPath, TreeEntry
 from winvllm_build.patchset import tree
 from winvllm_build.patchset.diff import Change, Diff
-from winvllm_build.port.carry import OldSide, Unit, carry, old_side
+from winvllm_build.port.carry import Carried, OldSide, Unit, carry, old_side
 from winvllm_build.port.details import Details
 from winvllm_build.port.renames import tree_of
 from winvllm_build.port.timeline import State, Timeline
@@ -44,7 +44,8 @@ class Courses:
 
     While upstream has a patch's file, the verdict depends on that file alone. So all the contents that it
     ever had are judged by one merge, each in a folder of its own; only where the file is elsewhere or gone
-    are whole trees merged. Every turn is then proven on the whole trees before and after it.
+    is the whole set carried, because two patches can want one new place. Every turn is then proven on the
+    whole trees before and after it.
     """
 
     def __init__(self, git: Git, old: Oid, diffs: Mapping[RepoPath, Diff], trees: Sequence[Oid]) -> None:
@@ -53,7 +54,7 @@ class Courses:
         Args:
             git: a scratch repository that has all trees.
             old: the tree that the patches are made for.
-            diffs: the patches by path.
+            diffs: all patches of the set by path.
             trees: the line; patches are carried to each of them.
 
         Raises:
@@ -65,29 +66,47 @@ class Courses:
         self.line = Timeline(git, trees)
         self.last = len(trees) - 1
         self._files = git.entries(old)
-        self._sides: dict[RepoPath, tuple[Oid, OldSide]] = {}
-        self._real: dict[tuple[RepoPath, int], Verdict] = {}
+        self._sides: dict[tuple[RepoPath, ...], tuple[Oid, OldSide]] = {}
+        self._one: dict[tuple[RepoPath, int], Verdict] = {}
+        self._all: dict[int, Mapping[RepoPath, Verdict]] = {}
         for path, diff in diffs.items():
             found = self._files[path].oid if path in self._files else NO_OBJECT
             if diff.pre is not None and diff.pre != found:
                 raise PatchError(f"{path} is not the file that its patch is made for", fix=OTHER_CLONE)
 
     def real(self, path: RepoPath, at: int) -> Verdict:
-        """The verdict of one patch on a whole tree."""
+        """The verdict on a patch on a whole tree."""
+        if not self._is_alone(path, at):
+            return self.all(at)[path]
         key = (path, at)
-        if key not in self._real:
-            patched, side = self._side(path)
-            unit = Unit(old_base=self.old, old_patched=patched, new_base=self.line.trees[at])
-            self._real[key] = carry(self.git, unit, old=side).verdicts[path]
-        return self._real[key]
+        if key not in self._one:
+            self._one[key] = self._carried([path], at)[0].verdicts[path]
+        return self._one[key]
+
+    def all(self, at: int) -> Mapping[RepoPath, Verdict]:
+        """The verdicts on all patches of the set."""
+        if at not in self._all:
+            self._all[at] = self._carried([*self.diffs], at)[0].verdicts
+        return self._all[at]
 
     def met(self, path: RepoPath, at: int) -> Met:
         """A patch on a whole tree, with the regions of its conflict."""
-        patched, side = self._side(path)
-        unit = Unit(old_base=self.old, old_patched=patched, new_base=self.line.trees[at])
-        carried = carry(self.git, unit, old=side)
+        carried, side = self._carried([path] if self._is_alone(path, at) else [*self.diffs], at)
         found = Details(self.git).of(carried, side.diffs)
-        return Met(patch=self.diffs[path], verdict=carried.verdicts[path], regions=found.get(path, ()))
+        return Met(
+            patch=self.diffs[path], verdict=carried.verdicts[path], regions=found.get(path, ()),
+            place=self.real(path, at - 1).to if at else None,
+        )  # fmt: skip
+
+    def _is_alone(self, path: RepoPath, at: int) -> bool:
+        """Whether no other patch can matter: it changes a file that upstream has at its place."""
+        there = self.diffs[path].change is Change.MODIFIED
+        return there and self.line.state(path, at).is_there
+
+    def _carried(self, paths: Sequence[RepoPath], at: int) -> tuple[Carried, OldSide]:
+        patched, side = self._side(tuple(paths))
+        unit = Unit(old_base=self.old, old_patched=patched, new_base=self.line.trees[at])
+        return carry(self.git, unit, old=side), side
 
     def follow(self, paths: Sequence[RepoPath], *, on_patch: Callable[[RepoPath], None]) -> list[Course]:
         """The course of each of these patches; `on_patch` is told before each."""
@@ -98,12 +117,13 @@ class Courses:
             made.append(self._proven(path, _turns(self._states(path, judged))))
         return made
 
-    def _side(self, path: RepoPath) -> tuple[Oid, OldSide]:
-        """The tree with this patch alone."""
-        if path not in self._sides:
-            patched = tree.compute(self.git, self.old, [self.diffs[path]], fix=OTHER_CLONE)
-            self._sides[path] = patched, old_side(self.git, self.old, patched)
-        return self._sides[path]
+    def _side(self, paths: tuple[RepoPath, ...]) -> tuple[Oid, OldSide]:
+        """The tree with these patches alone."""
+        if paths not in self._sides:
+            diffs = [self.diffs[path] for path in paths]
+            patched = tree.compute(self.git, self.old, diffs, fix=OTHER_CLONE)
+            self._sides[paths] = patched, old_side(self.git, self.old, patched)
+        return self._sides[paths]
 
     def _judged(self, paths: Sequence[RepoPath]) -> dict[Key, Verdict]:
         """A verdict for each content that each of these files had."""
@@ -116,7 +136,7 @@ class Courses:
         places = {key: RepoPath(f"{number}/{key[0]}") for number, key in enumerate(sorted(there))}
         if not places:
             return {}
-        steps = {path: self._side(path)[1].steps[path] for path in paths}
+        steps = {path: self._side((path,))[1].steps[path] for path in paths}
         old = self._tree((place, steps[key[0]].modes[0], steps[key[0]].pre) for key, place in places.items())
         patched = self._tree(
             (place, steps[key[0]].modes[1], steps[key[0]].post) for key, place in places.items()

@@ -9,15 +9,13 @@ from typing import Final
 from winvllm_build.errors import SourceError, UsageError
 from winvllm_build.git import Git, Oid, RepoPath
 from winvllm_build.intake.unpinned import ReleasedTag
-from winvllm_build.patchset import tree
 from winvllm_build.patchset.diff import Diff
 from winvllm_build.patchset.manifest import DEFAULT_LAYER
 from winvllm_build.patchset.patchset import MAIN_TARGET, Patch
 from winvllm_build.patchset.worktree import scratch_of
 from winvllm_build.port import courses as courses_room
-from winvllm_build.port.carry import Unit, carry
 from winvllm_build.port.columns import Sources
-from winvllm_build.port.courses import OTHER_CLONE, Courses
+from winvllm_build.port.courses import Courses
 from winvllm_build.port.explanation import Explanation, Turn
 from winvllm_build.port.history import History
 from winvllm_build.port.locate import Lost, likeness, locate_all
@@ -30,29 +28,34 @@ NO_FILES: Final = "name a release with a source archive: winvllm-build tags list
 
 
 def by_history(
-    history: History, patches: Sequence[Patch], *, on_patch: Callable[[RepoPath], None]
-) -> tuple[Explanation, ...]:
+    history: History, patches: Sequence[Patch], asked: Sequence[Patch] | None = None, *,
+    on_patch: Callable[[RepoPath], None],
+) -> tuple[Explanation, ...]:  # fmt: skip
     """The commits that broke patches.
 
     Args:
         history: the commits from the old tag to the new one.
-        patches: those to explain, of the required layer.
+        patches: the whole set.
+        asked: those to explain, of the required layer; None is those that the new tag leaves open.
         on_patch: told before each.
 
     Raises:
         UsageError: a patch of another layer, which is not made on upstream's files.
         PatchError: the old tag's files are not those that the patches are made for.
     """
-    _refuse_optional(patches)
-    trees = history.trees()
-    diffs = {patch.path: patch.content.diff for patch in patches}
-    courses = Courses(history.git, history.old, diffs, trees)
-    made = []
-    for course in courses.follow([*diffs], on_patch=on_patch):
-        turns = tuple(_of_turn(history, courses, course.path, turn) for turn in course.turns)
-        now = courses.real(course.path, courses.last)
-        made.append(Explanation(layer=DEFAULT_LAYER.name, path=course.path, now=now, turns=turns))
-    return _located(history.git, made, diffs, old=history.old, new=trees[-1])
+    _refuse_optional(asked or ())
+    diffs = {patch.path: patch.content.diff for patch in patches if patch.layer == DEFAULT_LAYER.name}
+    courses = Courses(history.git, history.old, diffs, history.trees())
+    last = courses.all(courses.last)
+    paths = [path for path in diffs if last[path].kind.is_open] if asked is None else [p.path for p in asked]
+    made = [
+        Explanation(
+            layer=DEFAULT_LAYER.name, path=course.path, now=last[course.path],
+            turns=tuple(_of_turn(history, courses, course.path, turn) for turn in course.turns),
+        )
+        for course in courses.follow(paths, on_patch=on_patch)
+    ]  # fmt: skip
+    return _located(history.git, made, diffs, old=history.old, new=history.new)
 
 
 def _of_turn(history: History, courses: Courses, path: RepoPath, turn: courses_room.Turn) -> Turn:
@@ -63,17 +66,6 @@ def _of_turn(history: History, courses: Courses, path: RepoPath, turn: courses_r
         verdict=turn.verdict, halved=turn.halved,
         change=upstreams_change(history.git, trees[at - 1], trees[at], met) if at else (),
     )  # fmt: skip
-
-
-def open_at(history: History, patches: Sequence[Patch]) -> tuple[Patch, ...]:
-    """Those patches of the required layer that the new tag leaves open."""
-    diffs = {patch.path: patch.content.diff for patch in patches if patch.layer == DEFAULT_LAYER.name}
-    patched = tree.compute(history.git, history.old, diffs.values(), fix=OTHER_CLONE)
-    unit = Unit(old_base=history.old, old_patched=patched, new_base=history.new)
-    found = carry(history.git, unit).verdicts
-    return tuple(
-        patch for patch in patches if patch.layer == DEFAULT_LAYER.name and found[patch.path].kind.is_open
-    )
 
 
 def by_release(
@@ -92,14 +84,10 @@ def by_release(
     Raises:
         SourceError: the files of the old tag, or of the last release, cannot be had.
     """
-    if asked is None:
-        last = report(sources, tags[-1:], on_progress=on_progress)
-        keys = {(row.layer, row.path) for row in last.rows if last.breaks(row)}
-        asked = [patch for patch in sources.old.of(MAIN_TARGET) if (patch.layer, patch.path) in keys]
-    if not asked:
-        return ()
-    wanted = {(patch.layer, patch.path): patch.content.diff for patch in asked}
-    made = report(sources.narrowed(asked), tags, on_progress=on_progress, jobs=jobs, detailed=True)
+    made = report(sources, tags, on_progress=on_progress, jobs=jobs, detailed=True)
+    diffs = {(p.layer, p.path): p.content.diff for p in sources.old.of(MAIN_TARGET)}
+    wanted = diffs.keys() if asked is None else {(patch.layer, patch.path) for patch in asked}
+    rows = [row for row in made.rows if (row.layer, row.path) in wanted]
     last_source = made.columns[-1].source
     if last_source is None:
         raise SourceError(
@@ -109,25 +97,26 @@ def by_release(
     old, new = sources.base_for(last_source), last_source.tree
     with scratch_of(last_source.repository / "objects") as git:
         found = [
-            _of_row(git, made, row, sources, wanted[row.layer, row.path])
-            for row in made.rows
-            if (row.layer, row.path) in wanted
+            _of_row(git, made, row, sources, diffs[row.layer, row.path])
+            for row in rows
+            if asked is not None or row.verdicts[tags[-1].tag].kind.is_open
         ]
-        diffs = {path: diff for (_, path), diff in wanted.items()}
-        return _located(git, found, diffs, old=old, new=new)
+        of_found = {one.path: diffs[one.layer, one.path] for one in found}
+        return _located(git, found, of_found, old=old, new=new)
 
 
 def _of_row(git: Git, made: Report, row: Row, sources: Sources, patch: Diff) -> Explanation:
     """One row of a report as turns."""
     turns: list[Turn] = []
     before: tuple[str, Oid] | None = None
-    was_open, unseen, now = False, list[str](), None
+    was_open, unseen, now, place = False, list[str](), None, None
     for column in made.columns:
         now = row.verdicts.get(column.tag, now)
         if column.source is None or column.tag not in row.verdicts:
             unseen.append(column.tag)
             continue
-        met = Met(patch=patch, verdict=row.verdicts[column.tag], regions=row.details.get(column.tag, ()))
+        regions = row.details.get(column.tag, ())
+        met = Met(patch=patch, verdict=row.verdicts[column.tag], regions=regions, place=place)
         if met.verdict.kind.is_open != was_open:
             was_open = not was_open
             last, tree_before = before or (made.old, sources.base_for(column.source))
@@ -135,7 +124,7 @@ def _of_row(git: Git, made: Report, row: Row, sources: Sources, patch: Diff) -> 
             turns.append(
                 Turn(at=column.tag, before=last, verdict=met.verdict, change=change, unseen=tuple(unseen))
             )
-        before, unseen = (column.tag, column.source.tree), []
+        before, unseen, place = (column.tag, column.source.tree), [], met.verdict.to
     if now is None:
         raise SourceError(f"no release up to {made.columns[-1].tag} has files", fix=NO_FILES)
     return Explanation(layer=row.layer, path=row.path, now=now, turns=tuple(turns))

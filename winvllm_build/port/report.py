@@ -76,13 +76,13 @@ def report(
     with scratch_of(objects) as git, _pool(jobs or min(os.cpu_count() or 1, MOST_JOBS)) as pool:
         work = _Work(git, sources, detailed=detailed)
         pace = _Pace(len(tags), on_progress)
-        columns = [*sources.columns(tags, on_tag=pace.wanted)]
-        there = [column for column in columns if column.source is not None]
-        pace.begin(len(there))
+        columns: list[Column] = []
         waiting: dict[Future[_Made], str] = {}
-        for column in reversed(there):  # the newest take longest
+        for column in sources.columns(tags[::-1], on_tag=pace.wanted):  # the newest take longest
+            columns.insert(0, column)
             if column.source is not None:
                 waiting[pool.submit(work.carry, *work.prepared(column.source))] = column.tag
+        pace.begin(len(waiting))
         made: dict[str, _Made] = {}
         for future in as_completed(waiting):
             made[waiting[future]] = future.result()

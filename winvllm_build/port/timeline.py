@@ -49,6 +49,10 @@ class Timeline:
         )  # fmt: skip
         return (first, *self._steps.get(path, ()))
 
+    def state(self, path: RepoPath, at: int) -> State:
+        """The state of a path at one moment."""
+        return next(state for state in reversed(self.states(path)) if state.since <= at)
+
     def touching(self, paths: Sequence[RepoPath], after: int, until: int) -> list[int]:
         """The moments in between (`until` included) that change one of these files."""
         found = {state.since for path in paths for state in self._steps.get(path, ())}

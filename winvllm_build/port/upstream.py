@@ -25,11 +25,19 @@ TELLING: Final = re.compile(rb"\w{2}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Met:
-    """A patch on one of upstream's trees: what it is there, and the regions of its conflict."""
+    """A patch on one of upstream's trees.
+
+    Attributes:
+        patch: the patch.
+        verdict: what it is there.
+        regions: the regions of its conflict.
+        place: where its file was before, if upstream had moved it already.
+    """
 
     patch: Diff
     verdict: Verdict
     regions: tuple[Block, ...]
+    place: RepoPath | None = None
 
 
 def upstreams_change(git: Git, old: Oid, new: Oid, met: Met) -> tuple[Block, ...]:
@@ -42,7 +50,8 @@ def upstreams_change(git: Git, old: Oid, new: Oid, met: Met) -> tuple[Block, ...
         met: the patch on `new`.
     """
     patch, verdict = met.patch, met.verdict
-    wanted = tuple(dict.fromkeys((patch.path, *([verdict.to] if verdict.to else []), *verdict.places)))
+    named = (patch.path, verdict.to, *verdict.places, met.place)
+    wanted = tuple(dict.fromkeys(path for path in named if path is not None))
     before, after = git.entries(old, wanted), git.entries(new, wanted)
     was, now = (_first(side, wanted) for side in (before, after))
     if was is None and now is not None:
