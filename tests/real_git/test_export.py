@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.layered import SELECTIONS, expected, layered
 from tests.patch_upstream import BASE, TAG, Upstream, after
 from winvllm_build.cli.main import run
 from winvllm_build.git import Oid
@@ -212,3 +213,41 @@ def test_a_set_that_is_not_proven_is_not_exported(
     file.write_bytes(file.read_bytes().replace(b"+long b;", b"+short b;"))
     assert run(["export", "--patches", str(upstream.patches)]) == 9
     assert "does not fit the patch files" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def layered_template(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
+    return layered(tmp_path_factory.mktemp("layered"))
+
+
+@pytest.mark.parametrize("layers", SELECTIONS, ids="+".join)
+def test_layers_are_exported_as_one_difference(
+    layered_template: Upstream, tmp_path: Path, layers: tuple[str, ...]
+) -> None:
+    """Where layers change one file the source is had and their diff composed."""
+    upstream = layered_template.copied(tmp_path / "mine")
+    upstream.git.out("update-ref", f"refs/tags/{TAG}", upstream.commit)
+    manifest = upstream.patches / TAG / "patchset.toml"
+    text = manifest.read_text(encoding="utf-8")
+    manifest.write_text(text.replace("https://example.invalid/u", upstream.folder.as_uri()), encoding="utf-8")
+    options = [word for name in layers for word in ("--layer", name)]
+    file = exported(upstream, *options)
+    users_git(upstream.folder, *AT_ONCE, str(file))
+    assert upstream.content() == expected(*layers)
+    assert f"# layers   {', '.join(('windows', *layers))}\n" in file.read_text()
+    users_git(upstream.folder, "checkout", "-q", "-f", "--detach", str(upstream.commit))
+    users_git(upstream.folder, "clean", "-q", "-f", "-d")
+    users_git(upstream.folder, "am", "-q", "--keep-cr", str(exported(upstream, *options, "--format", "mbox")))
+    assert upstream.content() == expected(*layers)
+
+
+def test_topics_do_not_take_layers_apart(
+    layered_template: Upstream, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["export", "--patches", str(layered_template.patches), "--layer", "fast"]
+    for layer in ("windows", "fast"):
+        file = layered_template.patch_file("a.py", layer)
+        file.write_bytes(b"Subject: x\nTopic: t\n\n" + file.read_bytes().partition(b"\n\n")[2])
+    capsys.readouterr()
+    assert run([*words, "--topic", "t"]) == 2
+    assert "cannot take them apart" in capsys.readouterr().err

@@ -8,18 +8,19 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from winvllm_build.errors import PatchError
-from winvllm_build.patchset.diff import BINARY, START, Hunk
+from winvllm_build.patchset.diff import BINARY, EMPTY_BLOB, START, Hunk
 from winvllm_build.review.foreign_hunks import RANGE, Body, read_hunk
 from winvllm_build.review.foreign_names import Names, is_missing, pair_of, parsed
 
 INDEX: Final = re.compile(rb"index ([0-9a-f]{4,40})\.\.([0-9a-f]{4,40})(?: (\d{6}))?")
 MODE: Final = re.compile(rb"(old mode|new mode|new file mode|deleted file mode) (\d{6})")
 RENAME: Final = re.compile(rb"(rename|copy) (from|to|old|new) (.+)")
-IGNORED: Final = re.compile(rb"(dis)?similarity index \d+%")
+SIMILAR: Final = re.compile(rb"(?:dis)?similarity index (\d+)%")
 COMBINED: Final = re.compile(rb"diff --(?:cc|combined) (.+)")
 NO_CONTENT: Final = re.compile(rb"Binary files (.+) and (.+) differ")
 ONLY: Final = re.compile(rb"Only in (.+?): (.+)")
 BLOCK: Final = re.compile(rb"(literal|delta) \d+")
+CUT: Final = "what it changes is missing: the patch is cut off there"
 CONTEXT_DIFF: Final = re.compile(rb"^\*\*\* .+\r?\n--- .+\r?\n\*{15}", re.MULTILINE)
 
 
@@ -39,6 +40,8 @@ class Section:
         recounted: the counts in the patch did not fit.
         binary: git's block of binary content.
         crlf: git's own lines end in CRLF: the whole file was converted.
+        similar: of a rename, in percent; 100 where nothing else was changed.
+        last: nothing follows it, so that a patch that was cut off ends in it.
         fault: why it says too little to be applied.
     """
 
@@ -53,6 +56,8 @@ class Section:
     recounted: bool = False
     binary: bytes = b""
     crlf: bool = False
+    similar: int | None = None
+    last: bool = False
     fault: str = ""
 
     @property
@@ -71,18 +76,19 @@ def read(content: bytes, *, where: str) -> tuple[Section, ...]:
     Raises:
         PatchError: there is no diff in it, or a hunk that belongs to no file.
     """
-    found = tuple(_Reader(content, where).read())
+    found = list(_Reader(content, where).read())
     if not found and CONTEXT_DIFF.search(content):
         raise PatchError(f"{where} is a context diff", fix="make it with `diff -u` or `git diff`")
     if not found:
         raise PatchError(f"there is no diff in {where}", fix="name a file that git diff or diff -u wrote")
-    return found
+    return (*found[:-1], replace(found[-1], last=True))
 
 
 class _Reader:
     """A cursor over the lines of a patch."""
 
     def __init__(self, content: bytes, where: str) -> None:
+        self._unended = not content.endswith(b"\n")
         self._lines = content.split(b"\n")
         if self._lines[-1] == b"":
             self._lines.pop()
@@ -153,7 +159,7 @@ class _Reader:
                 return replace(made, fault="the patch was made without --binary and lacks its content")
             extended = _extended(made, line)
             if extended is None:
-                return made
+                return replace(made, fault=_lacking(made, followed=line.startswith(START)))
             made = extended
             self._at += 1
 
@@ -166,6 +172,11 @@ class _Reader:
             body = read_hunk(self._lines, self._at)
             self._at = body.end
             hunks.append(body)
+        fault = made.fault or next((body.fault for body in hunks if body.fault), "")
+        if not hunks:
+            fault = CUT
+        elif self._unended and self._at >= len(self._lines):
+            fault = fault or "the patch ends within a line; add a line end if it is whole"
         gone = hunks[0].empty_sides if len(hunks) == 1 else (False, False)
         return replace(
             made,
@@ -174,7 +185,7 @@ class _Reader:
             deleted=made.deleted or is_missing(new, empty=gone[1]),
             hunks=tuple(body.hunk for body in hunks if body.hunk is not None),
             recounted=any(body.recounted for body in hunks),
-            fault=made.fault or next((body.fault for body in hunks if body.fault), ""),
+            fault=fault,
         )
 
     def _binary(self, made: Section) -> Section:
@@ -204,4 +215,25 @@ def _extended(made: Section, line: bytes) -> Section | None:
         known, name = made.names.moved or (b"", b""), parsed(match[3])
         moved = (name, known[1]) if match[2] in (b"from", b"old") else (known[0], name)
         return replace(made, names=replace(made.names, moved=moved), copied=match[1] == b"copy")
-    return made if IGNORED.fullmatch(line) else None
+    if match := SIMILAR.fullmatch(line):
+        return replace(made, similar=int(match[1]))
+    return None
+
+
+def _lacking(made: Section, *, followed: bool) -> str:
+    """Why a section without lines says too little, as the last of a patch that was cut off does.
+
+    Args:
+        made: the section.
+        followed: another one starts right below, so it is whole.
+    """
+    moved, only_mode = made.names.moved, made.modes[0] != made.modes[1] and not (made.added or made.deleted)
+    whole = followed
+    if moved is not None:
+        whole = bool(moved[0] and moved[1]) and made.similar in (None, 100)
+    elif made.ids[0]:
+        nothing = made.added and EMPTY_BLOB.startswith(made.ids[1])
+        whole = nothing or made.deleted or made.ids[0] == made.ids[1]
+    elif only_mode:
+        whole = None not in made.modes
+    return "" if whole else CUT

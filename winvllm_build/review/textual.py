@@ -66,7 +66,7 @@ def forms_of(section: Section) -> list[Form]:
 def _fitting(bench: Bench, task: Task, before: File, after: File, form: Form, *, fuzz: bool) -> Outcome:
     """What fits at its lines: surely if the file is the one it was made of, else as far as its lines tell."""
     if is_blob(task.section.ids[0], before.content):
-        return exact(task, after, form)
+        return _as_named(task, after, form)
     if was_made(task.section, before.content):
         return failed("it fits forwards and backwards, so nothing tells whether it is there already")
     if before.content and any(hunk.old_count == 0 for hunk in form.hunks):
@@ -82,6 +82,19 @@ def _fitting(bench: Bench, task: Task, before: File, after: File, form: Form, *,
     told = task.section.ids[0] if len(task.section.ids[0]) >= TELLING else ""
     made = exact(task, after, form)
     return replace(made, detail=notes(task, form, "the tag's file differs elsewhere")) if told else made
+
+
+def _as_named(task: Task, after: File, form: Form) -> Outcome:
+    """On the very file it was made of it has to give the file it names, or a part of it is missing."""
+    named = task.section.ids[1]
+    if form.words or len(named) < TELLING or is_blob(named, after.content):
+        return exact(task, after, form)
+    if task.section.last:
+        return failed(
+            "it gives another file than its index line says: cut off? without that line it is taken"
+        )
+    made = exact(task, after, form)
+    return replace(made, detail=notes(task, form, "edited by hand: its index line names another result"))
 
 
 def _bases(bench: Bench, section: Section) -> list[bytes]:
