@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -53,37 +52,32 @@ def pin(upstream: Upstream, tag: str, commit: str) -> None:
     (upstream.patches / tag / "patchset.toml").write_text(text, encoding="utf-8")
 
 
-def test_a_set_is_ported_by_the_manuals_steps(
-    upstream: Upstream, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    patches = ["--patches", str(upstream.patches)]
-    assert sources.source(TAG, tree=tmp_path / TAG, patches=upstream.patches) == 0
-    shutil.copytree(upstream.patches / TAG, upstream.patches / NEXT)
-    (upstream.patches / NEXT / "patchset.lock").unlink()
+def test_a_set_is_ported_by_the_manuals_steps(upstream: Upstream, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--patches", str(upstream.patches)]
+    (upstream.patches / NEXT).mkdir()
     pin(upstream, NEXT, upstream.git.line("rev-parse", f"refs/tags/{NEXT}"))
-    tree = tmp_path / NEXT
-    assert sources.source(NEXT, tree=tree, patches=upstream.patches) == 0
-    refused = []
-    for patch in sorted((upstream.patches / NEXT / "windows" / "vllm").rglob("*.patch")):
-        words = ["git", "-C", str(tree), "apply", "--3way", "--whitespace=nowarn", str(patch)]
-        if subprocess.run(words, check=False, capture_output=True).returncode != 0:
-            refused.append(patch.name)
-    assert refused == ["k.cu.patch"]
-    where = [NEXT, "--tree", str(tree), *patches]
-    assert run(["regen", "--new", "*", *where]) == 10
-    assert "unmerged" in capsys.readouterr().err
+    assert run(["port", NEXT, "--dry-run", *words]) == 3
+    assert not (upstream.patches / NEXT / "patchset.lock").exists()
+    capsys.readouterr()
+    assert run(["port", NEXT, "--json", *words]) == 3
+    tree = Path(json.loads(capsys.readouterr().out)["under_way"]["worktree"])
+    assert run(["port", NEXT, "--continue", *words]) == 3
+    assert "csrc/k.cu: conflict lines are left" in capsys.readouterr().err
     by_hand(tree, "csrc/k.cu")
     (tree / "csrc" / "added.cuh").write_bytes(b"// by hand\n")
-    assert run(["regen", "--new", "*", *where]) == 0
-    assert run(["regen", "--check", *where]) == 0
-    assert run(["status", *where]) == 0
+    subprocess.run(["git", "-C", tree, "add", "csrc/added.cuh"], check=True)
+    assert run(["port", NEXT, "--continue", *words]) == 0
+    capsys.readouterr()
+    assert run(["lint", NEXT, *words]) == 1
+    assert "csrc/added.cuh" in capsys.readouterr().out
+    assert run(["show", "--interdiff", TAG, NEXT, *words]) == 0
+    assert "+unsigned long b;" in capsys.readouterr().out
     made = {str(patch.path): patch for patch in load(upstream.patches, NEXT).patches}
     assert set(made) == {"a.py", "csrc/added.cuh", "csrc/k.cu", "csrc/new/n.cuh", "csrc/old.cu", "dos.bat"}
     assert made["a.py"].content.header.subject == "Change a.py"
     assert made["a.py"].content.header.get("Since") == TAG
     assert made["csrc/added.cuh"].content.header.get("Since") == NEXT
     assert b"+unsigned long b;" in made["csrc/k.cu"].content.diff.text
-    assert run(["status", TAG, "--tree", str(tmp_path / TAG), *patches]) == 0
 
 
 def test_a_source_is_made_once_and_told_as_data(
@@ -97,6 +91,6 @@ def test_a_source_is_made_once_and_told_as_data(
 
 def test_the_manual_names_these_steps(checkout: Path) -> None:
     text = (checkout / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    steps = text.partition("## Add a tag")[2].partition("\n## ")[0]
-    for command in ("winvllm-build source", "apply --3way --whitespace=nowarn", "regen", "--new '*'"):
-        assert command in steps
+    steps = text.partition("## Port to a new tag")[2].partition("\n## ")[0]
+    for command in ("port v0.19.0 --dry-run", "port v0.19.0 --continue", "lint v0.19.0", "show --interdiff"):
+        assert f"winvllm-build {command}" in steps
