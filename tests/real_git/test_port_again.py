@@ -391,3 +391,10 @@ def test_a_patch_given_up_is_asked_about_again(small: Story) -> None:
     wish(small, "a.py", reason="upstream has it")
     small.go_on(NEW)
     assert small.decisions(NEW)["a.py"] is Decision.DROPPED
+
+
+def test_what_a_killed_write_left_in_the_worktree_is_no_file_of_yours(small: Story) -> None:
+    write(bench(small), {"a.py": OURS, ".a.py.x_7k2m9q.tmp": b"half", ".c.tmp": b"mine"})
+    assert progress(small).untracked == (".c.tmp",)
+    write(bench(small), {".c.tmp": None})
+    assert small.go_on(NEW).state is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Final
 from winvllm_build.choices import SourceKind
 from winvllm_build.git import NO_OBJECT, Git, Oid, RepoPath, TreeEntry
 from winvllm_build.patchset import tree as trees
-from winvllm_build.patchset.worktree import PRIVATE, Worktree, open_worktree, scratch, snapshot
+from winvllm_build.patchset.worktree import PRIVATE, Worktree, open_worktree, scratch, snapshot, untracked
 from winvllm_build.sources.source import LOCK_SECONDS, Source, worktree
 from winvllm_build.workspace import locked, storage_errors, write_atomic
 
@@ -39,6 +40,8 @@ SETTINGS: Final = """\
 \tname = winvllm-build port
 \temail = winvllm-build@localhost
 """
+LEFTOVER: Final = re.compile(r"((?:.*/)?)\.([^/]+)\.[a-z0-9_]{8}\.tmp")
+"""How `write_atomic` names a file before it is whole."""
 FOREVER: Final = ("gc.rerereResolved", "gc.rerereUnresolved")
 """Resolutions are remembered however seldom a tag is ported."""
 
@@ -102,11 +105,24 @@ def put(place: Worktree, wanted: Mapping[RepoPath, TreeEntry | None]) -> None:
             if entry is None:
                 file.unlink(missing_ok=True)
                 continue
-            write_atomic(file, blobs[entry.oid])
+            if not file.is_file() or file.read_bytes() != blobs[entry.oid]:
+                write_atomic(file, blobs[entry.oid])
             file.chmod(0o755 if entry.mode == "100755" else 0o644)
     stdin = records.encode("utf-8", "surrogateescape")
     place.git.out("update-index", "-z", "--add", "--replace", "--index-info", stdin=stdin)
     place.git.run("update-index", "-q", "--refresh", ok=(0, 1))
+
+
+def unknown(place: Worktree) -> tuple[RepoPath, ...]:
+    """Files that git neither tracks nor ignores; what a killed `put` left is removed."""
+    found = []
+    for path in untracked(place):
+        name = LEFTOVER.fullmatch(path)
+        if name and place.file(RepoPath(f"{name[1]}{name[2]}")).is_file():
+            place.file(path).unlink(missing_ok=True)
+        else:
+            found.append(path)
+    return tuple(found)
 
 
 def unlearn(place: Worktree, paths: Collection[RepoPath]) -> None:

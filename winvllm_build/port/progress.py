@@ -12,7 +12,7 @@ from typing import Final
 from winvllm_build.git import Git, Oid, RepoPath
 from winvllm_build.patchset import tree
 from winvllm_build.patchset.merge import BASE, OURS, THEIRS, Conflict
-from winvllm_build.patchset.worktree import Worktree, open_worktree, untracked
+from winvllm_build.patchset.worktree import Worktree, open_worktree
 from winvllm_build.port import bench
 from winvllm_build.port.carry import Carried
 from winvllm_build.port.handoff import recomputed, unmerged
@@ -112,7 +112,7 @@ def examine(handoff: HandOff, carried: Carried) -> Progress:
     patches = tuple(view.patch(verdict) for verdict in carried.open)
     owned = {mark for patch in patches for mark in patch.marks}
     return Progress(
-        place=place, now=now, patches=patches, untracked=untracked(place),
+        place=place, now=now, patches=patches, untracked=bench.unknown(place),
         marks=tuple(mark for found in marks.values() for mark in found if mark not in owned),
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from winvllm_build.errors import TreeStateError
 from winvllm_build.git import Git, Oid
-from winvllm_build.patchset.worktree import Worktree, open_worktree, scratch, snapshot, untracked
+from winvllm_build.patchset.worktree import Worktree, open_worktree, scratch, snapshot
 from winvllm_build.port import backup, bench, harvest, statefile
 from winvllm_build.port.state import HandOff, Phase, State
 from winvllm_build.workspace import storage_errors
@@ -81,7 +81,7 @@ def _there(handoff: HandOff) -> Worktree | None:
 
 def _everything(place: Worktree) -> Oid:
     """The worktree with the files that git does not know."""
-    new = [path for path in untracked(place) if not path.endswith("/")]
+    new = [path for path in bench.unknown(place) if not path.endswith("/")]
     with storage_errors(str(place.objects)), scratch(place, keep=True) as git:
         return snapshot(place, git, new)
 
