@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from winvllm_build.errors import PatchError, TreeStateError
@@ -131,6 +133,19 @@ def contents(git: Git, oids: Iterable[Oid]) -> dict[Oid, bytes]:
             found[oid] = out[at : at + size]
             at += size + 1
     return found
+
+
+def write_blobs(git: Git, texts: Sequence[bytes]) -> list[Oid]:
+    """The ids of new blobs, in order, written by one git process."""
+    if not texts:
+        return []
+    with tempfile.TemporaryDirectory(prefix="winvllm-blobs-") as name:
+        files = [Path(name, str(number)) for number in range(len(texts))]
+        for file, text in zip(files, texts, strict=True):
+            file.write_bytes(text)
+        listed = "".join(f"{file}\n" for file in files).encode("utf-8", "surrogateescape")
+        made = git.out("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=listed)
+    return [Oid(line) for line in made.decode("ascii").split()]
 
 
 def entry_of(diff: Diff, pre: Oid, post: Oid) -> Entry:

@@ -16,7 +16,7 @@ from winvllm_build.port import evidence
 from winvllm_build.port.doubts import doubts
 from winvllm_build.port.renames import Rename, renames, tree_of
 from winvllm_build.port.resolve import Resolution, resolutions
-from winvllm_build.port.strict import at_path, strict_results
+from winvllm_build.port.strict import at_path, could_apply, strict_results
 from winvllm_build.port.verdict import Kind, Verdict
 
 UNSURE: Final = (Kind.OFFSET, Kind.CONTEXT, Kind.MERGED, Kind.MOVED, Kind.PARTLY_UPSTREAMED, Kind.UPSTREAMED)
@@ -242,7 +242,12 @@ class _Case:
         base = tree_of(self.git, [self.new[place] for place in places])
         diffs = {path: at_path(self.before[path], v.to) for path, v in asked.items() if v.to is not None}
         likely = [diff for path, diff in diffs.items() if asked[path].kind in (Kind.OFFSET, Kind.MOVED)]
-        others = [diff for diff in diffs.values() if diff not in likely]
+        blobs = tree.contents(self.git, [self.new[diff.path].oid for diff in diffs.values()])
+        others = [
+            diff
+            for diff in diffs.values()
+            if diff not in likely and could_apply(diff, blobs[self.new[diff.path].oid])
+        ]
         results = strict_results(self.git, base, others, likely=likely)
         merged = {path: diff.post for path, diff in self.diffs.items()}
         found = {}

@@ -9,7 +9,7 @@ from typing import Final
 
 from winvllm_build.git import Git, Oid, RepoPath
 from winvllm_build.patchset.merge import BASE, OURS, THEIRS, Conflict, Merge
-from winvllm_build.patchset.tree import contents
+from winvllm_build.patchset.tree import contents, write_blobs
 from winvllm_build.port import adjacent, import_lines, regions, requirement_lines
 from winvllm_build.port.doubles import elsewhere
 from winvllm_build.port.import_lines import is_python
@@ -68,15 +68,17 @@ def resolutions(git: Git, merge: Merge) -> dict[RepoPath, Resolution]:
     ids = [entry.oid for entry in there.values()]
     ids += [stage.oid for found in wanted.values() for stage in found.stages.values()]
     blobs = contents(git, ids)
-    made = {}
+    answers: dict[RepoPath, tuple[bytes, tuple[str, ...]]] = {}
     for path, entry in there.items():
         sides = [blobs[wanted[path].stages[side].oid] for side in (BASE, OURS, THEIRS)]
         answer = _settle(path, blobs[entry.oid], sides)
         if answer is not None and _is_sound(path, answer[0], sides):
-            oid = Oid(git.line("hash-object", "-w", "--no-filters", "--stdin", stdin=answer[0]))
-            mode = wanted[path].stages[OURS].mode
-            made[path] = Resolution(path=path, mode=mode, oid=oid, how=answer[1])
-    return made
+            answers[path] = answer
+    written = write_blobs(git, [content for content, _ in answers.values()])
+    return {
+        path: Resolution(path=path, mode=wanted[path].stages[OURS].mode, oid=oid, how=how)
+        for (path, (_, how)), oid in zip(answers.items(), written, strict=True)
+    }
 
 
 def _is_between_lines(found: Conflict) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from winvllm_build.git import Git, Oid, RepoPath
-from winvllm_build.patchset.diff import Diff
+from winvllm_build.patchset.diff import Diff, Hunk
 
 REFUSED: Final = (1, 128)
 
@@ -38,6 +38,21 @@ def strict_results(
         meta, name = record.split(b"\t", 1)
         found[RepoPath(name.decode("utf-8", "surrogateescape"))] = Oid(meta.split()[1].decode("ascii"))
     return found
+
+
+def could_apply(diff: Diff, content: bytes) -> bool:
+    """Whether the old side of every hunk occurs in `content`; where it does not, git refuses the diff."""
+    return all(_old_side(hunk) in content for hunk in diff.hunks)
+
+
+def _old_side(hunk: Hunk) -> bytes:
+    lines: list[bytes] = []
+    for before, line in zip((b"", *hunk.lines), hunk.lines, strict=False):
+        if line[:1] in (b" ", b"-"):
+            lines.append(line[1:] + b"\n")
+        elif line[:1] == b"\\" and before[:1] in (b" ", b"-"):
+            lines[-1] = lines[-1][:-1]
+    return b"".join(lines)
 
 
 def at_path(diff: Diff, path: RepoPath) -> Diff:
