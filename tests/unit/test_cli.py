@@ -26,7 +26,13 @@ def test_alone_it_prints_its_help() -> None:
     assert "error" not in done.stderr
 
 
-@pytest.mark.parametrize("command", ["build", "apply", "status", "regen", "source", "profile", "toolchain"])
+COMMANDS = (
+    "build", "apply", "status", "regen", "source", "profile", "toolchain", "show", "export", "import",
+    "shell",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_examples(command: str) -> None:
     done = run(command, "--help")
     assert done.returncode == 0
