@@ -6,7 +6,7 @@ import pytest
 
 from winvllm_build.errors import UsageError
 from winvllm_build.intake.unpinned import ReleasedTag
-from winvllm_build.port.tagrange import tags_in, until
+from winvllm_build.port.tagrange import first_of, tags_in, until
 
 NAMES = (
     "0.9.0", "0.14.0", "0.14.1", "0.15.0rc1", "0.15.0", "0.15.0.post1", "0.15.1", "0.16.0rc2", "0.16.0",
@@ -69,3 +69,19 @@ def test_up_to_a_release() -> None:
         until("v0.14.0", KNOWN, old=OLD)
     with pytest.raises(UsageError, match="no release"):
         until("v0.14.5", KNOWN, old=OLD)
+
+
+@pytest.mark.parametrize(
+    ("span", "first"),
+    [
+        ("v1..v2", "v1"),
+        (" v1.. ", "v1"),
+        ("..v2", "v2"),
+        ("v3, v1", "v3"),
+        ("all", None),
+        ("", None),
+        ("..", None),
+    ],
+)
+def test_what_a_range_is_about_first(span: str, first: str | None) -> None:
+    assert first_of(span) == first

@@ -27,7 +27,8 @@ def run_report(
 
     Args:
         span: `v0.15.0..v0.33.0`, `v0.14.1..`, `..v0.20.0`, a list with commas, or `all`.
-        old: the set; None is the newest.
+        old: the set; None is the one of the range's first release, the newest before it, or for `all` the
+            newest.
         patches: the folder of patch sets; None is the default one.
         html: write the page there, too.
         offline: only releases whose files are cached.
@@ -39,7 +40,7 @@ def run_report(
     from winvllm_build.port.tagrange import tags_in
 
     with Meter() as meter:
-        sources = open_sources(old, patches, offline=offline, meter=meter)
+        sources = open_sources(old or _set_at(span, patches), patches, offline=offline, meter=meter)
         tags = tags_in(span, sources.known(), old=sources.old.tag)
         made = report(
             sources, tags, on_progress=lambda far: meter.show(words_of(far)), jobs=jobs,
@@ -54,6 +55,18 @@ def run_report(
 
         show(made)
     return 0
+
+
+def _set_at(span: str, patches: Path | None) -> str | None:
+    from winvllm_build import data
+    from winvllm_build.patchset.patchset import tags
+    from winvllm_build.port.job import previous
+    from winvllm_build.port.tagrange import first_of
+
+    root, first = patches.absolute() if patches else data.patches_root(), first_of(span)
+    if first is None or first in tags(root):
+        return first
+    return previous(root, first)
 
 
 def run_explain(

@@ -37,6 +37,13 @@ def tags_in(span: str, known: Sequence[ReleasedTag], *, old: str) -> tuple[Relea
     return tuple(tag for tag in known if tag.tag in wanted)
 
 
+def first_of(span: str) -> str | None:
+    """The release that a range is about first, as far as it says; None for `all`."""
+    item = span.split(",", maxsplit=1)[0]
+    first, _, last = (part.strip() for part in item.partition(TO))
+    return None if item.strip() == ALL else first or last or None
+
+
 def until(new: str, known: Sequence[ReleasedTag], *, old: str) -> tuple[ReleasedTag, ...]:
     """The releases after `old`, up to `new` and with it.
 
