@@ -8,7 +8,7 @@ import pytest
 
 from winvllm_build.git import RepoPath
 from winvllm_build.patchset.diff import Diff, parse
-from winvllm_build.port.doubts import DOUBLED, LOST_NAME, OTHER_PLACE, REMAINING, doubts
+from winvllm_build.port.doubts import DOUBLED, LOST_NAME, OTHER_PLACE, REMAINING, UNFINISHED, doubts
 from winvllm_build.port.outline import Outline, language_of
 
 FINDER = """\
@@ -157,3 +157,13 @@ def test_lines_to_remove_that_upstream_only_moved() -> None:
     moved = "start(x)\nfinish(x)\nif y:\n    remove_old_kernels(x)\n"
     assert kinds("a.py", old, patched, moved, moved) == [REMAINING]
     assert kinds("a.py", old, patched, patched + "z = 1\n", patched + "z = 1\n") == []
+
+
+@pytest.mark.parametrize("path", BLOCKS)
+def test_a_removal_that_upstream_made_in_another_function(path: str) -> None:
+    old = block(path, "first", BODY) + block(path, "second", BODY)
+    patched = block(path, "first", BODY[1:]) + block(path, "second", BODY)
+    moved = block(path, "second", BODY[1:]) + block(path, "first", BODY)
+    assert kinds(path, old, patched, moved, moved) == [UNFINISHED]
+    done = block(path, "second", BODY) + block(path, "first", BODY[1:])
+    assert kinds(path, old, patched, done, done) == []

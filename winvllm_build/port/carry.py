@@ -174,16 +174,16 @@ class _Case:
         if path in self.owned:
             return self._conflicting(path)
         was, step = self.before[path], self.steps[path]
-        place = path if path in self.new or was.change is Change.ADDED else self._moved_to(path)
+        place = path if path in self.new or was.change is not Change.MODIFIED else self._moved_to(path)
         now = self.diffs.get(place) if place else None
         if place is None or (now is None and was.change is Change.DELETED):
             return self._gone(path)
         if now is None:
             words = evidence.upstreamed(was, path, place)
             return Verdict(path=path, kind=Kind.UPSTREAMED, to=place, evidence=words)
-        if was.change is Change.ADDED:
+        if was.change is Change.ADDED and now.text == was.text:
             return Verdict(path=path, kind=Kind.NEW_FILE, to=path, evidence=("the new tag has no such file",))
-        if self.new[place].oid == step.pre and place == path and now.text == was.text:
+        if place in self.new and self.new[place].oid == step.pre and place == path and now.text == was.text:
             words = evidence.identical(step.pre)
             return Verdict(path=path, kind=Kind.IDENTICAL, to=path, evidence=words)
         return self._compared(path, place, was, now)
@@ -192,6 +192,8 @@ class _Case:
         kind, words = evidence.compared(was, now)
         if place in self.resolved:
             kind, words = Kind.MERGED, (*self.resolved[place].how, *words)
+        if now.change is Change.ADDED:
+            words = ("upstream's changes to a file that the patches move went along", *words)
         if place != path:
             words = (f"upstream moved it to {place} ({self.moved[path].similarity}% similar)", *words)
             kind = kind if kind in (Kind.MERGED, Kind.PARTLY_UPSTREAMED) else Kind.MOVED
@@ -285,7 +287,8 @@ class _Case:
         """Whether upstream changed the surroundings of a patch that has any."""
         if verdict.kind is Kind.UPSTREAMED:
             return self._is_unsure(verdict)
-        return verdict.kind in EDITED
+        was = self.before.get(verdict.path)
+        return verdict.kind in EDITED and was is not None and was.change is Change.MODIFIED
 
     def _is_unsure(self, verdict: Verdict) -> bool:
         was, place = self.before.get(verdict.path), verdict.to

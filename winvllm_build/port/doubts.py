@@ -17,6 +17,8 @@ DOUBLED: Final = "added twice"
 """Upstream has the patch's lines too, elsewhere in the file."""
 REMAINING: Final = "moved lines"
 """What the patch removes is not there any more, but elsewhere in the file."""
+UNFINISHED: Final = "not upstreamed"
+"""git finds upstream to have a change, but not in the function that the patch makes it in."""
 SHOWN: Final = 5
 
 
@@ -54,6 +56,10 @@ def doubts(was: Diff, now: Diff | None, *, old: bytes, new: bytes) -> tuple[Doub
     if remaining:
         words = f"upstream moved lines that the patch removes: {_listed(remaining)}"
         found.append(Doubt(kind=REMAINING, words=words))
+    unfinished = scopes.unfinished(was, now, old=old, new=new)
+    if unfinished:
+        words = f"upstream has the change, but not in what the patch changes: {_listed(unfinished)}"
+        found.append(Doubt(kind=UNFINISHED, words=words))
     return tuple(found)
 
 

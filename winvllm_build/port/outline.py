@@ -126,11 +126,15 @@ class Outline:
         return tuple(reversed(found))
 
     def body(self, name: bytes) -> list[bytes]:
-        """The lines behind the first head of that name, without white space around them."""
-        head = next(head for head in self.heads if head.name == name)
-        ends = (one.line - 1 for one in self.heads if one.line > head.line and one.indent <= head.indent)
-        lines = self.content.split(b"\n")[head.line : next(ends, None)]
-        return [line.strip() for line in lines if line.strip()]
+        """The lines behind every head of that name, without white space around them."""
+        lines = self.content.split(b"\n")
+        parts = [lines[head.line : self._end(head)] for head in self.heads if head.name == name]
+        return [line.strip() for part in parts for line in part if line.strip()]
+
+    def _end(self, head: Head) -> int | None:
+        """The last line that belongs to `head`; None for the last of the file."""
+        later = (one for one in self.heads if one.line > head.line and one.indent <= head.indent)
+        return next((one.line - 1 for one in later), None)
 
 
 def language_of(path: RepoPath) -> Language | None:

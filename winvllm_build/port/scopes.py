@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -20,10 +21,14 @@ ALIKE: Final = 0.75
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Run:
-    """Changed lines without others between them: the first with a word, and its line in the old file."""
+    """Changed lines with words, without others between them, and where the first is in the old file."""
 
     at: int
-    line: bytes
+    lines: tuple[bytes, ...]
+
+    @property
+    def line(self) -> bytes:
+        return self.lines[0][1:]
 
 
 def strayed(was: Diff, now: Diff, *, old: bytes, new: bytes) -> tuple[tuple[str, str], ...]:
@@ -50,6 +55,45 @@ def strayed(was: Diff, now: Diff, *, old: bytes, new: bytes) -> tuple[tuple[str,
     return tuple(found)
 
 
+def unfinished(was: Diff, now: Diff | None, *, old: bytes, new: bytes) -> tuple[str, ...]:
+    """Places that are gone or as they were, though nothing is left to change there in the carried patch.
+
+    Args:
+        was: the patch.
+        now: the patch as carried; None where nothing of it is left.
+        old: upstream's file before.
+        new: upstream's file now.
+    """
+    language = outline.language_of(was.path)
+    if language is None or (now is not None and now.change_id == was.change_id):
+        return ()
+    before, after = Outline.of(old, language), Outline.of(new, language)
+    found: dict[str, None] = {}
+    for run, lost in _lost(list(_runs(was)), list(_runs(now)) if now is not None else []):
+        places = before.places(run.at, run.line)
+        if places and lost:
+            counts = [Counter(file.body(places[-1])) for file in (before, after)]
+            if places[-1] not in after.names or not all(_is_done(line, *counts) for line in lost):
+                found[_shown(places)] = None
+    return tuple(found)
+
+
+def _is_done(line: bytes, before: Counter[bytes], after: Counter[bytes]) -> bool:
+    """Whether upstream has removed or added that line."""
+    text = line[1:].strip()
+    return after[text] < before[text] if line[:1] == b"-" else after[text] > before[text]
+
+
+def _lost(was: Sequence[_Run], now: Sequence[_Run]) -> Iterator[tuple[_Run, Counter[bytes]]]:
+    """Changed lines of the patch that are no longer among those of the carried one."""
+    partners = dict(_pairs(was, now))
+    known = set(partners.values())
+    rest = Counter(line for run in now if run not in known for line in run.lines)
+    for run in was:
+        partner = partners.get(run)
+        yield run, Counter(run.lines) - (rest if partner is None else Counter(partner.lines))
+
+
 def _is_renamed(before: Outline, after: Outline, left: Sequence[bytes], right: Sequence[bytes]) -> bool:
     """Whether each place that is gone is alike one that is new, and no other that is gone or new is."""
     lost = [name for name in left if name not in right]
@@ -71,15 +115,16 @@ def _is_alike(one: Sequence[bytes], other: Sequence[bytes]) -> bool:
 def _runs(diff: Diff) -> Iterator[_Run]:
     for hunk in diff.hunks:
         at = hunk.old_start + (hunk.old_count == 0)
-        waiting = True
-        for line in hunk.lines:
-            mark = line[:1]
-            if mark == b" ":
-                waiting = True
-            elif waiting and mark in (b"+", b"-") and WORD.search(line):
-                yield _Run(at=at, line=line[1:])
-                waiting = False
-            at += mark in (b" ", b"-")
+        first, lines = at, list[bytes]()
+        for line in (*hunk.lines, b" "):
+            if line[:1] in (b"+", b"-"):
+                if WORD.search(line):
+                    first = first if lines else at
+                    lines.append(line)
+            elif lines:
+                yield _Run(at=first, lines=tuple(lines))
+                lines = []
+            at += line[:1] in (b" ", b"-")
 
 
 def _pairs(was: Sequence[_Run], now: Sequence[_Run]) -> Iterator[tuple[_Run, _Run]]:
