@@ -95,6 +95,16 @@ def test_the_release_that_broke_a_patch_is_marked_every_time_it_broke(whole: Rep
     assert {row.path for row in whole.broken_by("v1.5.0")} == {"gone.cu", "moved.py", "name.py", "second.py"}
 
 
+def test_releases_that_were_not_looked_at_are_told(long: LongUpstream) -> None:
+    found = sources(long)
+    known = found.known()
+    got = report(found, tags_in("v1.6.0", known, old=TAG), on_progress=_unheard, known=known)
+    assert got.unseen == {"v1.6.0": ("v1.3.0", WHEELS_ONLY, "v1.4.0", "v1.5.0")}
+    assert got.doubt("v1.6.0") == "or one of the 4 releases before it"
+    every = report(found, tags_in("v1.3.0..", known, old=TAG), on_progress=_unheard, known=known)
+    assert every.unseen == {"v1.4.0": (WHEELS_ONLY,)}
+
+
 def test_how_many_are_carried_at_a_time_does_not_matter(long: LongUpstream, whole: Report) -> None:
     one = made(long, jobs=1)
     assert [row.verdicts for row in one.rows] == [row.verdicts for row in whole.rows]
@@ -192,6 +202,7 @@ def test_the_command_prints_the_matrix_in_plain_text(
     ]
     assert f"  . {WHEELS_ONLY}: {NO_ARCHIVE}" in lines
     assert any(line.startswith("v1.5.0 broke gone.cu: deleted") for line in lines)
+    assert any(line.startswith(f"v1.4.0, or {WHEELS_ONLY}, broke hot.py: conflict") for line in lines)
 
 
 def test_the_command_writes_the_page_beside_the_data(

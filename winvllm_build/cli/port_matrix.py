@@ -138,5 +138,8 @@ def _story(report: Report) -> Iterator[Text]:
         for row in report.broken_by(tag):
             verdict = row.verdicts[tag]
             words = harmless("; ".join(verdict.evidence))
-            line = Text(f"{tag} broke ").append(_name(report, row), style="bold")
+            doubt = report.doubt(tag)
+            line = Text(f"{tag}{f', {doubt},' if doubt else ''} broke ").append(
+                _name(report, row), style="bold"
+            )
             yield line.append(f": {verdict.kind.value}{f' ({words})' if words else ''}")

@@ -41,9 +41,10 @@ def run_report(
 
     with Meter() as meter:
         sources = open_sources(old or _set_at(span, patches), patches, offline=offline, meter=meter)
-        tags = tags_in(span, sources.known(), old=sources.old.tag)
+        known = sources.known()
+        tags = tags_in(span, known, old=sources.old.tag)
         made = report(
-            sources, tags, on_progress=lambda far: meter.show(words_of(far)), jobs=jobs,
+            sources, tags, on_progress=lambda far: meter.show(words_of(far)), known=known, jobs=jobs,
             detailed=html is not None,
         )  # fmt: skip
     if html is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from winvllm_build.git import RepoPath
@@ -12,6 +12,7 @@ from winvllm_build.port.columns import Column
 from winvllm_build.port.verdict import Kind, Verdict
 
 SCHEMA: Final = 1
+MOST_NAMED: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,7 @@ class Report:
         seconds: of the whole.
         column_seconds: of each release; several are carried at a time.
         notes: what is not in it.
+        unseen: for a release, those right before it that were not looked at or have no files.
     """
 
     old: str
@@ -71,6 +73,7 @@ class Report:
     seconds: float
     column_seconds: Mapping[str, float]
     notes: tuple[str, ...] = ()
+    unseen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -92,6 +95,13 @@ class Report:
                     found.append(tag)
                 was_open = verdict.kind.is_open
         return tuple(found)
+
+    def doubt(self, tag: str) -> str:
+        """Which other releases may have broken what was first found broken on this one."""
+        before = self.unseen.get(tag, ())
+        if len(before) > MOST_NAMED:
+            return f"or one of the {len(before)} releases before it"
+        return f"or {' or '.join(before)}" if before else ""
 
     def broken_by(self, tag: str) -> tuple[Row, ...]:
         """The patches that a release was the first to break."""
@@ -131,6 +141,7 @@ def _column_data(report: Report, column: Column) -> dict[str, Any]:
         "upstreamed": counts.get(Kind.UPSTREAMED, 0),
         "open": open_,
         "patches": total,
+        "unseen": list(report.unseen.get(column.tag, ())),
         "broke": [row.path for row in report.broken_by(column.tag)],
     }
 

@@ -72,9 +72,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broken:
-    """The patches that one release broke, with the reason."""
+    """The patches that one release broke, with the reason; `doubt` names others that may have."""
 
     tag: str
+    doubt: str
     patches: tuple[tuple[str, str, str], ...]
 
 
@@ -173,7 +174,7 @@ def _broken(report: Report) -> Iterator[Broken]:
                  shown("; ".join(row.verdicts[column.tag].evidence)))
                 for row in rows
             )  # fmt: skip
-            yield Broken(tag=column.tag, patches=patches)
+            yield Broken(tag=column.tag, doubt=report.doubt(column.tag), patches=patches)
 
 
 def _signs() -> tuple[tuple[str, str, str, str, str], ...]:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
+from packaging.version import Version
+
 from winvllm_build.errors import WinvllmError
 from winvllm_build.git import Git, Oid, RepoPath
 from winvllm_build.intake.unpinned import ReleasedTag
@@ -54,7 +56,7 @@ class _Made:
 
 def report(
     sources: Sources, tags: Sequence[ReleasedTag], *, on_progress: Callable[[Progress], None],
-    jobs: int | None = None, detailed: bool = False,
+    known: Sequence[ReleasedTag] = (), jobs: int | None = None, detailed: bool = False,
 ) -> Report:  # fmt: skip
     """Carry the set of `sources` to each of `tags`, several at a time.
 
@@ -64,6 +66,7 @@ def report(
         sources: the set and where the files come from.
         tags: the releases.
         on_progress: told when a release's files are wanted and when it is done.
+        known: all releases there are, to say which ones in between were left out.
         jobs: how many at a time; None is one for each processor.
         detailed: keep what differs in each cell, too.
 
@@ -87,7 +90,8 @@ def report(
         for future in as_completed(waiting):
             made[waiting[future]] = future.result()
             pace.done(waiting[future])
-    return _report(sources.old, columns, made, time.monotonic() - begun)
+    seen = _report(sources.old, columns, made, time.monotonic() - begun)
+    return replace(seen, unseen=_unseen(seen, known))
 
 
 @contextmanager
@@ -198,6 +202,24 @@ def _report(old: PatchSet, columns: Sequence[Column], made: Mapping[str, _Made],
         old=old.tag, columns=tuple(columns), rows=tuple(rows), seconds=seconds,
         column_seconds={tag: one.seconds for tag, one in found.items()}, notes=tuple(_notes(old, found)),
     )  # fmt: skip
+
+
+def _unseen(made: Report, known: Sequence[ReleasedTag]) -> dict[str, tuple[str, ...]]:
+    """For each release that was looked at, those since the one before (or the old tag) that were not."""
+    seen = {column.tag for column in made.columns if column.source is not None}
+    listed = {tag.tag: tag.version for tag in known} | {
+        tag: tag.removeprefix("v") for tag in (made.old, *made.tags)
+    }
+    found: dict[str, tuple[str, ...]] = {}
+    left_out: list[str] = []
+    for tag in sorted(listed, key=lambda tag: Version(listed[tag])):
+        if tag == made.old:
+            left_out = []
+        elif tag in seen:
+            found[tag], left_out = tuple(left_out), []
+        elif tag in made.tags or not Version(listed[tag]).is_prerelease:
+            left_out.append(tag)
+    return {tag: before for tag, before in found.items() if before}
 
 
 def _row(layer: str, path: RepoPath, patch: Patch | None, made: Mapping[str, _Made]) -> Row:
