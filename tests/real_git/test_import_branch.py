@@ -63,6 +63,8 @@ def test_a_branch_of_another_base_is_carried_over(imports: Imports) -> None:
     assert verdicts(imports) == {
         "a.py": "3-way", "csrc/k.cu": "3-way", "dos.bat": "exact", "lib/moved.cu": "3-way",
     }  # fmt: skip
+    assert imports.details()["lib/moved.cu"] == "upstream moved it to csrc/k.cu"
+    assert imports.made()["csrc/k.cu"].content.header.subject == "my work"
     files = imports.files()
     assert files["a.py"] == BASE["a.py"].replace(b"line 10\n", b"line ten\n")
     assert files["csrc/k.cu"] == LARGER.replace(b"int b;", b"long b;")

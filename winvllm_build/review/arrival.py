@@ -69,15 +69,17 @@ def of_patches(git: Git, incoming: PatchFiles, *, made_for: Oid, onto: Oid) -> A
         raise PatchError("there is no diff in these mails", fix="name the mails that have one")
     trial = tried(Bench(git, made_for), series, strip=incoming.strip, fuzz=incoming.fuzz)
     made, verdicts = trial.bench.tree(), tuple(trial.verdicts)
+    said = dict(trial.headers)
     if made_for != onto:
         moved = carried(git, base=made_for, changed=made, onto=onto)
         broken = [one for one in verdicts if one.verdict is Verdict.FAILED]
         inexact = [one for one in verdicts if one.verdict in (Verdict.OFFSET, Verdict.FUZZY)]
         verdicts, made = worst([*moved.verdicts, *inexact, *broken]), moved.tree
+        said |= {new: said.get(old, []) for new, old in moved.moved.items()}
     rejects = {path: b"".join(texts) for path, texts in trial.rejects.items()}
     failed = {RepoPath(one.path) for one in verdicts if one.verdict is Verdict.FAILED}
     rejects |= _diffs(git, made_for, trial.bench.tree(), failed - rejects.keys())
-    once = {path: said[0] for path, said in trial.headers.items() if len(said) == 1 and said[0] is not None}
+    once = {path: told[0] for path, told in said.items() if len(told) == 1 and told[0] is not None}
     return Arrival(tree=made, verdicts=verdicts, headers=once, rejects=rejects)
 
 
@@ -85,9 +87,10 @@ def of_branch(git: Git, incoming: Branch, *, onto: Oid) -> Arrival:
     """A branch on a tree; arguments as in `of_patches`."""
     moved = carried(git, base=incoming.base, changed=incoming.tip, onto=onto)
     failed = {RepoPath(one.path) for one in moved.verdicts if one.verdict is Verdict.FAILED}
+    said = {**incoming.headers, **{new: incoming.headers.get(old, ()) for new, old in moved.moved.items()}}
     return Arrival(
         tree=moved.tree, verdicts=moved.verdicts,
-        headers={path: said[0] for path, said in incoming.headers.items() if len(said) == 1},
+        headers={path: told[0] for path, told in said.items() if len(told) == 1},
         rejects=_diffs(git, incoming.base, incoming.tip, failed),
     )  # fmt: skip
 

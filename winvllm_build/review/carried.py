@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from winvllm_build.git import NO_OBJECT, Git, Oid, RepoPath
+from winvllm_build.git import Git, Oid, RepoPath
 from winvllm_build.patchset import tree
 from winvllm_build.patchset.merge import Merge, transplant
 from winvllm_build.patchset.paths import mode_fault, path_fault
@@ -18,10 +19,17 @@ CRLF = b"\r\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carried:
-    """The tag's tree with every change that is clean, and a verdict for each file of the change."""
+    """A change on the tag's tree.
+
+    Attributes:
+        tree: the tag's, with every change that is clean.
+        verdicts: one for each file.
+        moved: where the change of a file went that upstream moved, by the new path.
+    """
 
     tree: Oid
     verdicts: tuple[FileVerdict, ...]
+    moved: Mapping[RepoPath, RepoPath]
 
 
 def carried(git: Git, *, base: Oid, changed: Oid, onto: Oid) -> Carried:
@@ -34,26 +42,49 @@ def carried(git: Git, *, base: Oid, changed: Oid, onto: Oid) -> Carried:
     faults = {path: _conflict(merge, path) for path in merge.conflicts}
     faults |= {path: fault for path, entry in done.items() if (fault := _fault(path, entry))}
     faults |= _crlf(git, {path: entry for path, entry in done.items() if path not in faults})
-    verdicts = [_verdict(path, steps, done, faults) for path in sorted({*steps, *done, *faults})]
     kept = {path: entry for path, entry in done.items() if path not in faults}
-    return Carried(tree=_only(git, onto, kept), verdicts=tuple(verdicts))
+    made = _only(git, onto, kept)
+    met = {*done, *faults}
+    strays = {path: entry for path, entry in steps.items() if path not in met and not _fault(path, entry)}
+    moved = _moved(git, (base, strays), (onto, {p: e for p, e in kept.items() if p not in steps}))
+    verdicts = [_verdict(path, steps, done, faults, moved) for path in sorted({*steps, *done, *faults})]
+    return Carried(tree=made, verdicts=tuple(verdicts), moved=moved)
 
 
 def _verdict(
     path: RepoPath, steps: Mapping[RepoPath, Entry], done: Mapping[RepoPath, Entry],
-    faults: Mapping[RepoPath, str],
+    faults: Mapping[RepoPath, str], moved: Mapping[RepoPath, RepoPath],
 ) -> FileVerdict:  # fmt: skip
     if path in faults:
         return FileVerdict(path=path, verdict=Verdict.FAILED, detail=faults[path])
     if path not in done:
-        moved = [other for other in done if other not in steps]
-        gone = steps[path].post != NO_OBJECT and moved
-        detail = f"upstream moved it; the tag has {', '.join(moved)}" if gone else ""
-        return FileVerdict(path=path, verdict=Verdict.THREE_WAY if gone else Verdict.ALREADY, detail=detail)
+        news = [new for new, old in moved.items() if old == path]
+        detail = f"upstream moved it to {', '.join(news)}" if news else ""
+        return FileVerdict(path=path, verdict=Verdict.THREE_WAY if news else Verdict.ALREADY, detail=detail)
     if path not in steps:
-        return FileVerdict(path=path, verdict=Verdict.THREE_WAY, detail="upstream moved a changed file here")
+        source = moved.get(path, "a file that was changed")
+        return FileVerdict(path=path, verdict=Verdict.THREE_WAY, detail=f"upstream moved {source} here")
     same = steps[path] == done[path]
     return FileVerdict(path=path, verdict=Verdict.EXACT if same else Verdict.THREE_WAY)
+
+
+Side = tuple[Oid, Mapping[RepoPath, Entry]]
+"""A tree, and what is done to some of its files."""
+
+
+def _moved(git: Git, before: Side, after: Side) -> dict[RepoPath, RepoPath]:
+    """Of each file of `after` the one of `before` with the same change, or the most of it."""
+    if not before[1] or not after[1]:
+        return {}
+    old, new = (tree.export(git, base, _only(git, base, entries)) for base, entries in (before, after))
+    found = {}
+    for path, diff in new.items():
+        mine = Counter(hunk.id for hunk in diff.hunks)
+        shared = {name: (mine & Counter(h.id for h in other.hunks)).total() for name, other in old.items()}
+        best = max(shared, key=lambda name: shared[name])
+        if shared[best] or len(old) == len(new) == 1:
+            found[path] = best
+    return found
 
 
 def _conflict(merge: Merge, path: RepoPath) -> str:
