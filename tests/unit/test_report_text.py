@@ -27,7 +27,7 @@ def table(width: int) -> list[str]:
     return lines[: lines.index("")]
 
 
-@pytest.mark.parametrize("width", [0, 200, 80, 44, 30])
+@pytest.mark.parametrize("width", [0, 200, 80, 44, 31])
 def test_every_patch_is_a_line_with_a_letter_for_each_release(width: int) -> None:
     report = sample()
     lines = table(width)
