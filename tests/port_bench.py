@@ -25,6 +25,7 @@ SKIPPED = (
 """Open patches that a test about another one gives up."""
 
 
+CLEAN = "v1.0.1"
 MANIFEST = '[layer.fast]\ntitle = "Faster"\n[layer.extra]\ntitle = "More"\nrequires = ["fast"]\n'
 
 
@@ -39,7 +40,10 @@ def small_story(top: Path) -> Story:
 
 
 def layered_story(top: Path) -> Story:
-    """Conflicts in the required layer (a.py) and in one on top of it (b.py), and a clean one above."""
+    """Conflicts in the required layer (a.py) and in one on top of it (b.py), and a clean one above.
+
+    To the release `CLEAN` every patch is carried.
+    """
     story = Story.make(top)
     story.release(OLD, {"a.py": lines(40), "b.py": lines(40), "c.py": lines(40)}, manifest=MANIFEST)
     story.patch(OLD, {"a.py": lines(40, l20="twenty"), "c.py": lines(40, l5="five")})
@@ -47,6 +51,7 @@ def layered_story(top: Path) -> Story:
     story.patch(OLD, fast, layer="fast")
     story.patch(OLD, {"c.py": lines(40, l5="five", l30="extra")}, layer="extra")
     story.rest()
+    story.release(CLEAN, {"c.py": lines(40, l15="fifteen")}, manifest=MANIFEST)
     story.release(NEW, {"a.py": lines(40, l20="XX"), "b.py": lines(40, l20="YY")}, manifest=MANIFEST)
     return story
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.kill_driver import killed_at
+from tests.port_bench import CLEAN
 from tests.port_cases import NEW
 from tests.port_story import Story, contents, lines, write
 from winvllm_build import process
@@ -49,12 +50,14 @@ class Step:
         run: the command.
         again: what a person runs after it was killed.
         keeps: files that have to be in a commit afterwards.
+        tag: the release that is ported to.
     """
 
     ready: Callable[[Story], object]
     run: Callable[[Story], object]
     again: Callable[[Story], object]
     keeps: Mapping[str, bytes] = field(default_factory=dict)
+    tag: str = NEW
 
 
 def begin_again(story: Story) -> None:
@@ -74,6 +77,13 @@ def go_on_again(story: Story) -> None:
     assert state is not None
     if state.phase is not Phase.OPEN or state.handoff is None or state.handoff.layer == "windows":
         story.go_on(NEW)
+
+
+def clean_again(story: Story) -> None:
+    """Where it was killed after the last write, there is nothing to do any more."""
+    done = "ported.json" in story.set_bytes(CLEAN) and not story.leftovers(CLEAN)
+    if not done:
+        assert story.begin(CLEAN).state is None
 
 
 def abort_again(story: Story) -> None:
@@ -108,6 +118,7 @@ def nothing(story: Story) -> None:
 
 
 STEPS: dict[str, Step] = {
+    "begin, all clean": Step(ready=nothing, run=lambda s: s.begin(CLEAN), again=clean_again, tag=CLEAN),
     "begin": Step(ready=nothing, run=lambda s: s.begin(NEW), again=begin_again),
     "begin, then abort": Step(ready=nothing, run=lambda s: s.begin(NEW), again=restarted),
     "continue": Step(ready=handed_over, run=lambda s: s.go_on(NEW), again=go_on_again),
@@ -116,8 +127,8 @@ STEPS: dict[str, Step] = {
 }
 
 
-def outcome(story: Story) -> Outcome:
-    state = statefile.find(story.workspace, NEW)
+def outcome(story: Story, tag: str) -> Outcome:
+    state = statefile.find(story.workspace, tag)
     made = None if state is None else state.handoff
     files: dict[str, bytes] = {}
     unmerged = b""
@@ -128,13 +139,13 @@ def outcome(story: Story) -> Outcome:
     return Outcome(sets=contents(story.root), worktree=files, unmerged=unmerged, phase=phase)
 
 
-def between(story: Story, before: Outcome, after: Outcome) -> list[str]:
+def between(story: Story, tag: str, before: Outcome, after: Outcome) -> list[str]:
     """What is wrong with the folder of sets before anyone runs anything."""
     sets = contents(story.root)
     if sets in (before.sets, after.sets):
         return []
     try:
-        patchset.load(story.root, NEW)
+        patchset.load(story.root, tag)
     except WinvllmError:
         return []
     return ["a half-written set was taken for a whole one"]
@@ -145,15 +156,15 @@ def main(template: Path, work: Path, name: str, first: int, stride: int) -> int:
     shutil.copytree(template, story.top, symlinks=True)
     about.ready(story)
     shutil.copytree(story.top, ready, symlinks=True)
-    before = outcome(story)
+    before = outcome(story, about.tag)
     about.run(story)
-    after = outcome(story)
+    after = outcome(story, about.tag)
     step, finished = first, False
     while not finished:
         shutil.rmtree(story.top)
         shutil.copytree(ready, story.top, symlinks=True)
         finished = not killed_at(step, about.run, story)
-        problems = between(story, before, after) + finish(story, about, after)
+        problems = between(story, about.tag, before, after) + finish(story, about, after)
         sys.stdout.write(json.dumps({"step": step, "killed": not finished, "problems": problems}) + "\n")
         step += stride
     return 0
@@ -163,13 +174,13 @@ def finish(story: Story, about: Step, wanted: Outcome) -> list[str]:
     """Do what a person would; what is wrong afterwards."""
     try:
         about.again(story)
-        found = outcome(story)
+        found = outcome(story, about.tag)
     except Exception as error:  # noqa: BLE001 - whatever it is belongs into the report
         return [f"{type(error).__name__}: {error}"]
     parts = ("sets", "worktree", "unmerged", "phase")
     problems = [f"{part} differs" for part in parts if getattr(found, part) != getattr(wanted, part)]
     if not wanted.phase:
-        problems += [f"left behind: {name}" for name in story.leftovers(NEW)]
+        problems += [f"left behind: {name}" for name in story.leftovers(about.tag)]
     kept = story.saved().values()
     if about.keeps and not any(about.keeps.items() <= one.items() for one in kept):
         problems.append("the edits are not kept")

@@ -12,7 +12,10 @@ from tests.port_kill import STEPS, attempts
 from tests.port_story import Story
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the driver forks")
-STRIDES = {"begin": 41, "begin, then abort": 43, "continue": 97, "continue to the end": 61, "abort": 29}
+STRIDES = {
+    "begin, all clean": 19, "begin": 41, "begin, then abort": 43, "continue": 97, "continue to the end": 61,
+    "abort": 29,
+}  # fmt: skip
 """Every write is killed at with WINVLLM_TEST_KILL_STRIDE=1, which takes half an hour."""
 
 

@@ -74,9 +74,12 @@ def begin(job: Job, choice: Choice, *, tell: Tell) -> Outcome:
         BusyError: another run ports to this tag.
     """
     with _alone(job.new_source.repository, job.new):
-        state = _recovered(statefile.find(job.doors.workspace, job.new), tell)
+        found = statefile.find(job.doors.workspace, job.new)
+        state = _recovered(found, tell)
         if state is not None:
             return _resumed(job, state, choice, tell)
+        if found is not None and found.phase is Phase.CLOSING:
+            return Outcome(record=_record(found), state=None)
         if not choice.replace:
             refuse_present(job)
         return _advance(job, _begun(job, choice, tell), choice, tell)
@@ -192,6 +195,7 @@ def _recovered(state: State | None, tell: Tell) -> State | None:
         finish_abort(state)
         return None
     if state.phase is Phase.CLOSING:
+        tell("a run was killed when the port was complete: only its worktree was left to remove")
         close(state)
         return None
     return state

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 
 from winvllm_build.errors import TreeStateError
-from winvllm_build.git import Git, Oid
+from winvllm_build.git import Git, GitError, Oid
 from winvllm_build.patchset.worktree import Worktree, open_worktree, scratch, snapshot
 from winvllm_build.port import backup, bench, harvest, statefile
 from winvllm_build.port.state import HandOff, Phase, State
@@ -60,7 +61,8 @@ def _kept(state: State) -> list[tuple[str, str]]:
     made = state.handoff
     place = None if made is None else _there(made)
     if made is not None and place is not None:
-        harvest.remember(place)
+        with contextlib.suppress(GitError):  # a lock that a crash left must not stand in the way back
+            harvest.remember(place)
         now = _everything(place)
         if now != made.laid:
             ref = backup.keep(made.git, now, f"The worktree of the port to {state.new}", made.onto)
