@@ -51,7 +51,7 @@ def test_a_whole_port_in_words(story: Story, capsys: Captured) -> None:
     said = capsys.readouterr().out
     assert f"{OLD} -> {NEW}: 2 patches, 1 carried, 1 open" in said
     assert "     1  offset" in said
-    assert "  conflict  a.py\n              contents" in said
+    assert "  in conflict  a.py\n                 contents\n" in said
     assert f"{story.root / NEW}: 2 written" in said
     assert "0 of 1 open patches decided" in said
     assert "conflict lines at a.py:21, 23, 27" in said

@@ -24,6 +24,7 @@ STYLES: Final = {
     "merged": "yellow", "partly upstreamed": "cyan", "upstreamed": "blue", "deleted": "red",
     "conflict": "red", "ambiguous": "magenta",
 }  # fmt: skip
+ORDER: Final = {verdict: number for number, verdict in enumerate(STYLES)}
 STANDS: Final = {
     "in conflict": "red", "to decide": "magenta", "resolved": "green", "resolved as before": "green",
     "accepted": "green", "skipped": "yellow",
@@ -41,17 +42,28 @@ def summary(record: Record) -> str:
     return f"{record.old} -> {record.new}: {len(record.patches)} patches, {', '.join(told) or 'none'}"
 
 
-def show_record(record: Record, *, verbose: bool) -> None:
-    """Counts by verdict, then the patches worth a look (or all), the open ones last."""
+def show_record(record: Record, *, verbose: bool, elsewhere: Progress | None = None) -> None:
+    """Counts by verdict, then the patches worth a look (or all), the open ones last.
+
+    Args:
+        record: what became of every patch.
+        verbose: list those that need no look, too.
+        elsewhere: open patches that are shown otherwise.
+    """
     counts = Counter(entry.verdict for entry in record.patches)
     for verdict, count in counts.most_common():
         render.console().print(f"  {count:>4}  {verdict}", style=STYLES.get(verdict, ""))
-    shown = [entry for entry in record.patches if verbose or entry.verdict not in PLAIN]
-    for is_open in (False, True):
-        rows = [_row(entry) for entry in shown if (entry in record.open) is is_open]
-        if rows:
+    shown = sorted(
+        (entry for entry in record.patches if verbose or entry.verdict not in PLAIN),
+        key=lambda entry: (ORDER.get(entry.verdict, len(ORDER)), entry.path),
+    )
+    left_out = {patch.verdict.path for patch in elsewhere.patches} if elsewhere else set()
+    settled = [entry for entry in shown if entry not in record.open]
+    waiting = [entry for entry in shown if entry in record.open and entry.path not in left_out]
+    for entries in (settled, waiting):
+        if entries:
             render.out("")
-            _show("verdict", rows)
+            _show_rows("verdict", [_row(entry) for entry in entries])
 
 
 def show_written(outcome: Outcome, root: Path) -> None:
@@ -79,7 +91,7 @@ def show_state(state: State, progress: Progress | None, record: Record | None) -
     render.out(
         f"{state.old} -> {state.new}: {decided} of {len(progress.patches)} open patches decided{where}"
     )
-    _show("state", [_open_row(state, patch) for patch in progress.patches])
+    _list([_open_row(state, patch) for patch in progress.patches])
     for mark in progress.marks:
         render.out(f"  {mark.path}:{mark.line}: a conflict line is left")
     for path in progress.untracked:
@@ -152,7 +164,7 @@ def _show_waiting(state: State, record: Record | None) -> None:
         return
     names = ", ".join(state.stranded)
     render.out(f"{state.old} -> {state.new}: the patches of {names} wait for a decision")
-    _show("verdict", [_row(entry) for entry in (() if record is None else record.open)])
+    _show_rows("verdict", [_row(entry) for entry in (() if record is None else record.open)])
     render.out(f"next:\n  {state.command('--skip', 'PATH', '--reason', 'WHY')}")
     render.out(f"  {state.command('--continue')}  tries again and goes on")
 
@@ -176,13 +188,19 @@ def _row(entry: Ported) -> Row:
     return verdict, f"{entry.path}{moved}{named}", words, STYLES.get(entry.verdict, "")
 
 
-def _show(title: str, rows: Sequence[Row]) -> None:
+def _show_rows(title: str, rows: Sequence[Row]) -> None:
     if sys.stdout.isatty() and rows:
         _table(title, rows)
-        return
+    else:
+        _list(rows)
+
+
+def _list(rows: Sequence[Row]) -> None:
+    """One sentence a line, never wrapped: commands in it can be copied."""
     width = max((len(name) for name, _, _, _ in rows), default=0)
-    for name, place, words, _ in rows:
-        render.out(f"  {name:<{width}}  {place}")
+    for name, place, words, style in rows:
+        render.console().print(f"  {name:<{width}}", style=style, end="")
+        render.console().print(f"  {place}")
         for sentence in words:
             render.out(f"  {'':<{width}}    {sentence}")
 

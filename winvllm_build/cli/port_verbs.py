@@ -228,7 +228,7 @@ def _show(call: Call, outcome: Outcome) -> int:
     if call.as_json:
         render.data(port_text.outcome_data(outcome, progress))
     else:
-        port_text.show_record(outcome.record, verbose=call.verbose)
+        port_text.show_record(outcome.record, verbose=call.verbose, elsewhere=progress)
         port_text.show_written(outcome, call.root)
         if outcome.state is not None:
             render.out("")
