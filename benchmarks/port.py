@@ -2,10 +2,11 @@
 
     python benchmarks/port.py [--from v0.14.1] [--to v0.19.0] [--rounds 5] [--json]
 
-Sources have to be in the workspace (`winvllm-build port TAG --dry-run` gets them). Each way works on a fresh
-checkout of the new tag and says by itself which files it did; `port` writes the new set and makes the worktree
-for what is open, `port --dry-run` only looks. A file counts as carried when the way reports success for it, and
-as wrong when a human called its bytes so in `port_judged.toml`. Bytes that nobody has judged are counted apart.
+Sources have to be in the workspace (`winvllm-build port TAG --dry-run` gets them). Each way works on a
+fresh checkout of the new tag and says by itself which files it did; `port` writes the new set and makes
+the worktree for what is open, `port --dry-run` only looks. A file counts as carried when the way reports
+success for it, and as wrong when a human called its bytes so in `port_judged.toml`. Bytes that nobody
+has judged are counted apart.
 """
 
 from __future__ import annotations
