@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -398,3 +399,22 @@ def test_what_a_killed_write_left_in_the_worktree_is_no_file_of_yours(small: Sto
     assert progress(small).untracked == (".c.tmp",)
     write(bench(small), {".c.tmp": None})
     assert small.go_on(NEW).state is None
+
+
+def test_a_thorough_gc_loses_nothing(layered: Story) -> None:
+    """Neither what a port under way is made of, nor resolutions, however old."""
+    layered.begin(NEW)
+    write(bench(layered), {"a.py": lines(40, l20="both")})
+    layered.go_on(NEW)
+    for file in (layered.repository / "rr-cache").rglob("*image"):
+        os.utime(file, (0, 0))
+    users_git(layered.repository, "gc", "--quiet", "--prune=now")
+    write(bench(layered), {"b.py": lines(40, l20="both, fast")})
+    assert progress(layered).undecided == ()
+    layered.abort(NEW)
+    layered.begin(NEW)
+    assert standing(layered, "a.py").stand is Stand.REMEMBERED
+    layered.go_on(NEW)
+    assert standing(layered, "b.py").stand is Stand.REMEMBERED
+    assert layered.go_on(NEW).state is None
+    assert len(patchset.load(layered.root, NEW).patches) == 5

@@ -294,3 +294,17 @@ def test_bytes_of_no_text_come_through(many: Story) -> None:
     users_git(bench(many), "add", "fought.bin")
     many.go_on(NEW)
     assert patched(many, "fought.bin") == NUL[:598] + b"\r\n"
+
+
+def test_where_the_code_of_a_deleted_file_went_is_said(tmp_path: Path) -> None:
+    story = Story.make(tmp_path / "story")
+    there = {"a.py": lines(40), "b.py": b"# another file\n" + lines(40)[:300]}
+    story.release(OLD, there)
+    story.patch(OLD, {"a.py": lines(40, l20="twenty")})
+    story.rest()
+    kept = b"".join(lines(40).splitlines(keepends=True)[15:25])
+    story.release(NEW, {"a.py": None, "b.py": b"# another file\n" + b"# much of its own\n" * 60 + kept})
+    story.begin(NEW)
+    found = standing(story, "a.py")
+    assert [place.path for place in found.located] == ["b.py"]
+    assert found.located[0].found == found.located[0].sought

@@ -44,6 +44,8 @@ def _in_conflict(state: State, handoff: HandOff, patch: OpenPatch) -> Iterator[s
     for path in dict.fromkeys(mark.path for mark in patch.marks):
         lines = [str(mark.line) for mark in patch.marks if mark.path == path]
         yield f"conflict lines at {path}:{', '.join(lines)}"
+    for place in patch.located:
+        yield place.words
     for path in patch.explicit:
         yield f"`git add` or `git rm` of {path} there has to say what becomes of it"
     there = proposed(handoff)

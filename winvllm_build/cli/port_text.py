@@ -152,6 +152,7 @@ def _patch_data(state: State, patch: OpenPatch) -> dict[str, Any]:
         "path": verdict.path, "to": verdict.to, "verdict": verdict.kind.value, "stand": patch.stand.value,
         "decided": patch.stand.is_decided, "unmerged": list(patch.unmerged), "explicit": list(patch.explicit),
         "markers": [{"path": mark.path, "line": mark.line} for mark in patch.marks],
+        "located": [place.path for place in patch.located],
         "evidence": list(verdict.evidence), "hints": list(hints(state, patch)),
     }  # fmt: skip
 

@@ -14,8 +14,9 @@ from winvllm_build.errors import TreeStateError, UsageError
 from winvllm_build.git import NO_OBJECT, Git, Oid, RepoPath
 from winvllm_build.patchset import advice, base, manifest, materialise, patchset, pending, rewrite, tree
 from winvllm_build.patchset.apply import OnEvent
-from winvllm_build.patchset.diff import Change, Diff
+from winvllm_build.patchset.diff import Diff
 from winvllm_build.patchset.layers import Composer
+from winvllm_build.patchset.lineends import refuse_crlf
 from winvllm_build.patchset.manifest import DEFAULT_LAYER
 from winvllm_build.patchset.older import applied_tree, kept_ref
 from winvllm_build.patchset.patchset import MAIN_TARGET, Draft
@@ -153,7 +154,7 @@ def _judge(stack: Stack, layer: str, *, allow_empty: bool) -> Accept:
                 f"nothing is changed in {stack.place.folder}{f' by the layer {layer}' if optional else ''}",
                 fix=stack.command("apply", *stack.select(layer).options),
             )
-        _refuse_crlf(stack.git, diffs)
+        refuse_crlf(stack.git, diffs)
 
     return accept
 
@@ -271,24 +272,6 @@ def _new_files(place: Worktree, globs: Sequence[str]) -> list[RepoPath]:
 
 def _matches(path: RepoPath, glob: str) -> bool:
     return path == glob or fnmatch.fnmatchcase(path, glob)
-
-
-def _refuse_crlf(git: Git, diffs: Mapping[RepoPath, Diff]) -> None:
-    ids = [oid for diff in diffs.values() if diff.change is Change.MODIFIED and not diff.binary
-           for oid in (diff.pre, diff.post) if oid is not None]  # fmt: skip
-    blobs = tree.contents(git, ids)
-    wrong = [
-        path
-        for path, diff in diffs.items()
-        if diff.pre in blobs and diff.post in blobs
-        and b"\r\n" not in blobs[diff.pre] and b"\r\n" in blobs[diff.post]
-    ]  # fmt: skip
-    if wrong:
-        listed = "".join(f"\n  {path}" for path in wrong)
-        raise TreeStateError(
-            f"CRLF line ends were brought into files that had none:{listed}",
-            fix="convert them back to LF (editor, or `dos2unix`), then run again",
-        )
 
 
 def _index_moves(git: Git, place: Worktree, made: Oid, was: Sequence[RepoPath]) -> list[materialise.Move]:

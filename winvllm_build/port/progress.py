@@ -5,20 +5,21 @@ from __future__ import annotations
 import enum
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from winvllm_build.git import Git, Oid, RepoPath
 from winvllm_build.patchset import tree
 from winvllm_build.patchset.merge import BASE, OURS, THEIRS, Conflict
-from winvllm_build.patchset.worktree import Worktree, open_worktree
+from winvllm_build.patchset.worktree import Worktree, open_worktree, scratch_of
 from winvllm_build.port import bench
 from winvllm_build.port.carry import Carried
 from winvllm_build.port.handoff import recomputed, unmerged
+from winvllm_build.port.locate import Location, locate
 from winvllm_build.port.resolve import CONTENTS
 from winvllm_build.port.state import HandOff, Phase, State
-from winvllm_build.port.verdict import Verdict
+from winvllm_build.port.verdict import Kind, Verdict
 
 MARKER: Final = re.compile(rb"(?:<{7,}|\|{7,}|>{7,})(?: .*)?\r?")
 """A line that begins, divides or ends a conflict; `=======` alone may be a headline."""
@@ -61,6 +62,7 @@ class OpenPatch:
         unmerged: its paths that git has several versions of.
         explicit: those of them that only `git add` or `git rm` decides.
         marks: conflict lines that are left.
+        located: where its code is now, if its file is gone and someone looked (`look`).
     """
 
     verdict: Verdict
@@ -68,6 +70,7 @@ class OpenPatch:
     unmerged: tuple[RepoPath, ...]
     explicit: tuple[RepoPath, ...]
     marks: tuple[Mark, ...]
+    located: tuple[Location, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +134,8 @@ def look(state: State) -> Progress | None:
     """
     if state.phase is not Phase.OPEN or state.handoff is None:
         return None
-    return examine(state.handoff, recomputed(state.handoff, resolve=state.resolve))
+    found = examine(state.handoff, recomputed(state.handoff, resolve=state.resolve))
+    return replace(found, patches=tuple(_located(state.handoff, found.patches)))
 
 
 def merged_mode(conflict: Conflict) -> str | None:
@@ -142,6 +146,20 @@ def merged_mode(conflict: Conflict) -> str | None:
     if theirs in (base, ours):
         return ours
     return theirs if ours == base else None
+
+
+def _located(handoff: HandOff, patches: Sequence[OpenPatch]) -> Iterator[OpenPatch]:
+    """The patches, those of files that upstream deleted with where their code is."""
+    gone = [p.verdict.path for p in patches if p.verdict.kind is Kind.DELETED and not p.stand.is_decided]
+    if not gone:
+        yield from patches
+        return
+    unit = handoff.unit
+    with scratch_of(handoff.repository / "objects") as git:
+        before = tree.export(git, unit.old_base, unit.old_patched)
+        for patch in patches:
+            path = patch.verdict.path
+            yield replace(patch, located=locate(git, unit.new_base, before[path])) if path in gone else patch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
