@@ -27,7 +27,7 @@ def test_alone_it_prints_its_help() -> None:
 
 
 COMMANDS = (
-    "build", "apply", "status", "regen", "source", "profile", "toolchain", "show", "export", "import",
+    "build", "apply", "status", "regen", "port", "source", "profile", "toolchain", "show", "export", "import",
     "shell",
 )  # fmt: skip
 

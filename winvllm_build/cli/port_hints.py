@@ -59,7 +59,8 @@ def _to_decide(state: State, handoff: HandOff, patch: OpenPatch) -> Iterator[str
     if _remembered(handoff, patch):
         yield f"resolved as before to upstream's file; to drop it: {state.command('--skip', verdict.path)}"
         return
-    yield f"right as it is: {state.command('--accept', verdict.path)}"
+    if verdict.to is not None:
+        yield f"right as it is: {state.command('--accept', verdict.path)}"
     if verdict.strict is not None and verdict.to is not None:
         other = _git(handoff, "diff", f"{handoff.laid}:{verdict.to}", verdict.strict)
         yield f"the other result: {other}"

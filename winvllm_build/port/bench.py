@@ -22,7 +22,7 @@ SETTINGS: Final = """\
 \tautocrlf = false
 \teol = lf
 \tsafecrlf = false
-\tattributesFile = /dev/null
+\tattributesFile =
 \thooksPath = /dev/null
 \tquotePath = false
 [commit]
