@@ -42,6 +42,11 @@ SETTINGS: Final = """\
 """
 LEFTOVER: Final = re.compile(r"((?:.*/)?)\.([^/]+)\.[a-z0-9_]{8}\.tmp")
 """How `write_atomic` names a file before it is whole."""
+NEUTRAL: Final = (
+    b"# attributes of upstream's files do not hold here: every byte is as it is in the tag\n"
+    b"* -text !eol !crlf -filter -ident !working-tree-encoding !diff !merge !whitespace\n"
+)
+"""In info/attributes these outrank every .gitattributes."""
 FOREVER: Final = ("gc.rerereResolved", "gc.rerereUnresolved")
 """Resolutions are remembered however seldom a tag is ported."""
 
@@ -67,6 +72,19 @@ def make(repository: Path, commit: Oid, folder: Path, *, on_event: Callable[[str
         description=f"commit {commit}",
     )  # fmt: skip
     return open_worktree(worktree(source, folder, on_event=on_event))
+
+
+def ignore_attributes(repository: Path, *commits: Oid) -> None:
+    """Where a tree brings attributes, they change no byte in any worktree of the repository.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    git = Git(repository)
+    names = (path.rpartition("/")[2] for commit in commits for path in git.entries(commit))
+    file = repository / "info" / "attributes"
+    if ".gitattributes" in names and not (file.is_file() and file.read_bytes() == NEUTRAL):
+        write_atomic(file, NEUTRAL)
 
 
 def discard(repository: Path, folder: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 from winvllm_build.errors import WinvllmError
 from winvllm_build.git import NO_OBJECT, Git, Oid, RepoPath, TreeEntry
 from winvllm_build.patchset import tree
-from winvllm_build.patchset.merge import OURS, THEIRS, commits
+from winvllm_build.patchset.merge import OURS, THEIRS, Stage, commits
 from winvllm_build.patchset.worktree import Worktree, scratch_of
 from winvllm_build.port import bench
 from winvllm_build.port.carry import Carried, Unit, carry
@@ -18,6 +18,7 @@ from winvllm_build.port.renames import tree_of
 from winvllm_build.port.state import HandOff, State
 
 RERERE: Final = ("-c", "rerere.enabled=true", "-c", "rerere.autoUpdate=true")
+FORGETFUL: Final = ("-c", "rerere.enabled=false")
 CONFLICTS: Final = 1
 """What `git cherry-pick` exits with where a human is needed."""
 
@@ -56,8 +57,9 @@ def lay_out(state: State, handoff: HandOff, carried: Carried, *, tell: Callable[
         TreeStateError: something else is where the worktree has to be.
         StorageError: it cannot be written.
     """
+    bench.ignore_attributes(handoff.repository, handoff.onto, handoff.picked)
     place = bench.make(handoff.repository, handoff.onto, handoff.worktree, on_event=tell)
-    _pick(place, handoff)
+    _pick(place, handoff, carried)
     bench.put(
         place,
         {path: TreeEntry(mode=a.mode, oid=a.oid, path=path) for path, a in carried.resolved.items()},
@@ -77,16 +79,41 @@ def open_places(carried: Carried) -> frozenset[RepoPath]:
 
 def unmerged(place: Worktree) -> frozenset[RepoPath]:
     """Paths that git has more than one version of."""
+    return frozenset(stages(place))
+
+
+def stages(place: Worktree) -> dict[RepoPath, dict[int, Stage]]:
+    """Every version of each path that git asks about."""
     listed = place.git.out("ls-files", "--unmerged", "-z").decode("utf-8", "surrogateescape")
-    return frozenset(RepoPath(record.partition("\t")[2]) for record in listed.split("\0")[:-1])
+    found: dict[RepoPath, dict[int, Stage]] = {}
+    for record in listed.split("\0")[:-1]:
+        meta, _, path = record.partition("\t")
+        mode, oid, number = meta.split()
+        found.setdefault(RepoPath(path), {})[int(number)] = Stage(mode=mode, oid=Oid(oid))
+    return found
 
 
-def _pick(place: Worktree, handoff: HandOff) -> None:
-    """The cherry-pick; where git has nothing to ask, it is taken back to the same state as where it has."""
-    done = place.git.run(*RERERE, "cherry-pick", handoff.picked, ok=(0, CONFLICTS))
+def _pick(place: Worktree, handoff: HandOff, carried: Carried) -> None:
+    """The cherry-pick, which asks what the merge asks; then what was resolved at an earlier time.
+
+    Where git has nothing to ask, it is taken back to the same state as where it has.
+
+    Raises:
+        WinvllmError: it asks something else.
+    """
+    done = place.git.run(*FORGETFUL, "cherry-pick", handoff.picked, ok=(0, CONFLICTS))
     if done.code == 0:
         place.git.out("reset", "--quiet", "--soft", handoff.onto)
     place.git.out("update-ref", "CHERRY_PICK_HEAD", handoff.picked)
+    asked = {path: found.stages for path, found in carried.merge.conflicts.items() if found.stages}
+    there = stages(place)
+    if there != asked:
+        odd = sorted(path for path in {*asked, *there} if asked.get(path) != there.get(path))
+        raise WinvllmError(
+            f"git cherry-pick and the merge are not in conflict about the same: {', '.join(odd)}",
+            fix="report this with the output of `git --version`",
+        )
+    place.git.run(*RERERE, "rerere")
 
 
 def _proven(place: Worktree, carried: Carried, tell: Callable[[str], None]) -> Oid:
