@@ -13,6 +13,7 @@ from tests import named_blocks
 from tests.hostile_trees import (
     CHAINS,
     EXECUTABLE,
+    LINK,
     PAIRS,
     TRIPLES,
     UNRELATED,
@@ -38,7 +39,7 @@ from winvllm_build.port.verdict import Kind
 
 FAITHFUL = (Kind.IDENTICAL, Kind.OFFSET, Kind.CONTEXT, Kind.MOVED, Kind.NEW_FILE)
 """The carried patch adds and removes the same lines as the old one."""
-RULE = b"=" * 40 + b"\n"
+RULES = {b"=" * 40 + end for end in (b"\n", b"\r\n")}
 """The one mark that the trees have as a line of their own."""
 
 
@@ -71,7 +72,7 @@ class Bench:
         assert tree.export(self.git, new, made.tree) == made.diffs
         for diff in made.diffs.values():
             added = {line[1:] + b"\n" for hunk in diff.hunks for line in hunk.lines if line[:1] == b"+"}
-            assert not any(regions.marker(line) for line in added - {RULE})
+            assert not any(regions.marker(line) for line in added - RULES)
 
 
 @pytest.fixture
@@ -134,6 +135,30 @@ MOVED_BY_THE_PATCHES = (
 def test_a_file_that_the_patches_move(bench: Bench, new: Tree, kinds: dict[str, Kind]) -> None:
     made = bench.port(*map(bench.tree, (*MOVED_BY_THE_PATCHES, new)))
     assert {path: verdict.kind for path, verdict in made.verdicts.items()} == kinds
+
+
+def test_two_equal_files_of_which_upstream_moved_one(bench: Bench) -> None:
+    """The other became a link: nothing is carried in the name of the wrong patch."""
+    edited = File(b"x\n" + LINES)
+    trees = (
+        {"src/a.py": File(LINES), "[glob]!": File(LINES, EXECUTABLE)},
+        {"src/a.py": edited, "[glob]!": File(edited.content, EXECUTABLE)},
+        {"src/a.py": File(b"", LINK), "[glob]!.txt": File(LINES)},
+    )
+    made = bench.port(*map(bench.tree, trees))
+    assert made.verdicts[RepoPath("src/a.py")].kind is Kind.CONFLICT
+    assert made.verdicts[RepoPath("[glob]!")].kind in {Kind.MOVED, Kind.CONFLICT}
+
+
+def test_conflicts_that_git_settled_are_none(bench: Bench) -> None:
+    """Git tells of a folder in the way of a file that upstream moved into that folder, and exits 0."""
+    trees = (
+        {"a.py": File(b""), "k.cuh": File(b""), "b.py": File(LINES)},
+        {"a.py": File(b""), "b.py": File(b"x\n" + LINES)},
+        {"a.py/inside": File(b""), "k.cuh/inside": File(b""), "b.py": File(LINES)},
+    )
+    made = bench.port(*map(bench.tree, trees))
+    assert made.verdicts[RepoPath("b.py")].kind is Kind.IDENTICAL
 
 
 @thorough(20)

@@ -100,6 +100,9 @@ ADJACENT = {
         "one(x)| two(x)", "one(x)| extra(item, count)| two(x)",
         "one(x, y)| extra(item, count)| two(x)", None,
     ),
+    "upstream has the changed line twice": Case(
+        "save(item)| .", "save(item)| save(item)| .", "save(more, item)| .", None
+    ),
     "only a brace is replaced": Case("}| done(x)", "}| done(x, y)", "};| done(x)", None),
 }  # fmt: skip
 IMPORTS = {
@@ -118,6 +121,10 @@ IMPORTS = {
     "the future stays first": Case(
         "", "from __future__ import annotations", "import os",
         "from __future__ import annotations| import os",
+    ),
+    "the future stays first in another section": Case(
+        ".| import os", "from os import x| .| import os", ".| from __future__ import annotations| import os",
+        "from __future__ import annotations| from os import x| .| import os",
     ),
     "both bring one name from different places": Case(
         "", "from here import Connection", "from there import Connection", None
@@ -247,6 +254,7 @@ def test_the_end_of_the_file_is_kept() -> None:
 
 def test_files_with_marks_of_their_own_and_without_regions_are_left() -> None:
     assert settle("x.c", *(b"=" * 40 + b"\n" + side for side in SIDES)) is None
+    assert settle("x.c", SIDES[0], SIDES[1], b"=" * 40) is None, "git ends that line"
     assert resolve._settle(RepoPath("x.c"), marked("b", "o", "t", size=7), SIDES) is None
 
 

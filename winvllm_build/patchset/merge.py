@@ -104,7 +104,7 @@ def _read(out: bytes) -> Merge:
         mode, oid, number = meta.split()
         stages.setdefault(RepoPath(path), {})[int(number)] = Stage(mode=mode, oid=Oid(oid))
         at += 1
-    kinds, words = _messages(records[at + 1 :])
+    kinds, words = _messages(records[at + 1 :], stages)
     return Merge(
         tree=Oid(records[0]),
         conflicts={
@@ -117,15 +117,20 @@ def _read(out: bytes) -> Merge:
     )  # fmt: skip
 
 
-def _messages(records: list[str]) -> tuple[dict[RepoPath, list[str]], dict[RepoPath, list[str]]]:
-    """Kinds and sentences of the conflicts by path; each record is a count, paths, a kind, a sentence."""
+def _messages(
+    records: list[str], stages: Mapping[RepoPath, object]
+) -> tuple[dict[RepoPath, list[str]], dict[RepoPath, list[str]]]:
+    """Kinds and sentences of the conflicts by path; each record is a count, paths, a kind, a sentence.
+
+    git also tells of conflicts that it settled afterwards: none of their paths has stages.
+    """
     kinds: dict[RepoPath, list[str]] = {}
     words: dict[RepoPath, list[str]] = {}
     at = 0
     while at < len(records) and records[at]:
         count = int(records[at])
         paths, kind, text = records[at + 1 : at + 1 + count], records[at + 1 + count], records[at + 2 + count]
-        if kind.startswith(CONFLICT):
+        if kind.startswith(CONFLICT) and not stages.keys().isdisjoint(paths):
             for path in map(RepoPath, paths):
                 kinds.setdefault(path, []).append(kind.removeprefix(CONFLICT).removesuffix(")"))
                 words.setdefault(path, []).append(text.strip())

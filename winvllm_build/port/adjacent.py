@@ -46,10 +46,15 @@ def united(region: Region) -> tuple[bytes, ...] | None:
     No base line may be changed by both, and both may not insert at one place, nor add the same line. Where
     the changes touch, what stands at the touching end has to be recognisable as what stood there: otherwise
     either side may have inserted there too, and nobody can tell which comes first. Nothing is inserted next
-    to deleted lines. All of it has to hold, and to give the same, however equal lines are paired.
+    to deleted lines, nor where equal lines leave it open which of them is new. All of it has to hold, and to
+    give the same, however equal lines are paired.
     """
     answers = {
-        _united(region.base, _edits(region.base, region.ours, flip), _edits(region.base, region.theirs, flip))
+        _united(
+            region.base,
+            _edits(region.base, region.ours, flip=flip),
+            _edits(region.base, region.theirs, flip=flip),
+        )
         for flip in (False, True)
     }
     return answers.pop() if len(answers) == 1 else None
@@ -61,6 +66,9 @@ def _united(base: Sequence[bytes], ours: Sequence[Edit], every: Sequence[Edit]) 
         return None
     if not all(_has_place(edit, base, ours) for edit in theirs):
         return None
+    pairs = [(edit, other) for edit in theirs for other in ours]
+    if any(_slides_into(*pair, base) or _slides_into(*pair[::-1], base) for pair in pairs):
+        return None
     if _brought(theirs) & _brought(ours):
         return None
     made: list[bytes] = []
@@ -71,13 +79,28 @@ def _united(base: Sequence[bytes], ours: Sequence[Edit], every: Sequence[Edit]) 
     return (*made, *base[at:])
 
 
+def _slides_into(edit: Edit, other: Edit, base: Sequence[bytes]) -> bool:
+    """Whether `edit` could be where `other` is as well: what it inserts or deletes comes again there."""
+    if not edit.inserts and not edit.deletes:
+        return False
+    around = [*base[: edit.start], *(edit.lines or edit.old), *base[edit.end :]]
+    size = len(edit.lines or edit.old)
+    first = last = edit.start
+    while first > 0 and around[first - 1] == around[first - 1 + size]:
+        first -= 1
+    while last + size < len(around) and around[last] == around[last + size]:
+        last += 1
+    reach = last + (edit.end - edit.start)
+    return first < last and other.start <= reach and other.end >= first
+
+
 def _brought(edits: Sequence[Edit]) -> set[bytes]:
     """Lines that are new, as far as they have enough words to be the same thing where they are equal."""
     lines = {line.strip() for edit in edits for line in edit.lines if line not in edit.old}
     return {line for line in lines if len(WORD.findall(line)) > 1}
 
 
-def _edits(base: Sequence[bytes], side: Sequence[bytes], flip: bool) -> list[Edit]:  # noqa: FBT001
+def _edits(base: Sequence[bytes], side: Sequence[bytes], *, flip: bool) -> list[Edit]:
     """The edits from `base` to `side`; equal lines paired from the first on, or from the last."""
     one, other = (base[::-1], side[::-1]) if flip else (base, side)
     found = []

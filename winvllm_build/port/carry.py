@@ -23,6 +23,8 @@ UNSURE: Final = (Kind.OFFSET, Kind.CONTEXT, Kind.MERGED, Kind.MOVED, Kind.PARTLY
 """What strict application could see differently."""
 EDITED: Final = (Kind.OFFSET, Kind.CONTEXT, Kind.MERGED, Kind.MOVED, Kind.PARTLY_UPSTREAMED)
 """Patches whose surroundings upstream changed."""
+CONTESTED: Final = "contested"
+"""Not git's: which patch a merged file belongs to cannot be said."""
 _REPORT: Final = "report this with the output of `git --version`"
 
 
@@ -98,7 +100,9 @@ def carry(git: Git, unit: Unit, *, resolve: bool = True, old: OldSide | None = N
     case.examine()
     verdicts = {path: case.verdict(path) for path in case.before}
     verdicts |= case.unowned(verdicts)
-    doubtful = case.ambiguous(verdicts) | case.doubted(verdicts)
+    contested = case.contested(verdicts)
+    verdicts |= contested
+    doubtful = contested | case.ambiguous(verdicts) | case.doubted(verdicts)
     verdicts |= doubtful
     clean = case.reset(case.clean, [place for verdict in doubtful.values() for place in verdict.places])
     diffs = {path: diff for path, diff in case.diffs.items() if path not in _places(doubtful)}
@@ -163,11 +167,14 @@ class _Case:
         here = next((old for old, rename in self.moved.items() if rename.new == path), None)
         if here is not None:
             return here
+        aside = next((old for old in self.steps if path.startswith(f"{old}~")), None)
+        if aside is not None:
+            return aside
         base, theirs = conflict.stages.get(BASE), conflict.stages.get(THEIRS)
         for old, step in self.steps.items():
             if (base and base.oid == step.pre) or (base is None and theirs and theirs.oid == step.post):
                 return old
-        return next((old for old in self.steps if path.startswith(f"{old}~")), None)
+        return None
 
     def verdict(self, path: RepoPath) -> Verdict:
         """The first that holds; strict application has not been asked yet."""
@@ -236,6 +243,25 @@ class _Case:
             for path, conflict in self.conflicts.items()
             if path not in known
         }  # fmt: skip
+
+    def contested(self, verdicts: Mapping[RepoPath, Verdict]) -> dict[RepoPath, Verdict]:
+        """Merged files that several patches claim, or none: git may see other moves of equal files."""
+        claims: dict[RepoPath, list[RepoPath]] = {}
+        for path, verdict in verdicts.items():
+            if verdict.kind.is_carried and verdict.to is not None:
+                claims.setdefault(verdict.to, []).append(path)
+        found: dict[RepoPath, Verdict] = {}
+        for place in self.diffs:
+            owners = claims.get(place, [])
+            for path in (owners or [place]) if len(owners) != 1 else ():
+                plain = Verdict(path=path, kind=Kind.CONFLICT, to=place if place in self.new else None)
+                known = found.get(path) or verdicts.get(path, plain)
+                found[path] = replace(
+                    known, kind=Kind.CONFLICT, places=(*known.places, place),
+                    conflicts=tuple(dict.fromkeys((*known.conflicts, CONTESTED))),
+                    evidence=(evidence.contested(place, owners), *known.evidence),
+                )  # fmt: skip
+        return found
 
     def ambiguous(self, verdicts: Mapping[RepoPath, Verdict]) -> dict[RepoPath, Verdict]:
         """Verdicts that strict application contradicts: it succeeds, with another result."""

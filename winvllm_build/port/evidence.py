@@ -61,9 +61,10 @@ def conflicting(
     words = [", ".join(kinds) or "conflict"]
     for conflict in found:
         sides = conflict.stages
-        if OURS not in sides and {BASE, THEIRS} <= set(sides):
+        deleted = any(kind.endswith("delete") for kind in conflict.kinds)
+        if deleted and OURS not in sides and {BASE, THEIRS} <= set(sides):
             words.append("upstream deleted the file, the patch changes it")
-        elif THEIRS not in sides and {BASE, OURS} <= set(sides):
+        elif deleted and THEIRS not in sides and {BASE, OURS} <= set(sides):
             words.append("upstream changed the file, the patch deletes it")
         count = counts.get(conflict.path)
         if count:
@@ -78,6 +79,12 @@ def ambiguous(kind: Kind, merged: Oid, strict: Oid) -> tuple[str, ...]:
         f"the merge ({kind.value}) gives the blob {merged[:SHORT]}, strict application {strict[:SHORT]}",
         "the same lines occur at several places: look which one is meant",
     )
+
+
+def contested(place: RepoPath, owners: Sequence[RepoPath]) -> str:
+    if not owners:
+        return f"git merges a change into {place} that is no patch's"
+    return f"git merges {' and '.join(owners)} into {place}"
 
 
 def regions_of(git: Git, merge: Merge, paths: Iterable[RepoPath]) -> dict[RepoPath, int]:

@@ -28,11 +28,11 @@ def united(region: Region) -> tuple[bytes, ...] | None:
     if not added or [line for line in region.theirs if line not in added] != list(region.base):
         return None
     made = list(region.ours)
-    wanted = [line for line in added if line.strip() and line not in made]
+    wanted = [line for line in dict.fromkeys(added) if line.strip() and line not in made]
     if _names(wanted) & _names(region.ours) or any(_is_bare(line) for line in (*added, *region.ours)):
         return None
     for line in wanted:
-        start, end = _section(made, region.theirs, line)
+        start, end = (0, len(made)) if FUTURE in line else _section(made, region.theirs, line)
         made.insert(start + _place(made[start:end], line), line)
     return tuple(made)
 

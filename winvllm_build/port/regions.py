@@ -62,10 +62,10 @@ def marker(line: bytes) -> bytes | None:
 
 
 def has_markers(content: bytes) -> bool:
-    """Whether a line of it could be taken for one of git's."""
+    """Whether a line of it could be taken for one of git's, which end with the file's last line too."""
     if not any(mark in content for mark in ORDER):
         return False
-    return any(marker(line) for line in LINE.findall(content))
+    return any(marker(line) for line in LINE.findall(content + b"\n"))
 
 
 def settled(parts: Sequence[tuple[bytes, ...]]) -> bytes:

@@ -99,7 +99,10 @@ def _settle(path: RepoPath, content: bytes, sides: Sequence[bytes]) -> tuple[byt
         return None
     counts: dict[str, int] = {}
     made: list[tuple[bytes, ...]] = []
-    parts = regions.read(content)
+    try:
+        parts = regions.read(content)
+    except ValueError:
+        return None
     for part in parts:
         if not isinstance(part, Region):
             made.append(part)
