@@ -158,8 +158,8 @@ def _located(handoff: HandOff, patches: Sequence[OpenPatch]) -> Iterator[OpenPat
     with scratch_of(handoff.repository / "objects") as git:
         before = tree.export(git, unit.old_base, unit.old_patched)
         for patch in patches:
-            path = patch.verdict.path
-            yield replace(patch, located=locate(git, unit.new_base, before[path])) if path in gone else patch
+            was = before.get(patch.verdict.path) if patch.verdict.path in gone else None
+            yield patch if was is None else replace(patch, located=locate(git, unit.new_base, was))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
