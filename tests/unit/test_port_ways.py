@@ -167,6 +167,26 @@ REQUIREMENTS = {
     "the patch changes the comment": Case(
         "kernels==1 # a", "kernels==2 # a", 'kernels==1; sys_platform == "linux" # b', None
     ),
+    "upstream changed the alternatives too": Case(
+        'kernels==1; sys_platform == "a" or sys_platform == "b"',
+        'kernels==2; sys_platform == "b" or sys_platform == "c"',
+        'kernels==1; sys_platform == "a" or sys_platform == "w" or sys_platform == "b"',
+        'kernels==2; sys_platform == "w" or sys_platform == "b" or sys_platform == "c"',
+    ),
+    "upstream has the patch's alternative": Case(
+        'kernels==1; sys_platform == "a"', 'kernels==2; sys_platform == "w" or sys_platform == "a"',
+        'kernels==1; sys_platform == "a" or sys_platform == "w"',
+        'kernels==2; sys_platform == "w" or sys_platform == "a"',
+    ),
+    "both take the place of one alternative": Case(
+        'kernels==1; sys_platform == "a" or sys_platform == "b"',
+        'kernels==2; sys_platform == "c" or sys_platform == "b"',
+        'kernels==1; sys_platform == "w" or sys_platform == "b"', None,
+    ),
+    "upstream has more than alternatives": Case(
+        'kernels==1; sys_platform == "a"', 'kernels==2; sys_platform == "a" and python_version > "3"',
+        'kernels==1; sys_platform == "a" or sys_platform == "w"', None,
+    ),
     "upstream changed the marker too": Case(
         'kernels==1; python_version > "3"', 'kernels==2; python_version > "4"',
         'kernels==1; sys_platform == "linux"', None,
