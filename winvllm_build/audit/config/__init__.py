@@ -1,0 +1,1 @@
+"""CMake, setup.py, requirements, pyproject and Rust."""

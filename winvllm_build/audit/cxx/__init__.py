@@ -1,0 +1,1 @@
+"""C++ and CUDA: text, conditions, compile set, rules."""

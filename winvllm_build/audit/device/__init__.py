@@ -1,0 +1,1 @@
+"""Device code of original and patched sources, compared entry by entry."""

@@ -1,0 +1,1 @@
+"""The Windows CUDA front end and Microsoft mode, run on this machine."""

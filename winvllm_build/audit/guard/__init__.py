@@ -1,0 +1,1 @@
+"""Is what Linux and ROCm see of a patched file what upstream wrote?"""

@@ -1,0 +1,1 @@
+"""Python: what POSIX has and Windows lacks, and whether serving reaches it."""

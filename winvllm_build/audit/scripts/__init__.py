@@ -1,0 +1,1 @@
+"""PowerShell and batch files: parsed, linted, run."""
