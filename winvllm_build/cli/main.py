@@ -20,6 +20,7 @@ import typer
 from typer.exceptions import TyperException
 
 from winvllm_build.cli import (
+    audit,
     build,
     exchange,
     incoming,
@@ -83,6 +84,7 @@ def _options(
             logging.getLogger(loud).setLevel(logging.WARNING)
 
 
+audit.register(app)
 build.register(app)
 exchange.register(app)
 incoming.register(app)
