@@ -11,15 +11,11 @@ from dataclasses import replace as replace_fields
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
 from packaging.version import InvalidVersion, Version
 from typing_extensions import assert_never
-from unearth import PackageFinder, TargetPython
-from unearth.evaluator import Package
-from unearth.fetchers import Fetcher
-from unearth.link import Link
 
 from winvllm_build import web
 from winvllm_build.errors import OfflineError, RefusedError, SourceError
@@ -27,6 +23,11 @@ from winvllm_build.pip_settings import PipSettings, read_pip_settings
 from winvllm_build.web import Client, Progress, RangedFile
 from winvllm_build.wheel_members import WheelReader
 from winvllm_build.workspace import Workspace, locked, replace, sha256_of, staged_folder, storage_errors
+
+if TYPE_CHECKING:
+    from unearth import PackageFinder
+    from unearth.evaluator import Package
+    from unearth.fetchers import Fetcher
 
 LOCK_SECONDS: Final = 900.0
 """How long to wait while another run downloads the same file."""
@@ -69,6 +70,8 @@ class Artifact:
     @property
     def local_path(self) -> Path | None:
         """The file itself where the index is a folder of this machine."""
+        from unearth.link import Link  # noqa: PLC0415 - unearth costs 60 ms, and most runs need no index
+
         link = Link(self.url)
         return link.file_path if link.is_file else None
 
@@ -252,6 +255,8 @@ class Index:
     @cached_property
     def _sources(self) -> tuple[list[str], list[str]]:
         """Index addresses and find-links; unearth knows pip's default index."""
+        from unearth import PackageFinder  # noqa: PLC0415 - see `Artifact.local_path`
+
         settings = self.settings
         first = settings.index_url or PackageFinder().sources[0]["url"]
         indexes = [] if settings.no_index else [first, *settings.extra_index_urls]
@@ -272,6 +277,8 @@ class Index:
     def _finder(
         self, platform: PlatformTag | None, python: str | None, *, everything: bool = False
     ) -> PackageFinder:
+        from unearth import PackageFinder, TargetPython  # noqa: PLC0415 - see `Artifact.local_path`
+
         indexes, links = self._sources
         version = None if python is None else tuple(int(part) for part in python.split(".")[:2])
         target = TargetPython(

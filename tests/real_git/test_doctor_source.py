@@ -212,6 +212,7 @@ LEFT: dict[str, Callable[[Patient], Path]] = {
     "source begun": lambda p: p.workspace.sources / "tree" / ".repo.git.abc.part",
     "shallow lock": lambda p: p.repository / "shallow.lock",
     "pack": lambda p: p.repository / "objects" / "pack" / "tmp_pack_abc",
+    "keep file": lambda p: p.repository / "objects" / "pack" / "pack-abc.keep",
     "staged file": lambda p: p.upstream.folder / ".winvllm-0123456789abcdef.part",
     "drop": lambda p: p.workspace.sources / "tree" / "drop-0123456789ab.json",
     "regen": lambda p: p.upstream.folder / ".git" / "winvllm" / "regen.json",

@@ -441,6 +441,24 @@ def test_a_run_killed_anywhere_is_finished_by_the_next(pin: SourcePin, tmp_path:
     assert killed >= 1
 
 
+def test_the_keep_file_of_a_killed_import_does_not_block_the_next(
+    take: Take, pin: SourcePin, workspace: Workspace
+) -> None:
+    """A kill between writing the pack and moving the ref; the next run writes a pack of the same name."""
+    repository = take(pin, kind=SourceKind.SDIST).repository
+    ref = f"refs/winvllm/{pin.tag}/base-sdist"
+    commit = git(repository, "rev-parse", ref)
+    packs = list((repository / "objects" / "pack").glob("*.pack"))
+    assert packs != []
+    for pack in packs:
+        pack.with_suffix(".keep").write_bytes(b"fast-import")
+        pack.unlink()
+        pack.with_suffix(".idx").unlink()
+    (repository / ref).unlink()
+    assert git(take(pin, kind=SourceKind.SDIST).repository, "rev-parse", ref) == commit
+    assert list((repository / "objects" / "pack").glob("*.keep")) == []
+
+
 def dependency_pin(upstream: Path, **changes: object) -> DependencyPin:
     made = DependencyPin(
         name="flashmla",

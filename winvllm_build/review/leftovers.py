@@ -70,7 +70,8 @@ def _of_repository(repository: Path) -> Iterator[Check]:
     if not repository.is_dir():
         return
     locks = [repository / name for name in REPOSITORY_LOCKS]
-    locks += [*repository.glob("refs/winvllm/**/*.lock"), *repository.glob("objects/pack/tmp_*")]
+    patterns = ("refs/winvllm/**/*.lock", "objects/pack/tmp_*", "objects/pack/*.keep")
+    locks += [file for pattern in patterns for file in repository.glob(pattern)]
     for file in sorted(file for file in locks if file.exists()):
         words = "delete it if no git is at work there; the next run that fetches does so"
         yield _left(f"what a killed git left: {file}", words)

@@ -130,10 +130,11 @@ def has_commit(folder: Path, commit: Oid) -> bool:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """What a killed git left: lock files that would block the next one, and half-written packs."""
+    """What a killed git left: locks and keep files that would block the next one, and half-written packs."""
     names = [folder / name for name in ("shallow.lock", "config.lock", "packed-refs.lock", "HEAD.lock")]
     names += folder.glob("refs/winvllm/**/*.lock")
     names += folder.glob("objects/pack/tmp_*")
+    names += folder.glob("objects/pack/*.keep")  # the same objects again make a pack of the same name
     names += folder.glob("fast_import_crash_*")
     leftovers = [name for name in names if name.exists()]
     if leftovers:
