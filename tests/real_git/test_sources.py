@@ -441,9 +441,7 @@ def test_a_run_killed_anywhere_is_finished_by_the_next(pin: SourcePin, tmp_path:
     assert killed >= 1
 
 
-def test_the_keep_file_of_a_killed_import_does_not_block_the_next(
-    take: Take, pin: SourcePin, workspace: Workspace
-) -> None:
+def test_the_keep_file_of_a_killed_import_does_not_block_the_next(take: Take, pin: SourcePin) -> None:
     """A kill between writing the pack and moving the ref; the next run writes a pack of the same name."""
     repository = take(pin, kind=SourceKind.SDIST).repository
     ref = f"refs/winvllm/{pin.tag}/base-sdist"
