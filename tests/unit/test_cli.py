@@ -52,6 +52,18 @@ def test_an_error_is_data_when_data_was_asked_for() -> None:
     assert json.loads(done.stdout)["error"]["exit_code"] == done.returncode == 6
 
 
+@pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows does not remove a folder that is somebody's current one"
+)
+def test_a_current_folder_that_is_gone(tmp_path: Path) -> None:
+    script = 'mkdir here && cd here && rmdir ../here && exec "$0" lint v0.14.1'
+    done = subprocess.run(
+        ["sh", "-c", script, PROGRAM], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "error: the current folder does not exist any more" in done.stderr
+
+
 def test_a_reader_that_goes_away_is_no_error() -> None:
     reading, writing = os.pipe()
     os.close(reading)

@@ -102,6 +102,7 @@ upkeep.register(app)
 def run(arguments: Sequence[str]) -> int:
     """Run one command; the exit code tells the class of failure (see `errors`)."""
     try:
+        _need_folder()
         code = app(list(arguments), standalone_mode=False, prog_name="winvllm-build")
         sys.stdout.flush()
         if code == InterruptedRunError.exit_code:  # typer makes a code of Ctrl-C
@@ -109,6 +110,14 @@ def run(arguments: Sequence[str]) -> int:
     except BaseException as caught:  # noqa: BLE001 - the last door: no traceback for users
         return _fail(caught, as_json="--json" in arguments)
     return code if isinstance(code, int) else 0
+
+
+def _need_folder() -> None:
+    """A shell that stands in a worktree when a finished port removes it is left nowhere."""
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise UsageError("the current folder does not exist any more", fix="cd to another folder") from error
 
 
 def _fail(caught: BaseException, *, as_json: bool) -> int:
