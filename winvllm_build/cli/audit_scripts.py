@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from winvllm_build.cli import render
 from winvllm_build.cli.patches import JsonOption
+from winvllm_build.cli.rows import Row, Section, counted, show_sections
 
-HELP = """Parse and lint .ps1, .bat, .cmd and .sh files.
+if TYPE_CHECKING:
+    from winvllm_build.audit.scripts.check import Report
+    from winvllm_build.audit.scripts.rules import Finding, NotRun, Rule
+
+HELP = """Parse and lint .ps1, .bat, .cmd and .sh files. Nothing of them is run.
+
+PowerShell is parsed with the grammar of 5.1, shell scripts by sh, batch files by rules of our own and by
+Blinter; ShellCheck is asked where it is installed. docs/audit.md lists the rules.
 
 \b
 Examples:
   winvllm-build audit scripts                 the scripts of this checkout
-  winvllm-build audit scripts ../my-scripts --json
+  winvllm-build audit scripts ../launcher start.bat --json
 Exit code 0: nothing found; 1: findings.
 """
+FINDINGS = 1
 
 
 def register(app: typer.Typer) -> None:
@@ -24,9 +34,55 @@ def register(app: typer.Typer) -> None:
 
 
 def scripts(
-    paths: Annotated[list[Path] | None, typer.Argument(metavar="PATH")] = None,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="PATH", help="Files or folders; default: this checkout's.")
+    ] = None,
     *,
     as_json: JsonOption = False,
 ) -> int:
-    del paths, as_json
-    return 0
+    from winvllm_build.audit.scripts.check import check
+
+    report = check(paths or ())
+    if as_json:
+        render.data(data(report))
+    else:
+        show(report)
+    return FINDINGS if report.findings else 0
+
+
+def show(report: Report) -> None:
+    told = dict.fromkeys(one.rule for one in report.findings)
+    show_sections(
+        [
+            Section("findings", tuple(_finding_row(one) for one in report.findings)),
+            Section("rules", tuple(_rule_row(rule) for rule in told if rule.value.why)),
+            Section("not run", tuple(_left_out_row(one) for one in report.not_run)),
+        ]
+    )
+    kinds = [kind for _, kind in report.scripts]
+    by_kind = ", ".join(f"{kinds.count(kind)} for {kind.value}" for kind in dict.fromkeys(kinds))
+    render.out(f"{counted(len(kinds), 'script')} ({by_kind}): {counted(len(report.findings), 'finding')}")
+
+
+def data(report: Report) -> dict[str, Any]:
+    return {
+        "scripts": [{"path": path, "for": kind.value} for path, kind in report.scripts],
+        "findings": [
+            {"rule": one.rule.value.id, "path": one.path, "line": one.line, "detail": one.detail}
+            for one in report.findings
+        ],
+        "not_run": [{"check": one.check, "why": one.why, "fix": one.fix} for one in report.not_run],
+    }
+
+
+def _finding_row(one: Finding) -> Row:
+    place = f"{one.path}:{one.line}" if one.line else one.path
+    return Row(place, one.rule.value.id, one.detail)
+
+
+def _rule_row(rule: Rule) -> Row:
+    return Row(rule.value.id, f"{rule.value.why}; fix: {rule.value.fix}", style="dim")
+
+
+def _left_out_row(one: NotRun) -> Row:
+    return Row(one.check, f"{one.why}{f'; fix: {one.fix}' if one.fix else ''}", style="yellow")

@@ -1,1 +1,1 @@
-"""PowerShell and batch files: parsed, linted, run."""
+"""Scripts for Windows and for bare machines, parsed and held against rules."""
