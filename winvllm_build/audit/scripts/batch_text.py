@@ -1,6 +1,6 @@
 """What cmd.exe makes of a batch file: commands, blocks, quotes and carets, read without running it.
 
-After Microsoft's reference of `cmd`, `if` and `for`. Variables are not filled in, so a quote or parenthesis that
+After Microsoft's reference of `cmd`, `if` and `for`. Variables are not filled in: a quote or parenthesis that
 comes from one is not seen.
 """
 
