@@ -29,6 +29,7 @@ from winvllm_build.cli import (
     profiles,
     render,
     review,
+    scan,
     sources,
     subshell,
     tags,
@@ -92,6 +93,7 @@ patches.register(app)
 port.register(app)
 profiles.register(app)
 review.register(app)
+scan.register(app)
 sources.register(app)
 subshell.register(app)
 tags.register(app)

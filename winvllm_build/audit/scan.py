@@ -1,0 +1,63 @@
+"""Every hazard that the text of a tree shows, found by the scanners of each language."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from winvllm_build.audit.coverage import Coverage, cover
+from winvllm_build.audit.hit import Found
+from winvllm_build.audit.subject import Subject
+
+Scanner = Callable[[Subject], Found]
+SCANNERS: Final[Mapping[str, Scanner]] = {}
+"""By the name of what it reads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """What was found in a tree.
+
+    Attributes:
+        name: of the tree.
+        layers: which of the set's are applied; empty for a tree without patches.
+        found: what the scanners say.
+        coverage: the hits, with the set's suppressions.
+        seconds: how long each scanner took.
+    """
+
+    name: str
+    layers: tuple[str, ...]
+    found: Found
+    coverage: Coverage
+    seconds: Mapping[str, float]
+
+    @property
+    def title(self) -> str:
+        return f"{self.name} with {' + '.join(self.layers)} applied" if self.layers else self.name
+
+
+def scan(subject: Subject) -> Scan:
+    """Run every scanner over a tree.
+
+    Raises:
+        SourceError: the tree's build files cannot be read.
+        ToolchainError: git cannot read the tree.
+    """
+    total = Found()
+    seconds = {}
+    for name, scanner in SCANNERS.items():
+        begun = time.perf_counter()
+        total += scanner(subject)
+        seconds[name] = time.perf_counter() - begun
+    return Scan(
+        name=subject.name, layers=subject.layers, found=total, coverage=cover(subject, total.hits),
+        seconds=seconds,
+    )  # fmt: skip
+
+
+def rules() -> Mapping[str, str]:
+    """Every rule that a scanner can report, with its hazard."""
+    return {}
