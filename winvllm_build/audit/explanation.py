@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,11 @@ FENCES: Final = {
     ".toml": "toml", ".cmake": "cmake",
 }  # fmt: skip
 """What a block of code is called, by the file's suffix."""
+SPECIAL: Final = re.compile(r"[\\*<>\[\]|#]|(?<!\w)_+|_+(?!\w)")
+"""What Markdown reads as markup, or GitHub as the end of a table's cell."""
+
+NONE: Final = "-"
+"""In a header: the patch answers no hazard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,12 +94,13 @@ def markdown(
         rules: of `scan` that report it.
         patches: the folder of patch sets as a link from the page; None for text without links.
     """
+    prose = escaped if patches is not None else str
     parts = [
-        f"# {hazard.id}: {hazard.title}",
+        f"# {hazard.id}: {prose(hazard.title)}",
         f"*{hazard.severity.value}*",
-        hazard.why,
-        _section("What it looks like", hazard.shows),
-        _section("How it is met", hazard.fix),
+        prose(hazard.why),
+        _section("What it looks like", prose(hazard.shows)),
+        _section("How it is met", prose(hazard.fix)),
         _section("How it is found", _rules(hazard, rules)),
         *(_example(sample) for sample in hazard.samples),
         *(
@@ -101,9 +108,19 @@ def markdown(
             if sets
             else []
         ),
-        _section("Where this is from", hazard.source),
+        _section("Where this is from", prose(hazard.source)),
     ]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Prose in which Markdown finds nothing of its own but code in backticks."""
+    parts = text.split("`")
+    return "`".join(part if at % 2 else SPECIAL.sub(_escape, part) for at, part in enumerate(parts))
+
+
+def _escape(match: re.Match[str]) -> str:
+    return "".join(f"\\{char}" for char in match[0])
 
 
 def _section(title: str, text: str) -> str:
@@ -127,9 +144,8 @@ def _example(sample: Sample) -> str:
 
 
 def _answer(answer: Answer, patches: str | None) -> str:
-    told = f"{answer.tag}: {answer.state or 'named by patches'}" + (
-        f" ({answer.reason})" if answer.reason else ""
-    )
+    told = f"{answer.tag}: {answer.state or 'named by patches'}"
+    told += f" ({answer.reason})" if answer.reason else ""
     lines = [f"- {_link(one, patches)}: {one.subject}" for one in answer.patches]
     return "\n".join([f"{told}{':' if lines else '.'}", *([""] if lines else []), *lines])
 
@@ -150,7 +166,8 @@ def _pairs(root: Path, tag: str) -> Iterator[tuple[str, Named]]:
         header = patch.content.header
         named = Named(path=patch.path, file=patch.file.relative_to(root).as_posix(), subject=header.subject)
         for hazard in listed(header, "Hazards"):
-            yield hazard, named
+            if hazard != NONE:
+                yield hazard, named
 
 
 def _states(file: Path) -> dict[str, dict[str, Any]]:
