@@ -137,6 +137,43 @@ def test_every_kind_of_decision_at_once(many: Story) -> None:
     assert many.leftovers(NEW) == []
 
 
+def test_patches_whose_files_went_away_are_told_apart_by_their_own_lines(tmp_path: Path) -> None:
+    """Both add `import sys`, and so does a file that neither went to."""
+    story = Story.make(tmp_path / "story")
+    code = {
+        "launch.py": b"import os\n" + lines(12) + b"loop.add(one)\n",
+        "text.py": b"import os\n" + lines(12) + b"open(name)\n",
+    }
+    story.release(OLD, {**code, "kept.py": lines(9)})
+    story.patch(OLD, {name: by_hand(text) for name, text in code.items()})
+    story.rest()
+    new = {
+        "a/entry.py": b"import os\n" + lines(90, l1="entry"),
+        "b/text.py": code["text.py"] + lines(70),
+        "c/launch.py": code["launch.py"] + lines(80, l5="five"),
+    }
+    story.release(NEW, {**new, **dict.fromkeys(code)})
+    story.begin(NEW)
+    users_git(bench(story), "rm", "-q", *code)
+    write(bench(story), {name: by_hand(text) for name, text in new.items()})
+    assert story.go_on(NEW).state is None
+    assert {name: story.entry(NEW, name).to for name in code} == {
+        "launch.py": "c/launch.py",
+        "text.py": "b/text.py",
+    }
+    subjects = {str(p.path): p.content.header.subject for p in patchset.load(story.root, NEW).patches}
+    assert subjects["c/launch.py"] == "Change launch.py"
+    assert TODO in subjects["a/entry.py"]
+
+
+def by_hand(text: bytes) -> bytes:
+    edits = {b"import os\n": b"import os\nimport sys\n", b"loop.add(one)": b"add_handlers(loop)",
+             b"open(name)": b"open_utf8(name)"}  # fmt: skip
+    for old, edited in edits.items():
+        text = text.replace(old, edited)
+    return text
+
+
 def test_strict_application_can_be_taken_instead(many: Story) -> None:
     only(many, "twice.cu")
     wish(many, "twice.cu", side=Side.STRICT)

@@ -19,6 +19,7 @@ from winvllm_build.port.decide import Side
 from winvllm_build.port.handoff import RERERE, unmerged
 from winvllm_build.port.port import entry_of
 from winvllm_build.port.progress import OpenPatch, Progress, Stand, merged_mode, places_of
+from winvllm_build.port.relocation import home_of
 from winvllm_build.port.state import Done, HandOff, State
 from winvllm_build.port.verdict import Verdict
 
@@ -176,14 +177,12 @@ class _View:
         return next((path for path in places_of(verdict) if path in self.diffs), None)
 
     def _elsewhere(self, verdict: Verdict) -> RepoPath | None:
-        """A file that no patch was about and that has hunks of this one now."""
-        was = self.before.get(verdict.path)
-        if was is None:
+        """A file that no patch was about and that has the changes of this one now."""
+        if verdict.path not in self.before:
             return None
-        mine = {hunk.id for hunk in was.hunks}
         owned = {path for other in self.carried.verdicts.values() for path in places_of(other)}
-        found = (path for path, diff in self.diffs.items() if any(hunk.id in mine for hunk in diff.hunks))
-        return next((path for path in found if path not in owned), None)
+        free = ((path, diff) for path, diff in self.diffs.items() if path not in owned)
+        return home_of(verdict.path, self.before, free)
 
     def _given_up(self, entry: Ported) -> Ported:
         reason = self.handoff.skipped[entry.path] or SKIPPED.format(old=self.old)
