@@ -69,8 +69,7 @@ def fingerprints(hits: Sequence[Hit]) -> list[str]:
 
 def uri(path: str) -> str:
     """A path as the relative reference that RFC 3986 wants: nothing in it is taken for a scheme."""
-    made = quote(path.encode("utf-8", "surrogateescape"))
-    return f"./{made}" if ":" in made.partition("/")[0] else made
+    return quote(path.encode("utf-8", "surrogateescape"))
 
 
 def _is_used(hazard: Hazard, coverage: Coverage, since: Since | None) -> bool:

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from winvllm_build.audit.coverage import Coverage, cover
+from winvllm_build.audit.files import Files
+from winvllm_build.audit.hazard import Hazard, Sample
 from winvllm_build.audit.hit import Found
 from winvllm_build.audit.subject import Subject
+from winvllm_build.intake.checkout import Checkout
 
-Scanner = Callable[[Subject], Found]
+Scanner = Callable[[Files, Checkout | None], Found]
 SCANNERS: Final[Mapping[str, Scanner]] = {}
-"""By the name of what it reads."""
+"""By the name of what it reads; a checkout is given where the tree can be configured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +51,10 @@ def scan(subject: Subject) -> Scan:
     """
     total = Found()
     seconds = {}
+    files, checkout = subject.files, subject.buildable
     for name, scanner in SCANNERS.items():
         begun = time.perf_counter()
-        total += scanner(subject)
+        total += scanner(files, checkout)
         seconds[name] = time.perf_counter() - begun
     return Scan(
         name=subject.name, layers=subject.layers, found=total, coverage=cover(subject, total.hits),
@@ -58,6 +62,16 @@ def scan(subject: Subject) -> Scan:
     )  # fmt: skip
 
 
-def rules() -> Mapping[str, str]:
-    """Every rule that a scanner can report, with its hazard."""
-    return {}
+def scan_sample(sample: Sample, text: str) -> Found:
+    """What every scanner says about a file of the catalogue; its path decides which one reads it."""
+    files = Files.of_mapping({sample.path: text.encode()})
+    total = Found()
+    for scanner in SCANNERS.values():
+        total += scanner(files, None)
+    return total
+
+
+def rules_of(hazard: Hazard) -> tuple[str, ...]:
+    """The rules that report a hazard, as its samples show them."""
+    hits = [hit for sample in hazard.samples for hit in scan_sample(sample, sample.bad).hits]
+    return tuple(sorted({hit.rule for hit in hits if hit.hazard == hazard.id}))

@@ -226,7 +226,7 @@ def _explain(name: str, patches: Path | None, *, as_json: bool) -> int:
     from winvllm_build import data
     from winvllm_build.audit.explanation import answers, markdown
     from winvllm_build.audit.hazard import catalogue
-    from winvllm_build.audit.scan import rules
+    from winvllm_build.audit.scan import rules_of
     from winvllm_build.cli import scan_text
 
     hazard = catalogue()[_hazard(name)]
@@ -234,6 +234,6 @@ def _explain(name: str, patches: Path | None, *, as_json: bool) -> int:
         render.data(scan_text.hazard_data(hazard))
         return 0
     root = patches.absolute() if patches else data.patches_root()
-    known = [rule for rule, owner in rules().items() if owner == hazard.id]
-    render.out(markdown(hazard, answers(root).get(hazard.id, ()), known).rstrip("\n"))
+    known = answers(root).get(hazard.id, ())
+    render.out(markdown(hazard, known, rules_of(hazard)).rstrip("\n"))
     return 0
