@@ -89,8 +89,13 @@ def chosen(paths: Sequence[Path]) -> Mapping[str, tuple[Path, Kind]]:
     return dict(sorted(found.items()))
 
 
+def has_own(root: Path = PACKAGE.parent) -> bool:
+    """Whether this installation is a checkout, with scripts."""
+    return (root / "pyproject.toml").is_file() and (root / OURS[0]).is_dir()
+
+
 def _own(root: Path) -> Mapping[str, tuple[Path, Kind]]:
-    if not (root / "pyproject.toml").is_file() or not (root / OURS[0]).is_dir():
+    if not has_own(root):
         raise UsageError(
             "this installation is no checkout and has no scripts of its own",
             fix="winvllm-build audit scripts PATH",

@@ -1,0 +1,85 @@
+"""The parts of an audit, each a few lines around the room that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from winvllm_build.audit.device import record
+from winvllm_build.audit.overall import Outcome, Part, Result, Setting
+from winvllm_build.audit.scan import scan
+from winvllm_build.audit.scripts import check as scripts
+from winvllm_build.audit.subject import Wanted, opened
+from winvllm_build.patchset import patchset
+
+MOST: Final = 20
+"""Findings that are told; the part's own command tells all."""
+
+
+def _scan(setting: Setting) -> Outcome:
+    with opened(Wanted(name=setting.tag, root=setting.root, patched=True), setting.doors) as subject:
+        made = scan(subject)
+    left, faults = made.coverage.failing, made.coverage.faults
+    findings = [f"{place.hit.hazard} {place.hit.path}:{place.hit.line} {place.hit.text}" for place in left]
+    findings += [f"{fault.file.name}:{fault.line} {fault.message}" for fault in faults]
+    blind = {one.path for one in made.found.blind}
+    looked_at = f"{made.found.files} files, {made.found.lines} lines"
+    return Outcome(
+        result=Result.FOUND if findings else Result.CLEAN,
+        words=f"{looked_at} with the set applied: {len(left)} live places left",
+        findings=_told(findings),
+        uncovered=(f"{len(blind)} files that a parser could not follow, or in part",) if blind else (),
+        fix=f"winvllm-build scan {setting.tag} --patched",
+    )
+
+
+def _record(setting: Setting) -> Outcome:
+    """Whether the record of `audit device` is about the patches that are there."""
+    known = patchset.load(setting.root, setting.tag, allow_open=True)
+    among = {patch.path: (patch.pre, patch.post) for patch in known.of(patchset.MAIN_TARGET)}
+    records = record.read(known.folder)
+    fix = f"winvllm-build audit device {setting.tag} --record"
+    if not records.units:
+        return Outcome(result=Result.NOT_RUN, words=f"the set has no {record.FILE}", fix=fix)
+    stale = records.stale(among)
+    differing = [one for unit in records.units for one in unit.differences]
+    return Outcome(
+        result=Result.FOUND if stale else Result.CLEAN,
+        words=f"{len(records.units)} comparisons of compiled code, {len(differing)} reasoned differences",
+        findings=_told([f"{path}: not the file that was compared" for path in stale]),
+        uncovered=tuple(f"{one.path} for {one.arch or 'the host'}: {one.why}" for one in records.unproven),
+        fix=fix,
+    )
+
+
+def _scripts(setting: Setting) -> Outcome:
+    del setting
+    if not scripts.has_own():
+        words = "this installation is no checkout and has no scripts"
+        return Outcome(result=Result.NOT_RUN, words=words)
+    report = scripts.check()
+    return Outcome(
+        result=Result.FOUND if report.findings else Result.CLEAN,
+        words=f"{len(report.scripts)} scripts",
+        findings=_told(
+            [f"{one.path}:{one.line} {one.rule.value.id}: {one.detail}" for one in report.findings]
+        ),
+        uncovered=tuple(f"{one.check}: {one.why}{_fix(one.fix)}" for one in report.not_run),
+        fix="winvllm-build audit scripts",
+    )
+
+
+def _told(findings: Sequence[str]) -> tuple[str, ...]:
+    rest = len(findings) - MOST
+    return (*findings[:MOST], *([f"and {rest} more"] if rest > 0 else []))
+
+
+def _fix(command: str) -> str:
+    return f" ({command})" if command else ""
+
+
+PARTS: Final = (
+    Part(name="scan", look=_scan),
+    Part(name="device record", look=_record),
+    Part(name="scripts", look=_scripts, optional=True),
+)
