@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -40,16 +41,17 @@ Examples:
 Exit code 0: nothing found; 1: a part found something.
 """
 DEFAULT = "all"
+TAG = re.compile(r"v?\d")
 FINDINGS = 1
 STYLES = {"clean": "green", "found": "red", "not run": "yellow"}
 
 
 class _Group(TyperGroup):
-    """A group that takes a first word that is none of its commands for an argument of `all`."""
+    """A group that takes tags and options for arguments of `all`."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        named = bool(args) and (args[0] in self.commands or args[0] == "--help")
-        return super().parse_args(ctx, args if named else [DEFAULT, *args])
+        meant = not args or TAG.match(args[0]) or (args[0].startswith("-") and args[0] != "--help")
+        return super().parse_args(ctx, [DEFAULT, *args] if meant else args)
 
 
 def register(app: typer.Typer) -> None:
