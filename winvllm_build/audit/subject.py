@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,14 +15,14 @@ from typing import Final
 from winvllm_build.audit.files import Files
 from winvllm_build.choices import SourceKind
 from winvllm_build.errors import TreeStateError, UsageError
-from winvllm_build.git import Git, Oid, RepoPath
+from winvllm_build.git import Git, Oid
 from winvllm_build.index import Index
 from winvllm_build.intake.checkout import Checkout
 from winvllm_build.intake.unpinned import released_source
 from winvllm_build.patchset import manifest, tree
 from winvllm_build.patchset.layers import compose, select
 from winvllm_build.patchset.patchset import MAIN_TARGET, Patch, load
-from winvllm_build.patchset.worktree import Worktree, open_worktree, scratch_of, snapshot, untracked
+from winvllm_build.patchset.worktree import open_worktree, scratch_of
 from winvllm_build.sources.pins import read_pins
 from winvllm_build.sources.source import Source, acquire
 from winvllm_build.workspace import Workspace
@@ -177,33 +179,33 @@ def _folder(wanted: Wanted) -> Iterator[Subject]:
             f"{folder} is a folder: no set is known to fit it, and it may be patched already",
             fix="leave out --patched: a folder is scanned as it is; or name a tag",
         )
-    with tempfile.TemporaryDirectory(prefix="winvllm-no-objects-") as empty:
-        worktree = _worktree(folder)
-        with scratch_of(Path(empty) if worktree is None else worktree.objects) as git:
-            made = _plain(folder, git) if worktree is None else snapshot(worktree, git, _new(worktree))
-            yield Subject(
-                name=wanted.name, checkout=Checkout(git, made, wanted.name), base=made,
-                objects=git.folder / "objects",
-            )  # fmt: skip
+    with (
+        tempfile.TemporaryDirectory(prefix="winvllm-no-objects-") as empty,
+        scratch_of(Path(empty)) as git,  # on the repository's own objects, git would touch their times
+    ):
+        inside = Git(folder, environment={**git.environment, "GIT_WORK_TREE": str(folder)})
+        index = git.folder / "folder-index"
+        names = b"".join(name + b"\0" for name in _names(folder, inside) if _is_file(folder, name))
+        inside.out("update-index", "--add", "-z", "--stdin", stdin=names, index=index)
+        made = Oid(inside.line("write-tree", index=index))
+        yield Subject(
+            name=wanted.name, checkout=Checkout(git, made, wanted.name), base=made,
+            objects=git.folder / "objects",
+        )  # fmt: skip
 
 
-def _worktree(folder: Path) -> Worktree | None:
-    """The folder as git knows it: only its index says which ignored files are part of the source."""
+def _names(folder: Path, inside: Git) -> list[bytes]:
+    """What git would add there and what it has: only its index knows of ignored files that are tracked."""
+    listing = ("ls-files", "--others", "--exclude-standard", "-z")
     try:
-        return open_worktree(folder)
+        said = open_worktree(folder).git.out(*listing, "--cached")
     except TreeStateError:
-        return None
+        said = inside.out(*listing)
+    return sorted({name for name in said.split(b"\0") if name})
 
 
-def _new(worktree: Worktree) -> list[RepoPath]:
-    return [path for path in untracked(worktree) if not path.endswith("/")]
-
-
-def _plain(folder: Path, git: Git) -> Oid:
-    inside = Git(folder, environment={**git.environment, "GIT_WORK_TREE": str(folder)})
-    index = git.folder / "folder-index"
-    inside.out("read-tree", "--empty", index=index)
-    listed = inside.out("ls-files", "--others", "--exclude-standard", "-z", index=index).split(b"\0")[:-1]
-    names = b"".join(name + b"\0" for name in listed if not name.endswith(b"/"))
-    inside.out("update-index", "--add", "-z", "--stdin", stdin=names, index=index)
-    return Oid(inside.line("write-tree", index=index))
+def _is_file(folder: Path, name: bytes) -> bool:
+    try:
+        return stat.S_ISREG((folder / os.fsdecode(name)).lstat().st_mode)
+    except OSError:
+        return False
