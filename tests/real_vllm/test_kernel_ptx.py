@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from packaging.specifiers import SpecifierSet
 
-from tests.real_vllm import ptx
-from winvllm_build import process
-from winvllm_build.build import facts
-from winvllm_build.choices import TorchSource
+from winvllm_build.audit.device import ptx
+from winvllm_build.audit.device.rounds import Round
+from winvllm_build.audit.device.setting import Setting, Wanted, configured
+from winvllm_build.audit.device.stage import Side, Stage
+from winvllm_build.audit.device.steps import Plan, plan
+from winvllm_build.audit.device.subject import Subject
+from winvllm_build.git import RepoPath
 from winvllm_build.index import Index
-from winvllm_build.toolchain.request import ToolchainRequest
-from winvllm_build.toolchain.toolchain import Toolchain, discover
+from winvllm_build.patchset.patchset import PatchSet
+from winvllm_build.sources.pins import Pins
+from winvllm_build.sources.source import Source
 from winvllm_build.workspace import Workspace
 
 pytestmark = [
@@ -22,8 +27,8 @@ pytestmark = [
     pytest.mark.nvcc,
     pytest.mark.skipif(sys.platform != "linux", reason="upstream's own source does not compile elsewhere"),
 ]
-KERNEL = "csrc/attention/merge_attn_states.cu"
-SECONDS = 300.0
+KERNEL = RepoPath("csrc/attention/merge_attn_states.cu")
+CHANGED_TOKEN = (b"p_lse = isinf(p_lse)", b"p_lse = isnan(p_lse)")
 
 
 def unheard(event: str) -> None:
@@ -31,69 +36,72 @@ def unheard(event: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def toolchain(test_cache: Path, pristine_tree: Path) -> Toolchain:
-    """That of the builds in `tests/real_build`, in the workspace that they share."""
+def setting(test_cache: Path, patch_set: PatchSet, published: Source, pins: Pins) -> Iterator[Setting]:
+    """A build of the patched tree as CMake configures it, in the workspace that all slow tests share."""
     workspace = Workspace(root=test_cache / "workspace")
-    request = ToolchainRequest(
-        architectures=("8.6",),
-        cuda_version=SpecifierSet(">=12.6"),
-        torch_version=facts.read(pristine_tree).torch,
-        torch_source=TorchSource.HEADERS,
+    index = Index(workspace, on_event=unheard)
+    wanted = Wanted(patches=patch_set, workspace=workspace, index=index, tell=unheard)
+    with configured(wanted, published, pins, ("8.6",)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def round_(setting: Setting, patch_set: PatchSet, published: Source) -> Round:
+    return Round(setting, Subject.of(patch_set, published))
+
+
+def planned(setting: Setting, stage: Stage) -> Plan:
+    """How CMake compiles the kernel; of what nvcc does, only the way to PTX."""
+    recipe = next(one for one in setting.recipes if one.source == KERNEL)
+    stage.lay(setting.tree)
+    made = plan(recipe, stage, setting.tree, setting.environment, setting.toolchain.host.cxx)
+    device = tuple(step for step in made.preprocess if any("__CUDA_ARCH__=" in word for word in step.words))
+    assert len(device) == 1
+    return replace(
+        made, preprocess=device, translate=tuple(s for s in made.translate if "cicc" in s.words[0])
     )
-    return discover(request, workspace=workspace, index=Index(workspace, on_event=unheard), on_event=unheard)
-
-
-def compiled(toolchain: Toolchain, file: Path, tree: Path) -> str:
-    """The PTX of `file`, whose headers are those of `tree`."""
-    torch = toolchain.torch.package / "include"
-    folders = [
-        (tree / KERNEL).parent,
-        tree / "csrc",
-        torch,
-        torch / "torch" / "csrc" / "api" / "include",
-        toolchain.python.include,
-        *toolchain.cuda.include_dirs,
-    ]
-    output = file.with_suffix(".ptx")
-    done = process.capture(
-        [
-            toolchain.cuda.nvcc, "-ptx", "-arch=compute_86", "-std=c++17", "-O3", "-DNDEBUG", "-w",
-            "--expt-relaxed-constexpr", "-ccbin", toolchain.host.cxx,
-            *(f"-I{folder}" for folder in folders), "-o", output, file,
-        ],
-        env=toolchain.environment,
-        timeout=SECONDS,
-    )  # fmt: skip
-    assert done.code == 0, done.error_text
-    return output.read_text("utf-8")
 
 
 def test_the_patched_kernel_has_the_same_instructions(
-    toolchain: Toolchain, pristine_tree: Path, patched_tree: Path, tmp_path: Path
+    setting: Setting, round_: Round, tmp_path: Path
 ) -> None:
-    """Compiled under one name: names of internal functions hold a hash of it."""
-    file = tmp_path / Path(KERNEL).name
+    """And with another function for one of the values it has not."""
+    patched = round_.contents[KERNEL]
+    old, new = CHANGED_TOKEN
+    assert patched.after is not None
+    assert patched.before != patched.after
+    assert patched.after.count(old) == 1
+    stage = Stage(folder=tmp_path / "stage", contents={KERNEL: patched})
+    made = planned(setting, stage)
+    wrong = replace(stage, contents={KERNEL: replace(patched, before=patched.after.replace(old, new))})
     texts: list[str] = []
-    for tree in (pristine_tree, patched_tree):
-        file.write_bytes((tree / KERNEL).read_bytes())
-        texts.append(compiled(toolchain, file, tree))
-    assert (pristine_tree / KERNEL).read_bytes() != (patched_tree / KERNEL).read_bytes()
-    assert len(ptx.entries(texts[0])) >= 3
-    assert ptx.differing(texts[0], texts[1]) == []
+    for shown, side in ((stage, Side.BEFORE), (stage, Side.AFTER), (wrong, Side.BEFORE)):
+        shown.show(side)
+        made.run([*made.preprocess, *made.translate])
+        (found,) = stage.out.glob("*.ptx")
+        texts.append(found.read_text("utf-8"))
+        stage.clear()
+    before, after, damaged = texts
+    kernels = ptx.entries(after)
+    assert len(kernels) == 3
+    assert all("merge_attn_states_kernel" in name for name in kernels)
+    assert ptx.differing(before, after) == []
+    assert ptx.differing(damaged, after) == sorted(f"entry {name}" for name in kernels)
 
 
-def test_one_changed_token_of_a_kernel_is_noticed(toolchain: Toolchain, tmp_path: Path) -> None:
-    """The kernel's way with infinite sums, alone and with another value."""
-    file = tmp_path / "extract.cu"
-    source = (
-        "__global__ void merge(float* p) {\n"
-        "  float lse = *p;\n"
-        "  *p = isinf(lse) ? -1.0f : lse;\n"
-        "}\n"
-        "__global__ void other(float* p) { *p = 0.0f; }\n"
+def test_every_patched_source_is_found_in_the_build(round_: Round) -> None:
+    """What this build leaves out is compiled for other architectures, or on Windows alone."""
+    units = {unit.recipe.source: unit for unit in round_.chosen(every=False, named=())}
+    assert units[KERNEL].files == {KERNEL}
+    assert round_.uncovered() == (
+        "cmake/external_projects/fa3_unavailable.cpp",
+        "csrc/attention/mla/cutlass_sm100_mla/device/sm100_mla.hpp",
+        "csrc/attention/mla/cutlass_sm100_mla/kernel/sm100_fmha_mla_reduction.hpp",
+        "csrc/attention/mla/sm100_cutlass_mla_kernel.cu",
+        "csrc/quantization/fp4/nvfp4_experts_quant.cu",
     )
-    texts: list[str] = []
-    for text in (source, source.replace("isinf", "isnan")):
-        file.write_text(text)
-        texts.append(compiled(toolchain, file, tmp_path))
-    assert ptx.differing(texts[0], texts[1]) == ["entry _Z5mergePf"]
+    covered = {path for unit in units.values() for path in unit.files}
+    assert covered | set(round_.uncovered()) == set(round_.contents)
+    template = RepoPath("csrc/quantization/gptq_marlin/marlin_template.h")
+    users = [unit for unit in units.values() if template in unit.closure]
+    assert users, "no kernel that instantiates MarlinScalarType is compiled"

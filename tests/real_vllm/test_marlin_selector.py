@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.real_vllm.selectors import configurations, deepest_chain, parse, regions
+from winvllm_build.audit.device.selectors import deepest_chain, parse, regions
+from winvllm_build.audit.device.selectors import differing as differing_choices
 
 pytestmark = pytest.mark.network
 GENERATORS = (
@@ -47,15 +48,7 @@ def generated(script: Path, archs: str, folder: Path, platform: str = sys.platfo
 
 def differing(before: str, after: str) -> list[tuple[str, str]]:
     """The choices that differ between two selectors, over all configurations."""
-    old, new = parse(before), parse(after)
-    covered = 0
-    found: list[tuple[str, str]] = []
-    for region in regions(old, new):
-        covered += region.size
-        if region.before != region.after:
-            found.append((region.before, region.after))
-    assert covered == configurations(old, new)
-    return found
+    return differing_choices(parse(before), parse(after))
 
 
 @pytest.mark.parametrize("archs", ["8.6", "7.5,8.6,8.9,12.0"])

@@ -60,7 +60,7 @@ def test_a_proof_says_what_was_compared() -> None:
     assert proof.count(Kind.PTX) == 6
     assert proof.differences == (DIFFERENCE,)
     assert Proof(path=KERNEL, units=(UNIT,)).words() == (
-        "3 PTX functions, 20 host symbols of k.cu all the same (nvcc 13.0.88; 8.6)"
+        "3 PTX entries, 20 host symbols of k.cu all the same (nvcc 13.0.88; 8.6)"
     )
     assert "all but 1 the same (nvcc 13.0.88; 8.6, 9.0a)" in proof.words()
 

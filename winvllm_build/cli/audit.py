@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from winvllm_build.cli import audit_scripts, render
+from winvllm_build.cli import audit_device, audit_scripts, render
 from winvllm_build.cli.patches import JsonOption, PatchesOption, TagArgument
 from winvllm_build.cli.rows import Row, Section, counted, show_sections
 
@@ -24,6 +24,8 @@ docs/audit.md says what each proves and what not.
 Examples:
   winvllm-build audit                         the newest set, in seconds
   winvllm-build audit v0.14.1 --full          with compilers, where they are there
+  winvllm-build audit device                  kernels compiled before and after
+  winvllm-build audit guards                  what Linux and ROCm see of each patch
   winvllm-build audit scripts                 our .ps1, .bat and .sh files
 """
 ALL_HELP = """Run every check that this machine allows, and say what none of them covered.
@@ -57,6 +59,8 @@ class _Group(TyperGroup):
 def register(app: typer.Typer) -> None:
     group = typer.Typer(help=HELP, cls=_Group, rich_markup_mode=None)
     group.command(DEFAULT, help=ALL_HELP)(all_)
+    audit_device.register(group)
+    audit_guards.register(group)
     audit_scripts.register(group)
     app.add_typer(group, name="audit")
 

@@ -25,10 +25,14 @@ Pair = tuple[Oid, Oid]
 class Kind(enum.Enum):
     """What was compared."""
 
+    TEXT = "text"
+    """Lines that the preprocessor leaves for the host and for the device: then nothing else can differ."""
     PTX = "ptx"
-    """Kernels and device functions, and what stands outside of them, instruction by instruction."""
+    """Kernels, instruction by instruction; device functions and global variables besides."""
+    HOST_TEXT = "host-text"
+    """Lines that the CUDA front end hands to the host compiler."""
     HOST = "host"
-    """Functions and data of the host compiler's assembly."""
+    """Functions and data of the host compiler's assembly, not optimised."""
     GENERATED = "generated"
     """Files that a generator of the tree writes on Linux, byte by byte."""
     SELECTOR = "selector"
@@ -69,8 +73,8 @@ class Unit:
     differences: tuple[Difference, ...] = ()
 
     @property
-    def key(self) -> tuple[str, str, tuple[str, ...]]:
-        return self.source, self.arch, self.options
+    def key(self) -> tuple[str, str]:
+        return self.source, self.arch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +120,9 @@ class Proof:
 
 
 NAMES: Final = {
-    Kind.PTX: "PTX functions",
+    Kind.TEXT: "preprocessed lines",
+    Kind.PTX: "PTX entries",
+    Kind.HOST_TEXT: "lines of host code",
     Kind.HOST: "host symbols",
     Kind.GENERATED: "generated files",
     Kind.SELECTOR: "configurations",
@@ -158,13 +164,9 @@ class Records:
         """These beside what is held of others; what is known of the same unit gives way."""
         new, open_ = tuple(units), tuple(unproven)
         keys = {unit.key for unit in new}
-        proven = {(unit.source, unit.arch) for unit in new}
-        kept = tuple(unit for unit in self.units if unit.key not in keys)
+        units = (*(unit for unit in self.units if unit.key not in keys), *new)
         left = {found.key: found for found in (*self.unproven, *open_)}
-        return Records(
-            units=(*kept, *new),
-            unproven=tuple(found for found in left.values() if (found.source, found.arch) not in proven),
-        )
+        return Records(units=units, unproven=tuple(f for f in left.values() if not _answered(f, units)))
 
     def current(self, among: Mapping[RepoPath, Pair]) -> Records:
         """What of it is about these ids."""
@@ -217,6 +219,13 @@ def write(folder: Path, records: Records) -> Path:
     file = folder / FILE
     write_atomic(file, records.serialise())
     return file
+
+
+def _answered(found: Unproven, units: Iterable[Unit]) -> bool:
+    """Whether a unit is there now that proves what was open."""
+    if found.source is None:
+        return any(found.path in unit.files for unit in units)
+    return (found.source, found.arch) in {unit.key for unit in units}
 
 
 def _current(unit: Unit, among: Mapping[RepoPath, Pair]) -> bool:

@@ -6,13 +6,19 @@ import re
 
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 FUNCTION = re.compile(r"\.(entry|func)\s+(?:\([^)]*\)\s*)?([\w$]+)")
+VARIABLE = re.compile(
+    r"\.(?:global|const|shared|local|texref|surfref|samplerref)\b[^=]*?([\w$]+)\s*(?:\[[^\]]*\]\s*)*(?:=|;|$)"
+)
 LINE_NUMBERS = (".file", ".loc")
 OUTSIDE = "<outside>"
-"""Stands for what is in no function: the version, the target, global variables."""
+"""Stands for what is in no function and is no variable: the version, the target."""
 
 
 def functions(text: str) -> dict[str, list[str]]:
-    """The lines of each function, from its linkage to its last brace; comments and line numbers left out."""
+    """The lines of each function, from its linkage to its last brace, and of each global variable.
+
+    Comments and line numbers are left out.
+    """
     found: dict[str, list[str]] = {OUTSIDE: []}
     name, depth, begun = OUTSIDE, 0, False
     for raw in COMMENT.sub("", text).splitlines():
@@ -22,8 +28,9 @@ def functions(text: str) -> dict[str, list[str]]:
         match = FUNCTION.search(line) if name == OUTSIDE else None
         if match:
             name, begun = f"{match[1]} {match[2]}", False
-            found[name] = []
-        found[name].append(line)
+            found.setdefault(name, [])
+        variable = VARIABLE.search(line) if name == OUTSIDE else None
+        found.setdefault(f"variable {variable[1]}" if variable else name, []).append(line)
         depth += line.count("{") - line.count("}")
         begun = begun or "{" in line
         ends_declaration = not begun and line.endswith(";")

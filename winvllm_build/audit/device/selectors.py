@@ -122,6 +122,19 @@ def configurations(before: Sequence[Branch], after: Sequence[Branch]) -> int:
     return math.prod(len(values) for values in _domains([*before, *after]).values())
 
 
+def differing(before: Sequence[Branch], after: Sequence[Branch]) -> list[tuple[str, str]]:
+    """The choices that are not the same, in all regions; every configuration is in one of them."""
+    found: list[tuple[str, str]] = []
+    covered = 0
+    for region in regions(before, after):
+        covered += region.size
+        if region.before != region.after:
+            found.append((region.before, region.after))
+    if covered != configurations(before, after):
+        raise AssertionError(covered)
+    return found
+
+
 def _domains(branches: Sequence[Branch]) -> dict[str, list[str]]:
     values: dict[str, set[str]] = {}
     for branch in branches:

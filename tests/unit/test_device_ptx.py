@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.real_vllm import ptx
+from winvllm_build.audit.device import ptx
 
 PROGRAM = """\
 //
@@ -43,8 +43,9 @@ PROGRAM = """\
 
 def test_functions_are_told_apart() -> None:
     found = ptx.functions(PROGRAM)
-    assert list(found) == [ptx.OUTSIDE, "func helper", "entry first", "entry second"]
-    assert found[ptx.OUTSIDE] == [".version 9.0", ".target sm_86", ".global .align 4 .u32 counter;"]
+    assert list(found) == [ptx.OUTSIDE, "variable counter", "func helper", "entry first", "entry second"]
+    assert found[ptx.OUTSIDE] == [".version 9.0", ".target sm_86"]
+    assert found["variable counter"] == [".global .align 4 .u32 counter;"]
     assert found["entry first"][-1] == "}"
     assert ptx.entries(PROGRAM) == ["first", "second"]
 
@@ -59,7 +60,7 @@ def test_comments_blanks_and_line_numbers_are_of_no_account() -> None:
     ("old", "new", "expected"),
     [
         ("%r1, 5", "%r1, 6", ["entry first"]),
-        ("counter;\n", "counter;\n.global .u32 more;\n", [ptx.OUTSIDE]),
+        ("counter;\n", "counter;\n.global .u32 more;\n", ["variable more"]),
         ("entry second", "entry third", ["entry second", "entry third"]),
         ("128, 1", "256, 1", ["entry first"]),
         ("helper_param_0\n)\n{", "helper_param_0\n)\n{\n\tnop;", ["func helper"]),
