@@ -82,6 +82,7 @@ def _rule(hazard: Hazard) -> dict[str, Any]:
     return {
         "id": hazard.id, "name": _name(hazard.title), "shortDescription": {"text": hazard.title},
         "fullDescription": {"text": hazard.why}, "help": {"text": text, "markdown": _markdown(hazard)},
+        "helpUri": f"{PAGE}/hazards/{hazard.id}.md",
         "defaultConfiguration": {"level": level(hazard.severity)},
         "properties": {"severity": hazard.severity.value, "source": hazard.source},
     }  # fmt: skip

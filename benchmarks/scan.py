@@ -1,0 +1,233 @@
+"""How fast `scan` is, and how right: whole processes, and each rule against what people found by hand.
+
+    python benchmarks/scan.py [--tags v0.14.1 v0.19.0 v0.33.0] [--rounds 3] [--quality] [--json]
+
+Sources have to be in the workspace (`winvllm-build scan TAG` gets them). `--quality` holds the live hits of a
+tag against two lists that were made without the rules: the hazards that the headers of a patch set name, file
+by file, and the hits that a human judged by reading (`tests/real_vllm/data/*_judged.toml`). Recall is the
+share of the (file, hazard) pairs of the headers with a hit of that hazard in that file; hazards that no text
+shows are counted apart. Precision is the share of judged hits that are true; what nobody judged is counted
+apart, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import posixpath
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from winvllm_build import data
+from winvllm_build.audit.hazard import catalogue, rank
+from winvllm_build.audit.hit import Hit, State
+from winvllm_build.audit.scan import Scan, scan
+from winvllm_build.audit.subject import Doors, Wanted, opened
+from winvllm_build.audit.suppression import plain
+from winvllm_build.index import Index
+from winvllm_build.patchset.manifest import FILE
+from winvllm_build.patchset.patchset import read
+from winvllm_build.review.find import listed
+from winvllm_build.workspace import Workspace
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+CLI = [sys.executable, "-c", "from winvllm_build.cli.main import main; main()"]
+HERE = Path(__file__).resolve().parent
+JUDGED = HERE.parent / "tests" / "real_vllm" / "data"
+GENERATED = "generated/"
+
+
+@dataclass
+class Timing:
+    """The runs of one command: wall and processor seconds, and peak memory in MiB."""
+
+    name: str
+    wall: list[float] = field(default_factory=list)
+    busy: list[float] = field(default_factory=list)
+    memory: list[float] = field(default_factory=list)
+
+
+@dataclass
+class Quality:
+    """One rule, or one hazard, on one tag."""
+
+    name: str
+    hits: int = 0
+    named: int = 0
+    """In a file whose patch names the hazard."""
+    true: int = 0
+    false: int = 0
+    unjudged: int = 0
+
+
+def timed(command: Sequence[str]) -> tuple[float, float, float]:
+    """Wall seconds, processor seconds and peak memory in MiB (0 where the system does not tell)."""
+    with tempfile.TemporaryFile() as said:
+        begun = time.perf_counter()
+        child = subprocess.Popen(command, stdout=said, stderr=said)
+        wait: Callable[[int, int], tuple[int, int, Any]] | None = getattr(os, "wait4", None)
+        if wait is None:
+            code, busy, memory = child.wait(), 0.0, 0.0
+        else:
+            _, status, usage = wait(child.pid, 0)
+            code = child.returncode = os.waitstatus_to_exitcode(status)
+            busy, memory = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+        wall = time.perf_counter() - begun
+        if code != 0:
+            said.seek(0)
+            raise SystemExit(f"{' '.join(command)}: {said.read().decode(errors='replace')}")
+    return wall, busy, memory
+
+
+def times(tags: Sequence[str], rounds: int) -> list[Timing]:
+    """Each tag bare, and patched where it has a set; every round runs all of them."""
+    commands = {tag: ["scan", tag] for tag in tags}
+    commands |= {f"{tag} --patched": ["scan", tag, "--patched"] for tag in tags if has_set(tag)}
+    made = [Timing(name) for name in commands]
+    for _ in range(rounds):
+        for one in made:
+            options = ["--offline", "--exit-zero", "--summary"]
+            wall, busy, memory = timed([*CLI, *commands[one.name], *options])
+            one.wall.append(wall)
+            one.busy.append(busy)
+            one.memory.append(memory)
+    return made
+
+
+def has_set(tag: str) -> bool:
+    return (data.patches_root() / tag / FILE).is_file()
+
+
+def look(tag: str) -> Scan:
+    workspace = Workspace.default()
+    index = Index(workspace, offline=True, on_event=unheard)
+    doors = Doors(workspace=workspace, index=index, offline=True, tell=unheard)
+    with opened(Wanted(name=tag, root=data.patches_root()), doors) as subject:
+        return scan(subject)
+
+
+def unheard(event: str) -> None:
+    del event
+
+
+def judgements(tag: str) -> dict[tuple[str, str, str], bool]:
+    """Whether a hit is true, by hazard, file and text."""
+    found = {}
+    for file in sorted(JUDGED.glob("*_judged.toml")):
+        loaded = tomllib.loads(file.read_text("utf-8"))
+        for entry in loaded.get("hit", ()):
+            if tag in entry["tags"]:
+                found[entry["hazard"], entry["path"], plain(entry["text"])] = bool(entry["true"])
+    return found
+
+
+def named(tag: str) -> set[tuple[str, str]]:
+    """File and hazard of every patch header."""
+    if not has_set(tag):
+        return set()
+    patches = read(data.patches_root(), tag).patches
+    return {
+        (str(patch.path), hazard) for patch in patches for hazard in listed(patch.content.header, "Hazards")
+    }
+
+
+def met(hits: Iterable[Hit], pairs: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """The pairs that a hit is about; a generated file stands for the generator in its folder."""
+    by_place: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for path, hazard in pairs:
+        by_place[posixpath.dirname(path), hazard].add(path)
+    found = set()
+    for hit in hits:
+        if hit.path.startswith(GENERATED):
+            folder = posixpath.dirname(hit.path.removeprefix(GENERATED))
+            found |= {(path, hit.hazard) for path in by_place.get((folder, hit.hazard), ())}
+        elif (hit.path, hit.hazard) in pairs:
+            found.add((hit.path, hit.hazard))
+    return found
+
+
+def quality(tag: str) -> dict[str, Any]:
+    """Precision and recall of a bare tag."""
+    live = [hit for hit in look(tag).found.hits if hit.state is State.LIVE]
+    pairs, judged = named(tag), judgements(tag)
+    by_rule: dict[tuple[str, str], Quality] = {}
+    for hit in live:
+        one = by_rule.setdefault((hit.hazard, hit.rule), Quality(f"{hit.hazard} {hit.rule}"))
+        one.hits += 1
+        one.named += bool(met([hit], pairs))
+        verdict = judged.get((hit.hazard, hit.path, plain(hit.text)))
+        one.true += verdict is True
+        one.false += verdict is False
+        one.unjudged += verdict is None
+    silent = {pair for pair in pairs if not catalogue()[pair[1]].samples}
+    hit_pairs = met(live, pairs)
+    missed = sorted(pairs - hit_pairs - silent, key=lambda pair: (rank(pair[1]), pair[0]))
+    by_hazard = Counter(hazard for _, hazard in pairs)
+    hit_hazard = Counter(hazard for _, hazard in hit_pairs)
+    return {
+        "tag": tag, "live": len(live), "pairs": len(pairs), "hit": len(hit_pairs), "silent": len(silent),
+        "missed": missed,
+        "recall": {name: [hit_hazard[name], by_hazard[name]] for name in sorted(by_hazard, key=rank)},
+        "rules": [vars(by_rule[key]) for key in sorted(by_rule, key=lambda key: (rank(key[0]), key))],
+    }  # fmt: skip
+
+
+def show_times(made: Sequence[Timing]) -> None:
+    print(f"{'':24}{'wall':>9}{'best':>9}{'processor':>11}{'peak':>11}")
+    for one in made:
+        print(
+            f"{one.name:24}{statistics.median(one.wall):7.2f} s{min(one.wall):7.2f} s"
+            f"{statistics.median(one.busy):9.2f} s{max(one.memory):7.0f} MiB"
+        )
+
+
+def show_quality(said: dict[str, Any]) -> None:
+    print(f"\n{said['tag']}: {said['live']} live hits")
+    print(f"{'rule':40}{'hits':>6}{'named':>7}{'true':>6}{'false':>7}{'unjudged':>10}")
+    for rule in said["rules"]:
+        print(
+            f"{rule['name']:40}{rule['hits']:6}{rule['named']:7}{rule['true']:6}{rule['false']:7}"
+            f"{rule['unjudged']:10}"
+        )
+    shown = said["pairs"] - said["silent"]
+    if said["pairs"]:
+        print(
+            f"recall: {said['hit']} of {shown} pairs of file and hazard; {said['silent']} that no text shows"
+        )
+    for path, hazard in said["missed"]:
+        print(f"  missed: {hazard:5} {path}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Speed and quality of scan.")
+    parser.add_argument("--tags", nargs="*", default=["v0.14.1", "v0.19.0", "v0.33.0"])
+    parser.add_argument("--rounds", type=int, default=3, help="0 leaves the timing out")
+    parser.add_argument("--quality", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args()
+    timings = times(chosen.tags, chosen.rounds) if chosen.rounds else []
+    said = [quality(tag) for tag in chosen.tags] if chosen.quality else []
+    if chosen.json:
+        print(json.dumps({"times": [vars(one) for one in timings], "quality": said}, indent=1))
+        return
+    if timings:
+        show_times(timings)
+    for one in said:
+        show_quality(one)
+
+
+if __name__ == "__main__":
+    main()
