@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from typing import Final
 
 from winvllm_build.audit.device import record
+from winvllm_build.audit.guard import check as guards
+from winvllm_build.audit.guard import pair
 from winvllm_build.audit.overall import Outcome, Part, Result, Setting
 from winvllm_build.audit.scan import scan
 from winvllm_build.audit.scripts import check as scripts
 from winvllm_build.audit.subject import Wanted, opened
+from winvllm_build.choices import SourceKind
 from winvllm_build.patchset import patchset
+from winvllm_build.sources.source import acquire
 
 MOST: Final = 20
 """Findings that are told; the part's own command tells all."""
@@ -30,6 +34,26 @@ def _scan(setting: Setting) -> Outcome:
         findings=_told(findings),
         uncovered=(f"{len(blind)} files that a parser could not follow, or in part",) if blind else (),
         fix=f"winvllm-build scan {setting.tag} --patched",
+    )
+
+
+def _guards(setting: Setting) -> Outcome:
+    """Whether Linux and ROCm see what upstream wrote."""
+    known = patchset.load(setting.root, setting.tag, allow_open=True)
+    doors = setting.doors
+    source = acquire(
+        known.pin, kind=SourceKind.AUTO, location=None, workspace=doors.workspace, offline=doors.offline,
+        on_event=doors.tell, index=doors.index,
+    )  # fmt: skip
+    with pair.opened(known, source) as pairs:
+        found = guards.check(pairs, record.read(known.folder))
+    bad = guards.problems(found)
+    return Outcome(
+        result=Result.FOUND if bad else Result.CLEAN,
+        words=f"{len(found)} patched files, {len(found) - len(bad)} the same for Linux and ROCm",
+        findings=_told([f"{one.path}: {one.disagreement or one.verdict.value}" for one in bad]),
+        uncovered=guards.uncovered(known),
+        fix=f"winvllm-build audit guards {setting.tag}",
     )
 
 
@@ -80,6 +104,7 @@ def _fix(command: str) -> str:
 
 PARTS: Final = (
     Part(name="scan", look=_scan),
+    Part(name="guards", look=_guards),
     Part(name="device record", look=_record),
     Part(name="scripts", look=_scripts, optional=True),
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from winvllm_build.cli import audit_device, audit_scripts, render
+from winvllm_build.cli import audit_device, audit_guards, audit_scripts, render
 from winvllm_build.cli.patches import JsonOption, PatchesOption, TagArgument
 from winvllm_build.cli.rows import Row, Section, counted, show_sections
 
