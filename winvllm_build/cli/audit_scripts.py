@@ -14,8 +14,9 @@ from winvllm_build.cli.rows import Row, Section, counted, show_sections
 if TYPE_CHECKING:
     from winvllm_build.audit.scripts.check import Report
     from winvllm_build.audit.scripts.rules import Finding, NotRun, Rule
+    from winvllm_build.audit.scripts.trial import Trial
 
-HELP = """Parse and lint .ps1, .bat, .cmd and .sh files. Nothing of them is run.
+HELP = """Parse and lint .ps1, .bat, .cmd and .sh files. Nothing of them is run unless --run is given.
 
 PowerShell is parsed with the grammar of 5.1, shell scripts by sh, batch files by rules of our own and by
 Blinter; ShellCheck is asked where it is installed. docs/audit.md lists the rules.
@@ -24,6 +25,7 @@ Blinter; ShellCheck is asked where it is installed. docs/audit.md lists the rule
 Examples:
   winvllm-build audit scripts                 the scripts of this checkout
   winvllm-build audit scripts ../launcher start.bat --json
+  winvllm-build audit scripts --run           batch logic under wine's cmd.exe, as far as that can be trusted
 Exit code 0: nothing found; 1: findings.
 """
 FINDINGS = 1
@@ -38,11 +40,16 @@ def scripts(
         list[Path] | None, typer.Argument(metavar="PATH", help="Files or folders; default: this checkout's.")
     ] = None,
     *,
+    run: Annotated[
+        bool, typer.Option("--run", help="Run batch files under wine, in a copy of their folder.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> int:
     from winvllm_build.audit.scripts.check import check
+    from winvllm_build.audit.scripts.trial import find_wine
+    from winvllm_build.workspace import Workspace
 
-    report = check(paths or ())
+    report = check(paths or (), wine=find_wine(Workspace.default()) if run else None)
     if as_json:
         render.data(data(report))
     else:
@@ -56,6 +63,7 @@ def show(report: Report) -> None:
         [
             Section("findings", tuple(_finding_row(one) for one in report.findings)),
             Section("rules", tuple(_rule_row(rule) for rule in told if rule.value.why)),
+            Section("run under wine's cmd.exe", tuple(_trial_row(one) for one in report.trials)),
             Section("not run", tuple(_left_out_row(one) for one in report.not_run)),
         ]
     )
@@ -71,6 +79,16 @@ def data(report: Report) -> dict[str, Any]:
             {"rule": one.rule.value.id, "path": one.path, "line": one.line, "detail": one.detail}
             for one in report.findings
         ],
+        "trials": [
+            {
+                "path": one.path,
+                "what": one.what,
+                "refused": one.refused,
+                "code": one.code,
+                "output": one.output,
+            }
+            for one in report.trials
+        ],
         "not_run": [{"check": one.check, "why": one.why, "fix": one.fix} for one in report.not_run],
     }
 
@@ -82,6 +100,13 @@ def _finding_row(one: Finding) -> Row:
 
 def _rule_row(rule: Rule) -> Row:
     return Row(rule.value.id, f"{rule.value.why}; fix: {rule.value.fix}", style="dim")
+
+
+def _trial_row(one: Trial) -> Row:
+    if one.refused:
+        return Row(one.path, one.what, f"refused: {one.refused}", style="yellow")
+    last = one.output.splitlines()[-1:]
+    return Row(one.path, one.what, f"exit {one.code}{f', last line: {last[0]}' if last else ''}")
 
 
 def _left_out_row(one: NotRun) -> Row:

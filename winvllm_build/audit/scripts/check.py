@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from winvllm_build.audit.scripts import batch, linters, powershell, shell
+from winvllm_build.audit.scripts import batch, linters, powershell, shell, trial
 from winvllm_build.audit.scripts.rules import Finding, Kind, NotRun
+from winvllm_build.audit.scripts.trial import Trial, Wine
 from winvllm_build.data import PACKAGE
 from winvllm_build.errors import UsageError
 
@@ -22,22 +23,24 @@ OURS: Final = ("scripts", ".ci")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What was looked at, what was found, what could not be looked at."""
+    """What was looked at, what was found, what could not be looked at, what was run."""
 
     scripts: tuple[tuple[str, Kind], ...]
     findings: tuple[Finding, ...]
     not_run: tuple[NotRun, ...]
+    trials: tuple[Trial, ...] = ()
 
 
-def check(paths: Sequence[Path] = ()) -> Report:
-    """Parse and lint scripts.
+def check(paths: Sequence[Path] = (), *, wine: Wine | None = None) -> Report:
+    """Parse and lint scripts; run batch files where wine is given.
 
     Args:
         paths: files, and folders whose scripts are meant; none: the scripts of this checkout.
+        wine: runs batch files, of this checkout those for which it is known how they should end.
 
     Raises:
         UsageError: a path is not there, is no script, or this installation has no scripts of its own.
-        ToolchainError: the PowerShell grammar is missing, or a linter does not work.
+        ToolchainError: the PowerShell grammar is missing, or a linter or wine does not work.
     """
     scripts = chosen(paths)
     contents = {path: file.read_bytes() for path, (file, _) in scripts.items()}
@@ -59,11 +62,22 @@ def check(paths: Sequence[Path] = ()) -> Report:
     ):
         findings += wrong
         not_run += left
+    trials, wrong = ((), ()) if wine is None else _tried(_of(scripts, Kind.BATCH), wine, own=not paths)
+    findings += wrong
     findings.sort(key=lambda one: (one.path, one.line, one.rule.value.id))
     return Report(
         scripts=tuple((path, kind) for path, (_, kind) in scripts.items()), findings=tuple(findings),
-        not_run=tuple(dict.fromkeys(not_run)),
+        not_run=tuple(dict.fromkeys(not_run)), trials=trials,
     )  # fmt: skip
+
+
+def _tried(
+    files: Mapping[str, Path], wine: Wine, *, own: bool
+) -> tuple[tuple[Trial, ...], tuple[Finding, ...]]:
+    if not own:
+        return tuple(trial.run(path, file, wine) for path, file in files.items()), ()
+    done, findings = trial.captures(wine)
+    return (*done, *(trial.refusal(path, file) for path, file in files.items())), findings
 
 
 def chosen(paths: Sequence[Path]) -> Mapping[str, tuple[Path, Kind]]:

@@ -1,0 +1,215 @@
+"""Batch files run by wine's cmd.exe, as far as that does what Windows' does.
+
+What it does otherwise was tried with wine 8.0: the right side of `&&` and `||` always runs, powershell.exe is
+a stub that returns 0, robocopy is one too, and a replacement in a delayed expansion goes wrong. A script that
+uses one of them is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from winvllm_build import process
+from winvllm_build.audit.scripts.batch_text import inner, logical_lines, read
+from winvllm_build.audit.scripts.rules import Finding, Rule
+from winvllm_build.errors import ToolchainError
+from winvllm_build.toolchain.msvc import CAPTURE, CAPTURE_TEXT, parse_set
+from winvllm_build.workspace import Workspace, locked
+
+NAMES: Final = ("wine64", "wine", "wine64-stable", "wine-stable")
+FOLDERS: Final = (Path("/usr/lib/wine"), Path("/opt/wine-stable/bin"))
+"""Debian's `wine64` puts its program into a folder that is not on PATH."""
+QUIET: Final = {"WINEDEBUG": "-all", "WINEDLLOVERRIDES": "mscoree,mshtml="}
+"""No messages of wine's own, and no question whether to install .NET and a browser."""
+KEPT: Final = ("HOME", "PATH", "LANG", "USER")
+"""What of our environment a script gets to see."""
+DETACHED: Final = 'said=$1; shift; exec "$@" >"$said" 2>/dev/null'
+"""Wine leaves servers running that would hold a pipe open for seconds after the script has ended."""
+SECONDS: Final = 120.0
+STUBS: Final = re.compile(r'(?:.*[\\/"])?(powershell|pwsh|robocopy)(?:\.exe)?"?', re.IGNORECASE)
+DELAYED: Final = re.compile(r"!\w+:[^!]*=[^!]*!")
+AS_IT_IS: Final = "as it is"
+LARGEST: Final = 10_000_000
+"""Bytes of the files beside a script that are copied for its run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A batch file that was run, or why it was not.
+
+    Attributes:
+        path: how it is called.
+        what: under which circumstances.
+        refused: why it was not run; then the rest is empty.
+        code: its exit code, as far as wine passes it on (the low eight bits).
+        output: what it printed.
+    """
+
+    path: str
+    what: str
+    refused: str = ""
+    code: int = 0
+    output: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wine:
+    """A wine that was found, and the folder of its Windows."""
+
+    program: Path
+    prefix: Path
+
+    def cmd(self, folder: Path, words: Sequence[str], variables: Mapping[str, str]) -> process.Completed:
+        """Run a command of cmd.exe in a folder.
+
+        Raises:
+            ToolchainError: it did not end in time.
+        """
+        with tempfile.TemporaryDirectory(prefix="winvllm-said-") as made:
+            said = Path(made) / "said"
+            shell = ["sh", "-c", DETACHED, "sh", str(said), str(self.program), "cmd", *words]
+            done = process.capture(shell, cwd=folder, env=self._environment(variables), timeout=SECONDS)
+            return replace(done, out=said.read_bytes())
+
+    def _environment(self, variables: Mapping[str, str]) -> dict[str, str]:
+        own = {name: os.environ[name] for name in KEPT if name in os.environ}
+        return {**own, **QUIET, "WINEPREFIX": str(self.prefix), **variables}
+
+    def stop(self) -> None:
+        """End what wine leaves running for a few seconds in its prefix.
+
+        Raises:
+            ToolchainError: it did not end in time.
+        """
+        server = self.program.with_name(self.program.name.replace("wine", "wineserver"))
+        if server.is_file():
+            process.capture([server, "-k"], env=self._environment({}), timeout=SECONDS)
+
+
+def find_wine(workspace: Workspace) -> Wine:
+    """Wine with a prefix of its own, which is made the first time (0.7 GB, seconds).
+
+    Raises:
+        ToolchainError: it is not installed, or cannot make its prefix.
+    """
+    if sys.platform == "win32":
+        raise ToolchainError("wine stands in for Windows, and this is Windows", fix="run the script itself")
+    on_path = (process.which(name) for name in NAMES)
+    aside = (folder / name for folder in FOLDERS for name in NAMES if (folder / name).is_file())
+    program = next((found for found in on_path if found), None) or next(aside, None)
+    if program is None:
+        raise ToolchainError(
+            "wine for 64-bit programs is not installed", fix="apt-get install --no-install-recommends wine64"
+        )
+    wine = Wine(program=program, prefix=workspace.toolchains / "wine")
+    workspace.toolchains.mkdir(parents=True, exist_ok=True)
+    with locked(workspace.toolchains / ".wine.lock", "wine's prefix", wait=SECONDS):
+        done = wine.cmd(workspace.toolchains, ["/d", "/c", "exit", "/b", "7"], {})
+    if done.code != 7:  # noqa: PLR2004 - the code just asked for
+        raise ToolchainError(f"{program} does not run cmd.exe: exit code {done.code}", fix="reinstall wine64")
+    return wine
+
+
+def distrust(text: str) -> tuple[str, ...]:
+    """What a batch file uses that wine's cmd.exe does otherwise than Windows'; nothing if it may be run."""
+    found = []
+    for command in read(text).commands:
+        own = inner([word.lower() for word in command.words]) or []
+        for word in own[:1] if own[:1] != ["call"] else own[1:2]:
+            stub = STUBS.fullmatch(word)
+            if stub:
+                found.append(f"line {command.line}: {stub[1]} is a stub")
+        if command.before in ("&&", "||"):
+            found.append(f"line {command.line}: the right side of {command.before} always runs")
+    found += [
+        f"line {number}: a replacement in a delayed expansion"
+        for number, line in logical_lines(text)
+        if DELAYED.search(line)
+    ]
+    return tuple(found)
+
+
+def refusal(path: str, file: Path) -> Trial:
+    """Why a batch file of ours is not run."""
+    reasons = distrust(file.read_bytes().decode("utf-8", "replace"))
+    return Trial(path=path, what=AS_IT_IS, refused="; ".join(reasons) or "nothing says how it should end")
+
+
+def run(path: str, file: Path, wine: Wine) -> Trial:
+    """Run a batch file in a copy of its folder's own files, without arguments.
+
+    Raises:
+        ToolchainError: it did not end in time.
+    """
+    if distrust(file.read_bytes().decode("utf-8", "replace")):
+        return refusal(path, file)
+    beside = [one for one in file.parent.iterdir() if one.is_file()]
+    if sum(one.stat().st_size for one in beside) > LARGEST:
+        return Trial(path=path, what=AS_IT_IS, refused="the files beside it are too large to copy")
+    with tempfile.TemporaryDirectory(prefix="winvllm-trial-") as made:
+        for one in beside:
+            shutil.copy2(one, made)
+        done = wine.cmd(Path(made), ["/d", "/c", file.name], {})
+        return Trial(path=path, what=AS_IT_IS, code=done.code, output=done.text.replace("\r\n", "\n").strip())
+
+
+def captures(wine: Wine) -> tuple[tuple[Trial, ...], tuple[Finding, ...]]:
+    """Run the batch file that asks vcvarsall.bat for a compiler's environment, on stand-ins for that.
+
+    Raises:
+        ToolchainError: a run did not end in time.
+    """
+    trials, findings = [], []
+    for case in CAPTURES:
+        done = _capture(case, wine)
+        trials.append(Trial(path=CAPTURE, what=case.what, code=done.code))
+        said = parse_set(done.out)
+        wrong = [name for name, value in case.variables if said.get(name) != value]
+        if done.code != case.code or wrong:
+            detail = f"{case.what}: exit {done.code}, not {case.code}; wrong: {', '.join(wrong) or 'nothing'}"
+            findings.append(Finding(rule=Rule.WINE, path=CAPTURE, line=0, detail=detail))
+    return tuple(trials), tuple(findings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capture:
+    """A vcvarsall.bat in some folder, and what the capture of its environment has to say."""
+
+    what: str
+    folder: str
+    script: str
+    code: int = 0
+    variables: tuple[tuple[str, str], ...] = ()
+
+
+CAPTURES: Final = (
+    Capture(
+        what="a compiler", folder="VC", script="@echo noise\n@set INCLUDE=C:\\a b;%~1\n",
+        variables=(("INCLUDE", "C:\\a b;x64"),),
+    ),
+    Capture(
+        what="a compiler in a folder with blanks and marks", folder="Build Tools (x86) & more, v1.0",
+        script="@set LIB=%~1\n", variables=(("LIB", "x64"),),
+    ),
+    Capture(what="a vcvarsall.bat that fails", folder="VC", script="@exit /b 3\n", code=1),
+    Capture(what="no vcvarsall.bat", folder="", script="", code=1),
+)  # fmt: skip
+
+
+def _capture(case: Capture, wine: Wine) -> process.Completed:
+    with tempfile.TemporaryDirectory(prefix="winvllm-trial-") as made:
+        script = Path(made) / case.folder / "vcvarsall.bat"
+        if case.script:
+            script.parent.mkdir()
+            script.write_bytes(case.script.replace("\n", "\r\n").encode())
+        (Path(made) / CAPTURE).write_bytes(CAPTURE_TEXT.encode())
+        variables = {"WINVLLM_VCVARSALL": f"Z:{script}".replace("/", "\\")}
+        return wine.cmd(Path(made), ["/d", "/u", "/c", CAPTURE], variables)
