@@ -80,8 +80,8 @@ class Quotes:
         rest = REFERENCE.sub("", text)
         named = [(one["kind"], one["name"]) for one in REFERENCE.finditer(text)]
         colons = all(kind == "ENV" and name in facts().colons for kind, name in named)
-        if named and rest and colons and not re.search(r"[;\s()#\"\\$]", rest):
-            return "a list with colons, and a word before it"
+        if rest and colons and not re.search(r"[;\s()#\"\\$]", rest):
+            return "a list with colons, and a word before it" if named else "a word"
         return ""
 
     def _parameter(self, name: str, around: Command | None, before: Sequence[Command]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from winvllm_build.audit.guard.facts import facts
-from winvllm_build.audit.guard.python_decide import Decide, constant, decided, folded, is_folded
+from winvllm_build.audit.guard.python_decide import Decide, constant, decided, is_folded
 from winvllm_build.audit.guard.python_names import (
     Names,
     Scope,
@@ -26,9 +26,10 @@ Left: TypeAlias = "ast.stmt | list[ast.stmt]"
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """A function as it was: the names of its scope, and whether it is a generator."""
+    """A function as it was: the names of its scope, those declared elsewhere, whether it is a generator."""
 
     bound: frozenset[str]
+    foreign: frozenset[str]
     generator: bool
 
 
@@ -64,14 +65,17 @@ class Fold(Decide):
         """Folded twice: the second time without what dead branches bind."""
         node.decorator_list = [self.expr(one) for one in node.decorator_list]
         node.args = self.visit(node.args)
-        bound = frozenset(scope_of_function(node, self.package).names)
-        before = self._before.setdefault(id(node), _Before(bound, yields(node)))
+        scope = scope_of_function(node, self.package)
+        was = _Before(frozenset(scope.names), frozenset(scope.foreign), yields(node))
+        before = self._before.setdefault(id(node), was)
         for _ in range(2):
             with self._inside(scope_of_function(node, self.package)):
                 node.body = self.block(node.body) or [ast.Pass()]
         after = scope_of_function(node, self.package)
         unbound = sorted((before.bound - set(after.names) - after.foreign) & loaded(node))
         told = [f"{name} is a local name that only a dead branch binds" for name in unbound]
+        elsewhere = sorted((before.foreign - after.foreign) & (set(after.names) | loaded(node)))
+        told += [f"{name} is declared global or nonlocal in a dead branch" for name in elsewhere]
         if before.generator and not yields(node):
             told.append("a dead branch makes it a generator")
         self._notes[id(node)] = f"{node.name}: {'; '.join(told)}" if told else ""
@@ -122,7 +126,7 @@ class Fold(Decide):
         node.test = self.test(node.test)
         answer = decided(node.test)
         if answer is not None:
-            return spliced(self.block(node.body if answer else node.orelse))
+            return self.block(node.body if answer else node.orelse)
         node.body, node.orelse = self.block(node.body), self.block(node.orelse)
         if not node.body and not node.orelse and self.pure(node.test):
             return []
@@ -184,7 +188,7 @@ class Fold(Decide):
             if matches is None:
                 return node
             if matches:
-                return spliced(self.block(case.body))
+                return case.body
         return []
 
     def _imports(self, node: ast.Try) -> bool | None:
@@ -207,14 +211,6 @@ class Fold(Decide):
             has = [known.has.get(name) for _, name in imported(node, self.package)]
             answers = answers if None in has else has
         return False if False in answers else (None if None in answers else True)
-
-
-def spliced(body: list[ast.stmt]) -> list[ast.stmt]:
-    """The branch of a decided test: a constant that it assigns follows from the platform as well."""
-    for node in body:
-        if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Constant):
-            node.value = folded(node.value.value, node.value)
-    return body
 
 
 def yields(node: ast.AST) -> bool:

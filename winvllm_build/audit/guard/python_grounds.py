@@ -6,6 +6,7 @@ import ast
 import builtins
 import copy
 import importlib
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +14,12 @@ from typing import Final
 
 from winvllm_build.audit.guard.facts import facts
 from winvllm_build.audit.guard.judgement import Confirmed, Ground
-from winvllm_build.audit.guard.python_fold import IMPORT_FAILS
+from winvllm_build.audit.guard.python_fold import IMPORT_FAILS, loaded
 from winvllm_build.audit.guard.python_module import Module, Unit
-from winvllm_build.audit.guard.python_names import Names, imported, scope_of_function
+from winvllm_build.audit.guard.python_names import STAR, Names, imported, scope_of_function
 from winvllm_build.audit.guard.python_stored import stored_as_int64
 
-EQUAL_LENGTH: Final = 2
+LAST_LINE: Final = sys.maxsize
 
 
 @dataclass(slots=True)
@@ -35,6 +36,10 @@ class Side:
         node = self.unit.body[0] if self.unit.body else None
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             self.names.scopes.append(scope_of_function(node, self.module.package))
+
+    @property
+    def is_function(self) -> bool:
+        return len(self.names.scopes) > 1 and self.names.scopes[-1].kind == "function"
 
     def copied(self) -> Side:
         return Side(self.module, self.unit, copy.deepcopy(self.body))
@@ -125,25 +130,26 @@ def _without_added_imports(old: Side, new: Side) -> list[Confirmed]:
 
 def _is_quiet(node: ast.Import | ast.ImportFrom, old: Side, new: Side) -> bool:
     """Whether an added import does nothing but bind a name that meant nothing before."""
-    if isinstance(node, ast.ImportFrom):
-        if node.level or node.module not in facts().quiet or node.names[0].name == "*":
-            return False
-        if not hasattr(importlib.import_module(node.module), node.names[0].name):
-            return False
-    elif node.names[0].name not in facts().quiet:
+    named = imported(node, new.module.package)
+    return _defines_only(node) and all(_is_free(name, dotted, old) for name, dotted in named)
+
+
+def _defines_only(node: ast.Import | ast.ImportFrom) -> bool:
+    if isinstance(node, ast.Import):
+        return node.names[0].name in facts().quiet
+    if node.level or node.module not in facts().quiet or node.names[0].name == STAR:
         return False
-    for name, dotted in imported(node, new.module.package):
-        was = old.names.binding(name, 1 << 30)
-        if was is not None and was.dotted != dotted:
-            return False
-        if was is None and (hasattr(builtins, name) or _is_bound(old, name)):
-            return False
-    return True
+    return hasattr(importlib.import_module(node.module), node.names[0].name)
 
 
-def _is_bound(side: Side, name: str) -> bool:
-    """Whether some scope around has the name for something else, or for more than one thing."""
-    return any(name in scope.names for scope in side.names.scopes)
+def _is_free(name: str, dotted: str, old: Side) -> bool:
+    """Whether a name was nothing before, or the same import; in a function, nothing may read it at all."""
+    if old.is_function and any(name in loaded(node) for node in old.body):
+        return False
+    was = old.names.binding(name, LAST_LINE)
+    if was is not None:
+        return was.dotted == dotted
+    return not hasattr(builtins, name) and not any(name in scope.names for scope in old.names.scopes)
 
 
 class _Attempts(ast.NodeTransformer):

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from winvllm_build.audit.files import Files
-from winvllm_build.audit.guard.python_decide import Decide, answer_of, is_folded
-from winvllm_build.audit.guard.python_fold import Fold, spliced
+from winvllm_build.audit.guard.python_decide import Decide, answer_of, folded, is_folded
+from winvllm_build.audit.guard.python_fold import Fold
 from winvllm_build.audit.guard.python_names import Binding, Names, Scope, scope_of_body
 
 ROUNDS: Final = 3
@@ -22,7 +22,7 @@ WORD: Final = re.compile(r"\w+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """A function, or the statements of a class or module that are not in one.
+    """A function, or the statements of a class or module that are not in one; those have a mark in its place.
 
     Attributes:
         name: `Class.method`, `<body>`, `Class.<body>`; `#2` behind it for the second of a name.
@@ -44,13 +44,18 @@ class Module:
         path: relative to the tree.
         text: the source.
         siblings: the other modules of the tree.
+        before: names that the module binds before the patch: a constant under one of them is a constant on
+            both sides, even if the patch puts it into a branch.
 
     Raises:
         SyntaxError: it is not Python.
     """
 
-    def __init__(self, path: str, text: str, siblings: Siblings) -> None:
+    def __init__(
+        self, path: str, text: str, siblings: Siblings, before: frozenset[str] = frozenset()
+    ) -> None:
         self.path = path
+        self._before = before
         self.tree = ast.parse(text)
         self.package = package_of(path)
         self._lines = text.split("\n")
@@ -108,6 +113,7 @@ class Module:
             source = self._sources.get(id(node), "")
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 yield Unit(name=prefix + node.name, body=(node,), source=source, classes=classes)
+                rest.append(_mark(node))
             elif isinstance(node, ast.ClassDef):
                 inner = scope_of_body("class", node.body, self.package)
                 yield from self._named(f"{prefix}{node.name}.", node.body, (*classes, inner))
@@ -132,7 +138,7 @@ class Module:
                 node.test = decide.test(node.test)
                 if is_folded(node.test):
                     taken = node.body if node.test.value else node.orelse
-                    found += spliced(self._decided(taken, decide))
+                    found += self._spliced(self._decided(taken, decide))
                     continue
             elif isinstance(node, ast.ClassDef):
                 node.body = self._decided(node.body, decide) or [ast.Pass()]
@@ -142,6 +148,15 @@ class Module:
                 self._helper(node, decide)
             found.append(node)
         return found
+
+    def _spliced(self, body: list[ast.stmt]) -> list[ast.stmt]:
+        """The branch of a decided test: a new constant in it follows from the platform as well."""
+        for node in body:
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+                names = {one.id for one in node.targets if isinstance(one, ast.Name)}
+                if not names & self._before:
+                    node.value = folded(node.value.value, node.value)
+        return body
 
     @staticmethod
     def _helper(node: ast.FunctionDef, decide: Decide) -> None:
@@ -211,6 +226,11 @@ def package_of(path: str) -> str:
 
 def _declared_global(tree: ast.Module) -> frozenset[str]:
     return frozenset(name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names)
+
+
+def _mark(node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.stmt:
+    """Stands where a function is defined: the order of statements and definitions counts."""
+    return ast.copy_location(ast.Expr(ast.copy_location(ast.Constant(f"def {node.name}"), node)), node)
 
 
 def _head(node: ast.ClassDef) -> ast.stmt:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+STAR: Final = "*"
+"""Bound by `from x import *`, which may hide any built-in."""
 FUNCTION: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 COMPREHENSIONS: Final = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
@@ -187,7 +189,7 @@ class Names:
             inside = depth == len(self.scopes) - 1
             if name in scope.names and (scope.kind != "class" or inside):
                 return self._one(scope, name, line, inside=inside)
-        if hasattr(builtins, name):
+        if hasattr(builtins, name) and not any(STAR in scope.names for scope in self.scopes):
             return Binding(line=0, sure=True, dotted=f"builtins.{name}")
         return None
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from winvllm_build.audit.guard.judgement import Confirmed, Ground, View
+from winvllm_build.audit.guard.python_decide import is_text
 from winvllm_build.audit.guard.python_grounds import Side, with_equal_meaning
 from winvllm_build.audit.guard.python_module import BODY, WORD, Module, Siblings, Unit
 
@@ -32,10 +33,11 @@ def view(path: str, before: str, after: str, old: Siblings, new: Siblings) -> Vi
         new: the other modules with it.
     """
     try:
-        modules = Module(path, before, old), Module(path, after, new)
+        first = Module(path, before, old)
+        second = Module(path, after, new, before=frozenset(first.scope.names))
     except (SyntaxError, ValueError) as error:
         return View.of((), left=(f"cannot be read as Python: {error}",))
-    compared = list(_compare(*modules))
+    compared = list(_compare(first, second))
     return View.of(
         [ground for one in compared for ground in one.grounds],
         [change for one in compared for change in one.changes],
@@ -55,9 +57,6 @@ def _compare(old: Module, new: Module) -> Iterator[_Compared]:
             yield _unit(old, unit, new, other)
     added = {name: unit for name, unit in after.items() if name not in before}
     yield from _added(added, new)
-    common = [name for name in before if name in after], [name for name in after if name in before]
-    if common[0] != common[1]:
-        yield _Compared(left=("the definitions stand in another order",))
 
 
 def _different_names(old: Module, new: Module) -> set[str]:
@@ -77,9 +76,16 @@ def _unit(old: Module, one: Unit, new: Module, other: Unit) -> _Compared:
     first, second, grounds = with_equal_meaning(*(side.copied() for side in sides))
     if one.name == BODY:
         grounds += _without_unused(first, second, new)
+    elif one.name.endswith(BODY):
+        second.body = [node for node in second.body if not _is_new_mark(node, first.body)]
     left = [*_lines(one.name, first.text(), second.text()), *noted]
     changes = _lines(one.name, *texts)
     return _Compared(changes=tuple(changes), left=tuple(left), grounds=tuple(grounds))
+
+
+def _is_new_mark(node: ast.stmt, before: Iterable[ast.stmt]) -> bool:
+    """Whether it stands for a function that is new, about which `_added` has its say."""
+    return is_text(node) and ast.unparse(node) not in {ast.unparse(one) for one in before}
 
 
 def _lines(name: str, before: str, after: str) -> list[str]:
@@ -144,6 +150,7 @@ def _mentioned(body: Iterable[ast.stmt]) -> set[str]:
 
 def _without_unused(old: Side, new: Side, module: Module) -> list[Confirmed]:
     """Take added assignments of constants out of the module's body whose names Linux does not use."""
+    new.body = [node for node in new.body if not _is_new_mark(node, old.body)]
     had = {ast.unparse(node) for node in old.body}
     added = [node for node in new.body if ast.unparse(node) not in had and _does_nothing(node)]
     if not added:
