@@ -1,0 +1,3 @@
+/* Windows does not tell upper from lower case. */
+#pragma once
+#include <windows.h>

@@ -1,0 +1,10 @@
+#pragma once
+#include_next <float.h>
+#define FLT_TRUE_MIN 1.401298464e-45F
+#define DBL_TRUE_MIN 4.9406564584124654e-324
+#define LDBL_TRUE_MIN DBL_TRUE_MIN
+#ifndef FLT_DECIMAL_DIG
+#define FLT_DECIMAL_DIG 9
+#define DBL_DECIMAL_DIG 17
+#define LDBL_DECIMAL_DIG DBL_DECIMAL_DIG
+#endif

@@ -1,0 +1,2 @@
+#pragma once
+#include <intrin0.inl.h>

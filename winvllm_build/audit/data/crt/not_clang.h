@@ -1,0 +1,36 @@
+/* Included first for a front end that is not clang: the preprocessor is clang's, the language is not. */
+#undef __clang__
+#undef __clang_major__
+#undef __clang_minor__
+#undef __clang_patchlevel__
+#undef __clang_version__
+#undef __clang_literal_encoding__
+#undef __clang_wide_literal_encoding__
+#undef __llvm__
+#undef __GNUC__
+#undef __GNUC_MINOR__
+#undef __GNUC_PATCHLEVEL__
+#undef __GNUG__
+#undef __SIZEOF_INT128__
+#undef __has_attribute
+#undef __has_builtin
+#undef __has_constexpr_builtin
+#undef __has_declspec_attribute
+#undef __has_extension
+#undef __has_feature
+#undef __has_warning
+#undef __is_identifier
+#undef __building_module
+/* Features of clang 19 that this front end does not have, or not in C++17 mode. */
+#undef __cpp_auto_cast
+#undef __cpp_conditional_explicit
+#undef __cpp_constexpr_in_decltype
+#undef __cpp_deleted_function
+#undef __cpp_if_consteval
+#undef __cpp_implicit_move
+#undef __cpp_multidimensional_subscript
+#undef __cpp_named_character_escapes
+#undef __cpp_pack_indexing
+#undef __cpp_placeholder_variables
+#undef __cpp_size_t_suffix
+#undef __cpp_static_call_operator

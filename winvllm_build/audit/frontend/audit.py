@@ -1,0 +1,206 @@
+"""The front ends over all units of one tree or of both."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from winvllm_build.audit.frontend import crt, parts, sides, wine
+from winvllm_build.audit.frontend.outcome import Outcome, Side, Verdict
+from winvllm_build.audit.frontend.parts import Parts
+from winvllm_build.audit.frontend.passes import Bench
+from winvllm_build.audit.frontend.sides import Configured, Room, WindowsParts
+from winvllm_build.audit.frontend.store import Store
+from winvllm_build.audit.frontend.units import Unit, representatives
+from winvllm_build.errors import UsageError
+from winvllm_build.suggest import did_you_mean
+from winvllm_build.toolchain.environment import allowed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is to be looked at.
+
+    Attributes:
+        room: the tag and where things lie.
+        sides: which trees.
+        files: shell patterns of source files; none for all.
+        stl: Microsoft's STL.
+        device: run the device compiler as well.
+        everything: every generated kernel, and not the first of each folder.
+        jobs: units at a time; one takes up to 1.5 GB.
+        fresh: forget what earlier runs found.
+    """
+
+    room: Room
+    sides: tuple[Side, ...]
+    files: tuple[str, ...] = ()
+    stl: Path | None
+    device: bool = False
+    everything: bool = False
+    jobs: int = 1
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """One unit of one tree, through every pass that it takes."""
+
+    side: Side
+    unit: Unit
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of its passes."""
+        found = {outcome.verdict for outcome in self.outcomes}
+        return next(one for one in (Verdict.FAIL, Verdict.UNJUDGED, Verdict.PASS) if one in found)
+
+    @property
+    def cpu(self) -> float:
+        return sum(outcome.cpu for outcome in self.outcomes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What everything was looked at with, for the record."""
+
+    parts: Parts
+    windows: WindowsParts
+    toolchain: str
+    crt: str
+
+    def as_data(self) -> dict[str, str]:
+        return {
+            "clang": str(self.parts.clang_version),
+            "crt": self.crt,
+            "cuda for Windows": str(self.windows.cuda_version),
+            "STL": f"{parts.STL_TAG}, update {self.parts.stl_update}",
+            "torch for Windows": self.windows.torch_version,
+            "wine": self.parts.wine_version,
+            "configured with": self.toolchain,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """Everything that was judged, in the order of the compilation database."""
+
+    tag: str
+    archs: tuple[str, ...]
+    tools: Tools
+    judged: tuple[Judged, ...]
+    left_out: int
+    seconds: float
+
+    def having(self, verdict: Verdict, side: Side) -> tuple[Judged, ...]:
+        return tuple(one for one in self.judged if one.verdict is verdict and one.side is side)
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """How far a run is; the remaining time is guessed from what the finished units took."""
+
+    total: int
+    done: int = 0
+    begun: float = field(default_factory=time.monotonic)
+
+    def step(self) -> float:
+        """Count one; the seconds that are left."""
+        self.done += 1
+        spent = time.monotonic() - self.begun
+        return spent / self.done * (self.total - self.done)
+
+
+Watcher = Callable[[Judged, Progress, float], None]
+
+
+def run(request: Request, on_judged: Watcher) -> Result:
+    """Judge every unit that was asked for; what an earlier run found is taken from the workspace.
+
+    Args:
+        request: what to look at.
+        on_judged: told each unit as it is done, how far the run is and the seconds that are left.
+
+    Raises:
+        ToolchainError: Wine, clang or the STL lack; all that lacks is told at once.
+        UsageError: a pattern fits no unit.
+        WinvllmError: a subclass for each room that can fail.
+    """
+    begun = time.monotonic()
+    room, environment = request.room, allowed(os.environ)
+    found = parts.find(request.stl, room.workspace, environment)
+    windows = sides.windows_parts(room)
+    runtime = crt.lay_down(found.headers, room.workspace)
+    headers = sides.headers_of(windows, runtime, found)
+    loader = wine.prepare(found.wine, windows.cuda / "bin" / "cudafe++.exe", room.workspace, environment)
+    trees = [sides.prepare(side, room, windows, headers) for side in request.sides]
+    names = f"{found.clang_version} {windows.cuda_version} {runtime.digest} {found.stl_update}"
+    benches = {
+        tree.side: Bench(
+            tree=tree.tree, names=tree.names, headers=headers, clang=found.clang, wine=loader,
+            store=Store(folder=room.workspace.root / "front-end", tools=names),
+            scratch=room.workspace.root / "front-end" / "scratch", environment=environment,
+        )
+        for tree in trees
+    }  # fmt: skip
+    chosen = [(tree.side, unit) for tree in trees for unit in _chosen(tree, request)]
+    judged = _judge_all(chosen, benches, request, on_judged)
+    return Result(
+        tag=room.tag, archs=room.archs,
+        tools=Tools(
+            parts=found, windows=windows, toolchain=trees[-1].toolchain.summary(), crt=runtime.digest
+        ),
+        judged=judged, left_out=0 if request.files else sum(len(tree.units) for tree in trees) - len(chosen),
+        seconds=time.monotonic() - begun,
+    )  # fmt: skip
+
+
+def _chosen(tree: Configured, request: Request) -> tuple[Unit, ...]:
+    """The units that the patterns mean; without patterns all, of generated ones the first of each folder."""
+    if not request.files:
+        return tree.units if request.everything else representatives(tree.units)
+    known = [unit.path for unit in tree.units]
+    for pattern in request.files:
+        if not any(fnmatchcase(path, pattern) for path in known):
+            raise UsageError(
+                f"{pattern} is compiled by no target for {', '.join(request.room.archs)}"
+                f"{did_you_mean(pattern, known)}",
+                fix="name files as the tree does, such as 'csrc/attention/*.cu'",
+            )
+    return tuple(unit for unit in tree.units if any(fnmatchcase(unit.path, one) for one in request.files))
+
+
+def _judge_all(
+    chosen: Sequence[tuple[Side, Unit]],
+    benches: Mapping[Side, Bench],
+    request: Request,
+    on_judged: Watcher,
+) -> tuple[Judged, ...]:
+    progress = Progress(total=len(chosen))
+    found: dict[tuple[Side, str], Judged] = {}
+    with ThreadPoolExecutor(max_workers=request.jobs) as pool:
+        waiting = [pool.submit(_judge, benches[side], side, unit, request) for side, unit in chosen]
+        try:
+            for future in as_completed(waiting):
+                one = future.result()
+                found[one.side, one.unit.name] = one
+                on_judged(one, progress, progress.step())
+        except BaseException:
+            for future in waiting:
+                future.cancel()
+            raise
+    return tuple(found[side, unit.name] for side, unit in chosen)
+
+
+def _judge(bench: Bench, side: Side, unit: Unit, request: Request) -> Judged:
+    outcomes = []
+    for kind in bench.passes_of(unit, device=request.device):
+        known = None if request.fresh else bench.known(unit, kind)
+        outcomes.append(known or bench.judge(unit, kind, fresh=request.fresh))
+    return Judged(side=side, unit=unit, outcomes=tuple(outcomes))
