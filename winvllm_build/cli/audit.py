@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from winvllm_build.cli import audit_device, audit_guards, audit_scripts, render
+from winvllm_build.cli import audit_device, audit_frontend, audit_guards, audit_scripts, render
 from winvllm_build.cli.patches import JsonOption, PatchesOption, TagArgument
 from winvllm_build.cli.rows import Row, Section, counted, show_sections
 
@@ -61,6 +61,7 @@ def register(app: typer.Typer) -> None:
     group.command(DEFAULT, help=ALL_HELP)(all_)
     audit_device.register(group)
     audit_guards.register(group)
+    audit_frontend.register(group)
     audit_scripts.register(group)
     app.add_typer(group, name="audit")
 
