@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from winvllm_build.audit.subject import Doors
-from winvllm_build.errors import ToolchainError
+from winvllm_build.errors import UNOBTAINABLE, ToolchainError
 
 NEVER_COVERED: Final = (
     "cl.exe's own back end (optimiser, internal errors, C1061 and other limits in what no rule counts)",
@@ -113,7 +113,7 @@ def audit(
         tell: hears the name of each part that begins.
 
     Raises:
-        WinvllmError: what a part raises, but for a tool that an optional part misses.
+        WinvllmError: what a part raises, but for a tool or download that an optional part misses.
     """
     lines = []
     for part in parts:
@@ -131,7 +131,7 @@ def _outcome(part: Part, setting: Setting, *, full: bool) -> Outcome:
         return Outcome(result=Result.NOT_RUN, words="takes minutes to hours", fix=fix)
     try:
         return part.look(setting)
-    except ToolchainError as missing:
+    except (ToolchainError, *UNOBTAINABLE) as missing:
         if not part.optional:
             raise
         return Outcome(result=Result.NOT_RUN, words=missing.message.splitlines()[0], fix=missing.fix or "")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from winvllm_build.audit.device import audit as device
 from winvllm_build.audit.device import record
+from winvllm_build.audit.device.setting import Wanted as DeviceWanted
 from winvllm_build.audit.guard import check as guards
 from winvllm_build.audit.guard import pair
 from winvllm_build.audit.overall import Outcome, Part, Result, Setting
@@ -93,6 +95,23 @@ def _scripts(setting: Setting) -> Outcome:
     )
 
 
+def _device(setting: Setting) -> Outcome:
+    doors = setting.doors
+    wanted = DeviceWanted(
+        patches=patchset.load(setting.root, setting.tag), workspace=doors.workspace, offline=doors.offline,
+        tell=doors.tell, index=doors.index, dependencies={},
+    )  # fmt: skip
+    report = device.run(device.Request(wanted=wanted), lambda done: doors.tell(f"compared: {done.name}"))
+    differing = [f"{unit.source}: {one.kind.value} {one.name}" for unit, one in report.unexplained]
+    return Outcome(
+        result=Result.FOUND if differing else Result.CLEAN,
+        words=f"{len(report.units)} sources compiled before and after: {len(differing)} differ unexplained",
+        findings=_told(differing),
+        uncovered=tuple(f"{one.path} for {one.arch or 'the host'}: {one.why}" for one in report.unproven),
+        fix=f"winvllm-build audit device {setting.tag}",
+    )
+
+
 def _told(findings: Sequence[str]) -> tuple[str, ...]:
     rest = len(findings) - MOST
     return (*findings[:MOST], *([f"and {rest} more"] if rest > 0 else []))
@@ -107,4 +126,5 @@ PARTS: Final = (
     Part(name="guards", look=_guards),
     Part(name="device record", look=_record),
     Part(name="scripts", look=_scripts, optional=True),
+    Part(name="device", look=_device, slow=True, optional=True),
 )
