@@ -116,11 +116,38 @@ def _close(stack: list[_Open], result: list[Line]) -> None:
     stack[-1].filled = True
 
 
+class Sight(Enum):
+    """Who gets a line, as far as is known."""
+
+    ALL = "all"
+    WINDOWS = "windows"
+    """A Windows macro lets nobody else get it."""
+    OTHERS = "others"
+    """A Windows macro keeps it from MSVC."""
+    NOBODY = "nobody"
+    """It is for ROCm, another compiler or another system, whatever the Windows macros."""
+
+    @property
+    def state(self) -> State:
+        return SIGHTS[self]
+
+    @property
+    def compiled(self) -> bool:
+        """Whether MSVC gets to see it."""
+        return self in (Sight.ALL, Sight.WINDOWS)
+
+
+SIGHTS: Final = {
+    Sight.ALL: State.LIVE, Sight.WINDOWS: State.GUARDED, Sight.OTHERS: State.GUARDED,
+    Sight.NOBODY: State.DEAD,
+}  # fmt: skip
+
+
 @dataclass(slots=True)
 class _Branch:
-    """A conditional while states are told; `behind` is what is known of its earlier branches."""
+    """A conditional while it is told who gets its branches."""
 
-    here: State = State.LIVE
+    here: Sight = Sight.ALL
     on_windows: bool | None = False
     elsewhere: bool | None = False
     """Whether an earlier branch was taken, on Windows and without its macros; None where that is unknown."""
@@ -132,12 +159,17 @@ def states(lines: Sequence[Logical], world: World) -> list[State]:
     A line that only Windows gets is guarded as well: somebody wrote it for Windows. Conditionals that are
     not balanced end no reading.
     """
+    return [sight.state for sight in sights(lines, world)]
+
+
+def sights(lines: Sequence[Logical], world: World) -> list[Sight]:
+    """Who gets each line; `states` in more words."""
     elsewhere = World(
         {name: value for name, value in world.defined.items() if name not in WINDOWS_MACROS},
         world.undefined | WINDOWS_MACROS,
     )
     stack: list[_Branch] = []
-    found: list[State] = []
+    found: list[Sight] = []
     for line in lines:
         part = PARTS.get(line.directive)
         if part is Part.END and stack:
@@ -162,9 +194,9 @@ def _enter(branch: _Branch, tokens: Sequence[str], world: World, elsewhere: Worl
     branch.on_windows = _or(branch.on_windows, here)
     branch.elsewhere = _or(branch.elsewhere, there)
     if here is False:
-        branch.here = State.DEAD if there is False else State.GUARDED
+        branch.here = Sight.NOBODY if there is False else Sight.OTHERS
     else:
-        branch.here = State.GUARDED if there is False else State.LIVE
+        branch.here = Sight.WINDOWS if there is False else Sight.ALL
 
 
 def _and_not(value: bool | None, before: bool | None) -> bool | None:  # noqa: FBT001 - three-valued logic
@@ -179,6 +211,6 @@ def _or(one: bool | None, other: bool | None) -> bool | None:  # noqa: FBT001 - 
     return None if one is None or other is None else False
 
 
-def _told(stack: Sequence[_Branch]) -> State:
+def _told(stack: Sequence[_Branch]) -> Sight:
     found = {branch.here for branch in stack}
-    return next((state for state in (State.DEAD, State.GUARDED) if state in found), State.LIVE)
+    return next((sight for sight in (Sight.NOBODY, Sight.OTHERS, Sight.WINDOWS) if sight in found), Sight.ALL)

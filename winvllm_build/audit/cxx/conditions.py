@@ -20,7 +20,8 @@ ROCM_MACROS: Final = frozenset(
 POSIX_MACROS: Final = frozenset(
     {"__GNUC__", "__GNUC_MINOR__", "__clang__", "__clang_major__", "__linux__", "__linux", "linux",
      "__unix__", "__unix", "__APPLE__", "__MACH__", "__ANDROID__", "__FreeBSD__", "__CYGWIN__", "__MINGW32__",
-     "__MINGW64__", "__SIZEOF_INT128__", "__LP64__", "__INTEL_COMPILER"}
+     "__MINGW64__", "__SIZEOF_INT128__", "__LP64__", "__INTEL_COMPILER", "O_DIRECT", "O_CLOEXEC",
+     "CLOCK_MONOTONIC", "CLOCK_MONOTONIC_RAW", "CLOCK_REALTIME"}
 )  # fmt: skip
 OTHER_CPUS: Final = frozenset(
     {"__powerpc__", "__powerpc64__", "__aarch64__", "__arm__", "__ARM_NEON", "__s390x__", "__riscv",
@@ -42,17 +43,21 @@ class World:
     undefined: frozenset[str]
 
 
-MSVC_HOST: Final = World(
+MSVC: Final = World(
     {"_MSC_VER": 1943, "_MSC_FULL_VER": None, "_MSVC_LANG": None, "_MSVC_TRADITIONAL": 0, "_WIN32": 1,
      "_WIN64": 1, "_M_X64": 100, "_M_AMD64": 100, "__cplusplus": None},
     ROCM_MACROS | POSIX_MACROS | OTHER_CPUS,
 )  # fmt: skip
+"""A header, which files of both kinds include."""
+NVCC_MACROS: Final[Mapping[str, int | None]] = {
+    "__CUDACC__": 1, "__NVCC__": 1, "__CUDACC_VER_MAJOR__": None, "__CUDACC_VER_MINOR__": None,
+}  # fmt: skip
+MSVC_HOST: Final = World(MSVC.defined, MSVC.undefined | frozenset([*NVCC_MACROS, "__CUDA_ARCH__"]))
 """A file that cl.exe compiles alone."""
 MSVC_CUDA: Final = World(
-    {**MSVC_HOST.defined, "__CUDACC__": 1, "__NVCC__": 1, "CUDA_VERSION": None, "CUDART_VERSION": None,
-     "__CUDACC_VER_MAJOR__": None, "__CUDACC_VER_MINOR__": None},
-    MSVC_HOST.undefined,
-)  # fmt: skip
+    {**MSVC.defined, **NVCC_MACROS, "CUDA_VERSION": None, "CUDART_VERSION": None}, MSVC.undefined
+)
+"""A file for nvcc: both passes, the host's and the device's."""
 LINUX_CUDA: Final = World({"__linux__": 1, "__unix__": 1, "__GNUC__": None}, WINDOWS_MACROS | ROCM_MACROS)
 LINUX_ROCM: Final = World(
     {"__linux__": 1, "__unix__": 1, "__GNUC__": None, "__clang__": 1, "USE_ROCM": 1,
