@@ -76,7 +76,8 @@ def _hit(site: Site, trace: Trace, steps: Sequence[Step], places: Places) -> Hit
 def _is_optional(site: Site) -> bool:
     """Only wheels that others have built are taken apart there, on request."""
     names = [getattr(one, "name", "") for one in site.place.inside]
-    return any("precompiled" in name for name in names)
+    own = _targets(site.statement)
+    return any("precompiled" in name.lower() for name in (*names, *own))
 
 
 def _answered(site: Site) -> bool:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Final
 
 from tree_sitter import Node
@@ -17,16 +20,17 @@ from winvllm_build.audit.config.rust_tree import RustTree, ancestors, is_comment
 from winvllm_build.audit.files import Files
 from winvllm_build.audit.hit import Blind, Found, Hit, Reach, State
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 RUNTIME: Final = "D70"
 OF_UNIX: Final = frozenset(
     ["daemonize", "inotify", "io-uring", "jemallocator", "nix", "procfs", "signal-hook", "tikv-jemallocator"]
 )
 """Crates that Windows does not compile."""
-PORTABLE: Final = re.compile(
-    r"c_\w+|s?size_t|u?intptr_t|ptrdiff_t|time_t|off_t|u?int(?:8|16|32|64)_t|E[A-Z0-9]+|SIG(?:INT|TERM|ABRT|FPE|ILL|SEGV)"
-    r"|malloc|calloc|realloc|free|mem\w+|str\w+|getpid|exit|abort|raise|signal|EXIT_\w+|SEEK_\w+|FILE|printf"
-)
-"""What the crate libc has for Windows, too."""
+LIBC: Final = Path(__file__).parents[1] / "data" / "libc_windows.toml"
 FOLDERS: Final = ("tmp", "proc", "dev", "etc", "usr", "var", "run", "sys")
 CRATES: Final = tuple(f"{name.replace('-', '_')}::" for name in sorted(OF_UNIX))
 
@@ -133,11 +137,16 @@ def _counts(rule: Rule, match: re.Match[str], node: Node) -> bool:
     if is_string(node):
         return False
     if rule.name == "libc-of-unix":
-        return PORTABLE.fullmatch(match["name"]) is None
+        return match["name"] not in _portable()
     if rule.name == "tokio-of-unix" and match[0].startswith("Unix"):
         used = next((parent for parent in ancestors(node) if parent.type == "use_declaration"), None)
         return used is not None and b"tokio" in (used.text or b"")
     return True
+
+
+@cache
+def _portable() -> frozenset[str]:
+    return frozenset(tomllib.loads(LIBC.read_text("utf-8"))["names"].split())
 
 
 def _state(conditions: Iterable[str], windows: World, linux: World) -> State:
