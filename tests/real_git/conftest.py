@@ -9,6 +9,9 @@ import pytest
 from tests.doctor_patient import Patient
 from tests.import_cases import Imports
 from tests.patch_upstream import Upstream, patched
+from tests.port_bench import small_story
+from tests.port_cases import NEW
+from tests.port_story import Story
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +60,21 @@ def bare_template(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
 def imports(bare_template: Upstream, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Imports:
     """An upstream without patches, somebody else's checkout of it, and the import command."""
     return Imports(bare_template.copied(tmp_path / "bare"), tmp_path, capsys)
+
+
+@pytest.fixture(scope="module")
+def port_template(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    return small_story(tmp_path_factory.mktemp("small") / "story")
+
+
+@pytest.fixture
+def unbegun(port_template: Story, tmp_path: Path) -> Story:
+    """A set of two patches and a release that one of them conflicts with."""
+    return port_template.copied(tmp_path / "small")
+
+
+@pytest.fixture
+def small(unbegun: Story) -> Story:
+    """A port of two patches, of which a.py is in conflict, handed over."""
+    unbegun.begin(NEW)
+    return unbegun

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.port_bench import OURS, bench, patched, progress, small_story, standing, wish
+from tests.port_bench import OURS, bench, patched, progress, standing, wish
 from tests.port_cases import CASES, NEW, OLD, story_of
 from tests.port_story import Story, contents, lines, users_git, write
 from winvllm_build.errors import ConflictError, TreeStateError
@@ -20,23 +20,6 @@ from winvllm_build.port.progress import Stand, look
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Story:
     return story_of(Story.make(tmp_path_factory.mktemp("template") / "story"))
-
-
-@pytest.fixture(scope="module")
-def small_template(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    return small_story(tmp_path_factory.mktemp("small") / "story")
-
-
-@pytest.fixture
-def unbegun(small_template: Story, tmp_path: Path) -> Story:
-    return small_template.copied(tmp_path / "small")
-
-
-@pytest.fixture
-def small(unbegun: Story) -> Story:
-    """A port of two patches, of which a.py is in conflict, handed over."""
-    unbegun.begin(NEW)
-    return unbegun
 
 
 # the maintainer's own git

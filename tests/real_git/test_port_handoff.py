@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.port_bench import OURS, bench, only, patched, progress, small_story, standing, wish
+from tests.port_bench import OURS, bench, only, patched, progress, standing, wish
 from tests.port_cases import BLOCK, CASES, HEAD, NEW, NUL, OLD, story_of
 from tests.port_story import Story, lines, users_git, write
 from winvllm_build.errors import ConflictError, TreeStateError, UsageError
@@ -29,23 +29,6 @@ def many(template: Story, tmp_path: Path) -> Story:
     made = template.copied(tmp_path / "many")
     made.begin(NEW)
     return made
-
-
-@pytest.fixture(scope="module")
-def small_template(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    return small_story(tmp_path_factory.mktemp("small") / "story")
-
-
-@pytest.fixture
-def unbegun(small_template: Story, tmp_path: Path) -> Story:
-    return small_template.copied(tmp_path / "small")
-
-
-@pytest.fixture
-def small(unbegun: Story) -> Story:
-    """A port of two patches, of which a.py is in conflict, handed over."""
-    unbegun.begin(NEW)
-    return unbegun
 
 
 def test_edit_and_continue(small: Story) -> None:
