@@ -146,6 +146,13 @@ def test_what_shellcheck_calls_a_warning_is_a_finding(tmp_path: Path) -> None:
     assert not any("SC2086" in one.detail for one in found)
 
 
+def test_the_manual_has_every_rule(checkout: Path) -> None:
+    page = (checkout / "docs" / "audit.md").read_text(encoding="utf-8")
+    for rule in Rule:
+        cells = (f"`{rule.value.id}`", rule.value.what, rule.value.why or "it says why itself")
+        assert "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n" in page
+
+
 def test_our_own_scripts_have_no_finding(checkout: Path) -> None:
     report = check()
     assert report.findings == ()
