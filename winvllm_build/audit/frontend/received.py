@@ -14,7 +14,7 @@ from winvllm_build.audit.frontend.messages import Message
 
 LINE: Final = re.compile(r'^#line (\d+)(?: "((?:[^"\\]|\\.)*)")?\s*$')
 TOKEN: Final = re.compile(
-    r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|//.*|/\*.*?\*/|[A-Za-z_]\w*|\d[\w.\']*|::|\S'
+    r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|//.*|/\*.*?\*/|[A-Za-z_]\w*|\d[\w.\']*|::|->|\S'
 )
 REFUSED: Final = {
     "and": "alternative token", "and_eq": "alternative token", "bitand": "alternative token",
@@ -62,7 +62,7 @@ def _words(code: str) -> Iterator[str]:
     before = ""
     for match in TOKEN.finditer(code):
         token = match[0]
-        if (token[0].isalpha() or token[0] == "_") and before not in {"::", "."}:
+        if (token[0].isalpha() or token[0] == "_") and before not in {"::", ".", "->"}:
             yield token
         before = token
 
