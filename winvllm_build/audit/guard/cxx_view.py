@@ -38,7 +38,7 @@ def view(before: str, after: str, platform: Platform) -> View:
             gone = [change for change in left if change not in rest]
             grounds.append(Confirmed(ground=ground, detail=", ".join(gone)))
         left = rest
-    return View.of(grounds, changes, left=left)
+    return View.of(grounds, changes, left=changes if left else ())
 
 
 def with_record(cuda: View, rocm: View, words: str, ground: Ground) -> tuple[View, View]:

@@ -84,8 +84,8 @@ class View:
 
     Attributes:
         grounds: what makes the differences neutral.
-        changes: `-` and `+` of what differs on that platform; those that no ground covers if `verdict` is
-            `CHANGED`.
+        changes: what differs on that platform; of a changed file only what no ground covers, where that can
+            be told apart.
         open: why a ground could not be confirmed, in words.
     """
 

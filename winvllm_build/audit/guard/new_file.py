@@ -86,7 +86,10 @@ def _imports(module: Module, path: str) -> bool:
     """Whether Linux imports a module, or has its name in a text."""
     dotted = path.removesuffix(".py").replace("/", ".")
     said = {dotted, path, posixpath.basename(path)}
+    stem = posixpath.basename(path).removesuffix(".py")
     for unit in module.units():
+        if unit.source and stem not in unit.source:
+            continue
         for node in module.folded(unit)[0]:
             for part in ast.walk(node):
                 if isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value in said:

@@ -10,7 +10,7 @@ from typing import Final
 
 from winvllm_build.audit.files import Files
 from winvllm_build.audit.guard.python_decide import Decide, answer_of, folded, is_folded
-from winvllm_build.audit.guard.python_fold import Fold
+from winvllm_build.audit.guard.python_fold import Fold, loaded
 from winvllm_build.audit.guard.python_names import Binding, Names, Scope, scope_of_body
 
 ROUNDS: Final = 3
@@ -62,7 +62,7 @@ class Module:
         self._sources = dict(self._source_of(self.tree.body))
         self._globals = _declared_global(self.tree) if "global " in text else frozenset()
         self.scope = self._scope()
-        self.foreign = siblings.constants(self.scope, ast.unparse(self._tests()))
+        self.foreign = siblings.constants(self.scope, self._tested())
         for _ in range(ROUNDS):
             self.tree.body = self._decided(self.tree.body, Decide(self.names(), self.package))
             self.scope = self._scope()
@@ -167,16 +167,15 @@ class Module:
         if short and isinstance(last, ast.Return) and last.value is not None:
             last.value = decide.expr(last.value)
 
-    def _tests(self) -> ast.Module:
-        """Whatever decides something, as statements: only imports that are used there are looked up."""
-        found: list[ast.stmt] = []
+    def _tested(self) -> frozenset[str]:
+        """Every name in a condition: only imports that are used there are looked up."""
+        found: set[str] = set()
         for node in ast.walk(self.tree):
-            test = getattr(node, "test", None)
-            if isinstance(test, ast.expr):
-                found.append(ast.Expr(test))
+            if isinstance(node, (ast.If, ast.IfExp, ast.While, ast.Assert)):
+                found |= loaded(node.test)
             elif isinstance(node, ast.BoolOp):
-                found.append(ast.Expr(node))
-        return ast.Module(body=found, type_ignores=[])
+                found |= loaded(node)
+        return frozenset(found)
 
 
 class Siblings:
@@ -186,9 +185,8 @@ class Siblings:
         self.files = files
         self._known: dict[str, Mapping[str, object]] = {}
 
-    def constants(self, scope: Scope, tests: str) -> dict[str, object]:
-        """By dotted name, `()` behind that of a helper: those that `scope` imports and `tests` mentions."""
-        used = set(WORD.findall(tests))
+    def constants(self, scope: Scope, used: frozenset[str]) -> dict[str, object]:
+        """By dotted name, `()` behind that of a helper: those that `scope` imports under a name in `used`."""
         found: dict[str, object] = {}
         for name, bindings in scope.names.items():
             for dotted in {one.dotted for one in bindings if one.dotted and name in used}:

@@ -26,7 +26,8 @@ def stored_as_int64(call: ast.Call, body: Iterable[ast.stmt], tree: ast.Module, 
     stores = [one for one in nodes if isinstance(one, ast.Assign) and _loads(one.value, name)]
     reads = [one for one in nodes if isinstance(one, ast.Name) and one.id == name]
     loads = [one for one in reads if isinstance(one.ctx, ast.Load)]
-    return len(loads) == len(stores) > 0 and all(_into_int64(one, tree, names) for one in stores)
+    asked = [one for one in nodes if _asks_for_none(one, name)]
+    return len(loads) - len(asked) == len(stores) > 0 and all(_into_int64(one, tree, names) for one in stores)
 
 
 def _target(node: ast.Assign) -> str | None:
@@ -36,6 +37,10 @@ def _target(node: ast.Assign) -> str | None:
 
 def _loads(value: ast.expr, name: str) -> bool:
     return isinstance(value, ast.Name) and value.id == name
+
+
+def _asks_for_none(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Compare) and ast.unparse(node) in (f"{name} is None", f"{name} is not None")
 
 
 def _into_int64(store: ast.Assign, tree: ast.Module, names: Names) -> bool:

@@ -84,7 +84,7 @@ def _item(tokens: Sequence[str], at: int) -> int:
         if tokens[at] in OPEN:
             end = _closing(tokens, at)
             if tokens[at] == "{":
-                return end + 1
+                return end + (2 if tokens[end + 1 : end + 2] == [";"] else 1)
             at = end
         at += 1
     return at
