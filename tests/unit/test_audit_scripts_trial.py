@@ -9,15 +9,15 @@ import pytest
 
 from winvllm_build.audit.scripts import trial
 from winvllm_build.audit.scripts.check import check
-from winvllm_build.audit.scripts.trial import Wine, distrust, find_wine
+from winvllm_build.audit.scripts.trial import Cmd, distrust, find_cmd
 from winvllm_build.errors import ToolchainError
 from winvllm_build.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
-def wine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wine]:
+def cmd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cmd]:
     try:
-        found = find_wine(Workspace(root=tmp_path_factory.mktemp("wine")))
+        found = find_cmd(Workspace(root=tmp_path_factory.mktemp("wine")))
     except ToolchainError as missing:
         pytest.skip(missing.message)
     yield found
@@ -46,15 +46,15 @@ def test_a_word_that_only_looks_like_a_stub_is_no_reason_to_refuse() -> None:
     assert distrust('echo powershell\nrem robocopy\nset "X=a && b"\nif exist pwsh.exe (call :pwsh)\n') == ()
 
 
-def test_our_capture_is_run_and_our_front_is_refused_because_it_starts_powershell(wine: Wine) -> None:
-    report = check(wine=wine)
+def test_our_capture_is_run_and_our_front_is_refused_because_it_starts_powershell(cmd: Cmd) -> None:
+    report = check(cmd=cmd)
     assert report.findings == ()
     assert [one.code for one in report.trials if not one.refused] == [0, 0, 1, 1]
     refused = {one.path: one.refused for one in report.trials if one.refused}
     assert refused == {"scripts/quickstart.bat": "line 4: powershell is a stub"}
 
 
-def test_logic_that_wine_does_right_is_run_in_a_copy(wine: Wine, tmp_path: Path) -> None:
+def test_logic_that_wine_does_right_is_run_in_a_copy(cmd: Cmd, tmp_path: Path) -> None:
     (tmp_path / "data.txt").write_bytes(b"one;two\r\n")
     file = batch(
         tmp_path,
@@ -63,16 +63,16 @@ def test_logic_that_wine_does_right_is_run_in_a_copy(wine: Wine, tmp_path: Path)
         'call :sub "%~dp0"\necho made> made.txt\nexit /b %CODE%\n:sub\nif exist "%~1data.txt" set CODE=9\n'
         "exit /b 0\n",
     )
-    done = trial.run("a.bat", file, wine)
+    done = trial.run("a.bat", file, cmd)
     assert (done.refused, done.code, done.output) == ("", 9, "two 7")
     assert not (tmp_path / "made.txt").exists()
 
 
 def test_nothing_of_our_environment_reaches_the_script(
-    wine: Wine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cmd: Cmd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("A_SECRET", "of ours")
-    done = trial.run("a.bat", batch(tmp_path, "@echo off\necho [%A_SECRET%]\n"), wine)
+    done = trial.run("a.bat", batch(tmp_path, "@echo off\necho [%A_SECRET%]\n"), cmd)
     assert "of ours" not in done.output
 
 
@@ -80,7 +80,7 @@ def test_a_machine_without_wine_is_told_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(trial, "FOLDERS", ())
+    monkeypatch.setattr(trial, "WINE_FOLDERS", ())
     with pytest.raises(ToolchainError) as caught:
-        find_wine(Workspace(root=tmp_path))
+        find_cmd(Workspace(root=tmp_path))
     assert caught.value.fix is not None

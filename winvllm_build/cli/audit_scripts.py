@@ -46,10 +46,10 @@ def scripts(
     as_json: JsonOption = False,
 ) -> int:
     from winvllm_build.audit.scripts.check import check
-    from winvllm_build.audit.scripts.trial import find_wine
+    from winvllm_build.audit.scripts.trial import find_cmd
     from winvllm_build.workspace import Workspace
 
-    report = check(paths or (), wine=find_wine(Workspace.default()) if run else None)
+    report = check(paths or (), cmd=find_cmd(Workspace.default()) if run else None)
     if as_json:
         render.data(data(report))
     else:

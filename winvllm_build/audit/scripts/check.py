@@ -9,7 +9,7 @@ from typing import Final
 
 from winvllm_build.audit.scripts import batch, linters, powershell, shell, trial
 from winvllm_build.audit.scripts.rules import Finding, Kind, NotRun
-from winvllm_build.audit.scripts.trial import Trial, Wine
+from winvllm_build.audit.scripts.trial import Cmd, Trial
 from winvllm_build.data import PACKAGE
 from winvllm_build.errors import UsageError
 
@@ -31,12 +31,12 @@ class Report:
     trials: tuple[Trial, ...] = ()
 
 
-def check(paths: Sequence[Path] = (), *, wine: Wine | None = None) -> Report:
-    """Parse and lint scripts; run batch files where wine is given.
+def check(paths: Sequence[Path] = (), *, cmd: Cmd | None = None) -> Report:
+    """Parse and lint scripts; run batch files where a cmd.exe is given.
 
     Args:
         paths: files, and folders whose scripts are meant; none: the scripts of this checkout.
-        wine: runs batch files, of this checkout those for which it is known how they should end.
+        cmd: runs batch files, of this checkout those for which it is known how they should end.
 
     Raises:
         UsageError: a path is not there, is no script, or this installation has no scripts of its own.
@@ -62,7 +62,7 @@ def check(paths: Sequence[Path] = (), *, wine: Wine | None = None) -> Report:
     ):
         findings += wrong
         not_run += left
-    trials, wrong = ((), ()) if wine is None else _tried(_of(scripts, Kind.BATCH), wine, own=not paths)
+    trials, wrong = ((), ()) if cmd is None else _tried(_of(scripts, Kind.BATCH), cmd, own=not paths)
     findings += wrong
     findings.sort(key=lambda one: (one.path, one.line, one.rule.value.id))
     return Report(
@@ -72,11 +72,11 @@ def check(paths: Sequence[Path] = (), *, wine: Wine | None = None) -> Report:
 
 
 def _tried(
-    files: Mapping[str, Path], wine: Wine, *, own: bool
+    files: Mapping[str, Path], cmd: Cmd, *, own: bool
 ) -> tuple[tuple[Trial, ...], tuple[Finding, ...]]:
     if not own:
-        return tuple(trial.run(path, file, wine) for path, file in files.items()), ()
-    done, findings = trial.captures(wine)
+        return tuple(trial.run(path, file, cmd) for path, file in files.items()), ()
+    done, findings = trial.captures(cmd)
     return (*done, *(trial.refusal(path, file) for path, file in files.items())), findings
 
 

@@ -18,19 +18,14 @@ from pathlib import Path
 from typing import Final
 
 from winvllm_build import process
+from winvllm_build.audit.frontend.parts import WINE_FOLDERS, WINE_NAMES
+from winvllm_build.audit.frontend.wine import Wine, prepare
 from winvllm_build.audit.scripts.batch_text import inner, logical_lines, read
 from winvllm_build.audit.scripts.rules import Finding, Rule
 from winvllm_build.errors import ToolchainError
 from winvllm_build.toolchain.msvc import CAPTURE, CAPTURE_TEXT, parse_set
-from winvllm_build.workspace import Workspace, locked
+from winvllm_build.workspace import Workspace
 
-NAMES: Final = ("wine64", "wine", "wine64-stable", "wine-stable")
-FOLDERS: Final = (Path("/usr/lib/wine"), Path("/opt/wine-stable/bin"))
-"""Debian's `wine64` puts its program into a folder that is not on PATH."""
-QUIET: Final = {"WINEDEBUG": "-all", "WINEDLLOVERRIDES": "mscoree,mshtml="}
-"""No messages of wine's own, and no question whether to install .NET and a browser."""
-KEPT: Final = ("HOME", "PATH", "LANG", "USER")
-"""What of our environment a script gets to see."""
 DETACHED: Final = 'said=$1; shift; exec "$@" >"$said" 2>/dev/null'
 """Wine leaves servers running that would hold a pipe open for seconds after the script has ended."""
 SECONDS: Final = 120.0
@@ -61,27 +56,23 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wine:
-    """A wine that was found, and the folder of its Windows."""
+class Cmd:
+    """wine's cmd.exe, with the prefix that the front ends have too."""
 
-    program: Path
-    prefix: Path
+    wine: Wine
 
-    def cmd(self, folder: Path, words: Sequence[str], variables: Mapping[str, str]) -> process.Completed:
-        """Run a command of cmd.exe in a folder.
+    def run(self, folder: Path, words: Sequence[str], variables: Mapping[str, str]) -> process.Completed:
+        """Run it in a folder; nothing of our environment reaches it.
 
         Raises:
             ToolchainError: it did not end in time.
         """
         with tempfile.TemporaryDirectory(prefix="winvllm-said-") as made:
             said = Path(made) / "said"
-            shell = ["sh", "-c", DETACHED, "sh", str(said), str(self.program), "cmd", *words]
-            done = process.capture(shell, cwd=folder, env=self._environment(variables), timeout=SECONDS)
+            shell = ["sh", "-c", DETACHED, "sh", str(said), str(self.wine.loader), "cmd", *words]
+            env = {**self.wine.environment, **variables}
+            done = process.capture(shell, cwd=folder, env=env, timeout=SECONDS)
             return replace(done, out=said.read_bytes())
-
-    def _environment(self, variables: Mapping[str, str]) -> dict[str, str]:
-        own = {name: os.environ[name] for name in KEPT if name in os.environ}
-        return {**own, **QUIET, "WINEPREFIX": str(self.prefix), **variables}
 
     def stop(self) -> None:
         """End what wine leaves running for a few seconds in its prefix.
@@ -89,33 +80,28 @@ class Wine:
         Raises:
             ToolchainError: it did not end in time.
         """
-        server = self.program.with_name(self.program.name.replace("wine", "wineserver"))
+        server = self.wine.loader.with_name(self.wine.loader.name.replace("wine", "wineserver"))
         if server.is_file():
-            process.capture([server, "-k"], env=self._environment({}), timeout=SECONDS)
+            process.capture([server, "-k"], env=self.wine.environment, timeout=SECONDS)
 
 
-def find_wine(workspace: Workspace) -> Wine:
-    """Wine with a prefix of its own, which is made the first time (0.7 GB, seconds).
+def find_cmd(workspace: Workspace) -> Cmd:
+    """Wine's cmd.exe; the first time the prefix is made (0.7 GB, seconds).
 
     Raises:
-        ToolchainError: it is not installed, or cannot make its prefix.
+        ToolchainError: wine is not installed, or does not run.
+        StorageError: the prefix cannot be written.
     """
     if sys.platform == "win32":
         raise ToolchainError("wine stands in for Windows, and this is Windows", fix="run the script itself")
-    on_path = (process.which(name) for name in NAMES)
-    aside = (folder / name for folder in FOLDERS for name in NAMES if (folder / name).is_file())
-    program = next((found for found in on_path if found), None) or next(aside, None)
-    if program is None:
+    on_path = (process.which(name) for name in WINE_NAMES)
+    aside = (folder / name for folder in WINE_FOLDERS for name in WINE_NAMES if (folder / name).is_file())
+    loader = next((found for found in on_path if found), None) or next(aside, None)
+    if loader is None:
         raise ToolchainError(
             "wine for 64-bit programs is not installed", fix="apt-get install --no-install-recommends wine64"
         )
-    wine = Wine(program=program, prefix=workspace.toolchains / "wine")
-    workspace.toolchains.mkdir(parents=True, exist_ok=True)
-    with locked(workspace.toolchains / ".wine.lock", "wine's prefix", wait=SECONDS):
-        done = wine.cmd(workspace.toolchains, ["/d", "/c", "exit", "/b", "7"], {})
-    if done.code != 7:  # noqa: PLR2004 - the code just asked for
-        raise ToolchainError(f"{program} does not run cmd.exe: exit code {done.code}", fix="reinstall wine64")
-    return wine
+    return Cmd(wine=prepare(loader, Path("cmd"), workspace, os.environ))
 
 
 def distrust(text: str) -> tuple[str, ...]:
@@ -143,7 +129,7 @@ def refusal(path: str, file: Path) -> Trial:
     return Trial(path=path, what=AS_IT_IS, refused="; ".join(reasons) or "nothing says how it should end")
 
 
-def run(path: str, file: Path, wine: Wine) -> Trial:
+def run(path: str, file: Path, cmd: Cmd) -> Trial:
     """Run a batch file in a copy of its folder's own files, without arguments.
 
     Raises:
@@ -157,11 +143,11 @@ def run(path: str, file: Path, wine: Wine) -> Trial:
     with tempfile.TemporaryDirectory(prefix="winvllm-trial-") as made:
         for one in beside:
             shutil.copy2(one, made)
-        done = wine.cmd(Path(made), ["/d", "/c", file.name], {})
+        done = cmd.run(Path(made), ["/d", "/c", file.name], {})
         return Trial(path=path, what=AS_IT_IS, code=done.code, output=done.text.replace("\r\n", "\n").strip())
 
 
-def captures(wine: Wine) -> tuple[tuple[Trial, ...], tuple[Finding, ...]]:
+def captures(cmd: Cmd) -> tuple[tuple[Trial, ...], tuple[Finding, ...]]:
     """Run the batch file that asks vcvarsall.bat for a compiler's environment, on stand-ins for that.
 
     Raises:
@@ -169,7 +155,7 @@ def captures(wine: Wine) -> tuple[tuple[Trial, ...], tuple[Finding, ...]]:
     """
     trials, findings = [], []
     for case in CAPTURES:
-        done = _capture(case, wine)
+        done = _capture(case, cmd)
         trials.append(Trial(path=CAPTURE, what=case.what, code=done.code))
         said = parse_set(done.out)
         wrong = [name for name, value in case.variables if said.get(name) != value]
@@ -204,7 +190,7 @@ CAPTURES: Final = (
 )  # fmt: skip
 
 
-def _capture(case: Capture, wine: Wine) -> process.Completed:
+def _capture(case: Capture, cmd: Cmd) -> process.Completed:
     with tempfile.TemporaryDirectory(prefix="winvllm-trial-") as made:
         script = Path(made) / case.folder / "vcvarsall.bat"
         if case.script:
@@ -212,4 +198,4 @@ def _capture(case: Capture, wine: Wine) -> process.Completed:
             script.write_bytes(case.script.replace("\n", "\r\n").encode())
         (Path(made) / CAPTURE).write_bytes(CAPTURE_TEXT.encode())
         variables = {"WINVLLM_VCVARSALL": f"Z:{script}".replace("/", "\\")}
-        return wine.cmd(Path(made), ["/d", "/u", "/c", CAPTURE], variables)
+        return cmd.run(Path(made), ["/d", "/u", "/c", CAPTURE], variables)
