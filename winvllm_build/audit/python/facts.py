@@ -68,12 +68,13 @@ class Facts:
                 return _compared(node, module)
             case ast.Call():
                 return self._called(node, module)
-            case ast.Constant():
-                return Verdict(value=bool(node.value))
-            case ast.Name() | ast.Attribute():
-                return self._named(module.dotted(node), module)
             case _:
-                return OPEN
+                return self._plain(node, module)
+
+    def _plain(self, node: ast.expr, module: Module) -> Verdict:
+        if isinstance(node, ast.Constant):
+            return Verdict(value=bool(node.value))
+        return self._named(module.dotted(node), module)
 
     def _both(self, node: ast.BoolOp, module: Module) -> Verdict:
         """One operand can decide; which one it is says whether Windows does."""
@@ -87,6 +88,8 @@ class Facts:
         return OPEN
 
     def _named(self, name: str, module: Module) -> Verdict:
+        if not name:
+            return OPEN
         if name in NOTHING:
             return Verdict(value=False)
         return self._names.get(f"{module.name}.{name}") or self._names.get(name) or OPEN

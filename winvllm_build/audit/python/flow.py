@@ -18,6 +18,7 @@ CHECKS: Final = ("check_", "ensure_", "require_", "verify_", "_check", "_ensure"
 SUPPRESSORS: Final = frozenset(["contextlib.suppress"])
 SIMPLE: Final = (ast.Expr, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Import, ast.ImportFrom, *LEAVES)
 FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
+NOT_THERE: Final = Verdict(value=False, windows=True)
 Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
@@ -67,19 +68,26 @@ class Flow:
     def __init__(self, module: Module, facts: Facts) -> None:
         self._module = module
         self._facts = facts
+        self._decided: dict[ast.expr, Verdict] = {}
 
     def steps(self) -> Iterator[Step]:
         yield from self._block(self._module.tree.body, Place())
 
     def decide(self, node: ast.expr) -> Verdict:
-        return self._facts.decide(node, self._module)
+        found = self._decided.get(node)
+        if found is None:
+            found = self._decided[node] = self._facts.decide(node, self._module)
+        return found
 
     def _block(self, body: Sequence[ast.stmt], place: Place) -> Iterator[Step]:
         met: set[str] = set()
+        replaced = self._replaced(body)
         for node in body:
             here = place
+            if replaced and isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in replaced:
+                here = place.without(NOT_THERE)
             if met and isinstance(node, ast.If) and ast.dump(node.test) in met:
-                here = place.without(Verdict(value=False, windows=True))
+                here = place.without(NOT_THERE)
             yield Step(node=node, place=here)
             yield from self._inner(node, here)
             place = self._after(node, place)
@@ -188,6 +196,8 @@ class Flow:
             return self._module.dotted(last.value.func) in EXITS
         if isinstance(last, ast.If):
             return self._leaves(last.body) and self._leaves(last.orelse)
+        if isinstance(last, ast.With | ast.AsyncWith):
+            return self._leaves(last.body)
         return isinstance(last, LEAVES)
 
     def _checks(self, body: Sequence[ast.stmt]) -> bool:
@@ -210,6 +220,18 @@ class Flow:
             for value, verdict in zip(node.test.values, verdicts, strict=True)
             if verdict.value is None
         }
+
+    def _replaced(self, body: Sequence[ast.stmt]) -> set[str]:
+        """What a branch for Windows gives another value: `x = a` before `if win32: x = b`."""
+        found: set[str] = set()
+        for before, node in zip(body, body[1:], strict=False):
+            if isinstance(node, ast.If) and isinstance(before, ast.Assign):
+                verdict = self.decide(node.test)
+                if verdict.value and verdict.windows:
+                    found |= {
+                        ast.unparse(inner.targets[0]) for inner in node.body if isinstance(inner, ast.Assign)
+                    }
+        return found
 
     def _mentions_windows(self, node: ast.If | ast.While) -> bool:
         """`if sys.platform == "win32" and other:` is open, and Windows' own."""

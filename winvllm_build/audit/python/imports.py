@@ -9,40 +9,70 @@ from dataclasses import dataclass
 from typing import Final
 
 from winvllm_build.audit.hit import State
-from winvllm_build.audit.python.flow import FUNCTIONS, Step
+from winvllm_build.audit.python.flow import FUNCTIONS, SIMPLE, Step
 from winvllm_build.audit.python.module import Module, bound, origin
 
 IN_TREE: Final = re.compile(r"""["'](vllm(?:\.\w+)+)(?::\w+)?["']""")
+BELOW: Final = re.compile(r"""["'](vllm(?:\.\w+)*)\.\{""")
+WORD: Final = re.compile(r"""["'](\w{3,60})["']""")
 AT_START: Final = {("vllm.entrypoints.cli.main", "main")}
 """Functions that run whenever `vllm` starts, with the imports in them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
-    """One module names another; `late`: not before a function runs."""
+    """One module names another; `late`: not before a function runs; `windows`: for Windows alone."""
 
     target: str
     late: bool
+    windows: bool = False
+
+
+def imports(module: Module) -> tuple[tuple[ast.Import | ast.ImportFrom, bool], ...]:
+    """Every import of the file but those for type checkers, and whether a function has to run before it does."""
+    return tuple(
+        (node, late) for node, late in _nested(module) if isinstance(node, ast.Import | ast.ImportFrom)
+    )
 
 
 def all_aliases(module: Module) -> Mapping[str, str]:
-    """Every import of the file, whatever stands around it."""
+    """The names that the imports make, whatever stands around them."""
     found: dict[str, str] = {}
-    for node in _statements(module.tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            found.update(bound(node, module.package))
+    for node, _ in module.imports:
+        found.update(bound(node, module.package))
     return found
 
 
-def _statements(tree: ast.Module) -> Iterator[ast.stmt]:
-    """All statements, those of functions too, in no order; expressions are not entered."""
-    stack: list[ast.AST] = list(tree.body)
+def _nested(module: Module) -> Iterator[tuple[ast.stmt, bool]]:
+    """Each statement, in no order, and whether it is inside a function."""
+    stack: list[tuple[ast.AST, bool]] = [(node, False) for node in module.tree.body]
     while stack:
-        node = stack.pop()
+        node, late = stack.pop()
         if isinstance(node, ast.stmt):
-            yield node
+            yield node, late
+        if isinstance(node, SIMPLE):
+            continue
+        if isinstance(node, FUNCTIONS):
+            late = late or (module.name, node.name) not in AT_START
+        elif isinstance(node, ast.If) and _name(node.test) == "TYPE_CHECKING":
+            stack += [(child, late) for child in node.orelse]
+            continue
         for block in ("body", "orelse", "finalbody", "handlers", "cases"):
-            stack += getattr(node, block, None) or () if not isinstance(node, ast.expr) else ()
+            stack += [(child, late) for child in getattr(node, block, ())]
+
+
+def _name(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def plain_edges(module: Module) -> Iterator[Edge]:
+    """The edges of a module that says nothing on platforms."""
+    for node, late in module.imports:
+        yield from (Edge(target=target, late=late) for target in _targets(node, module.package))
+    if "vllm." in module.text:
+        yield from (Edge(target=name, late=True) for name in _named(module.text))
 
 
 def aliases(module: Module, steps: Iterable[Step]) -> dict[str, str]:
@@ -62,9 +92,9 @@ def edges(module: Module, steps: Iterable[Step]) -> Iterator[Edge]:
         if isinstance(step.node, ast.Import | ast.ImportFrom) and step.place.state is State.LIVE:
             late = _late(module, step)
             for target in _targets(step.node, module.package):
-                yield Edge(target=target, late=late)
-    for match in IN_TREE.finditer(module.text):
-        yield Edge(target=match[1], late=True)
+                yield Edge(target=target, late=late, windows=step.place.windows)
+    if "vllm." in module.text:
+        yield from (Edge(target=name, late=True) for name in _named(module.text))
 
 
 def _late(module: Module, step: Step) -> bool:
@@ -79,3 +109,13 @@ def _targets(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[str]:
     base = origin(node, package)
     yield base
     yield from (f"{base}.{name.name}" for name in node.names)
+
+
+def _named(text: str) -> set[str]:
+    """Modules named in strings: `"vllm.a.b:C"`, and `"b"` in a file that says `f"vllm.a.{name}"`."""
+    found = {match[1] for match in IN_TREE.finditer(text)}
+    packages = {match[1] for match in BELOW.finditer(text)}
+    if packages:
+        words = {match[1] for match in WORD.finditer(text)}
+        found |= {f"{package}.{word}" for package in packages for word in words}
+    return found

@@ -17,6 +17,9 @@ class Module:
         path: in the tree.
         name: as it is imported; the path itself where it is no module of a package.
         aliases: what a local name stands for on Windows, in dots.
+        windows_text: the lines that Windows alone executes.
+        hot: the lines that have a word of a rule.
+        imports: each import, and whether it waits for a function to run.
     """
 
     path: str
@@ -24,6 +27,9 @@ class Module:
     tree: ast.Module
     name: str
     aliases: Mapping[str, str] = field(default_factory=dict)
+    windows_text: tuple[str, ...] = ()
+    hot: frozenset[int] = frozenset()
+    imports: tuple[tuple[ast.Import | ast.ImportFrom, bool], ...] = ()
 
     @property
     def package(self) -> str:
@@ -37,6 +43,16 @@ class Module:
     def line(self, number: int) -> str:
         """The text of a line from 1, stripped."""
         return self.lines[number - 1].strip() if 0 < number <= len(self.lines) else ""
+
+    def is_hot(self, node: ast.stmt) -> bool:
+        """Whether a statement, of a compound one what stands before its block, has a word of a rule."""
+        end = node.end_lineno or node.lineno
+        body = getattr(node, "body", None)
+        if body and not isinstance(node, ast.ClassDef):
+            end = max(node.lineno, body[0].lineno - 1)
+        if isinstance(node, ast.Try):
+            return not self.hot.isdisjoint(range(node.lineno, node.end_lineno or end))
+        return not self.hot.isdisjoint(range(node.lineno, end + 1))
 
     def dotted(self, node: ast.AST | None) -> str:
         """`os.path.join` for a name or an attribute, imports resolved; empty for anything else."""

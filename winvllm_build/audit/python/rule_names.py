@@ -167,4 +167,16 @@ RULES: Final[Rules] = {
     ast.Call: (read_by_name, loop_methods, start_methods, local_targets),
     ast.Constant: (start_methods,),
 }
-WORDS: Final = ("fork", "add_signal_handler", "unix_server", "unix_connection", "_pipe(", "Process(")
+WORDS: Final = (
+    '"fork"',
+    "add_signal_handler",
+    "unix_server",
+    "unix_connection",
+    "_pipe(",
+    "Process(",
+    "_context(",
+    "start_method(",
+    "getattr(signal",
+    "getattr(os",
+    "getattr(socket",
+)

@@ -2,82 +2,54 @@
 
 from __future__ import annotations
 
-import ast
 import gc
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import cache
+from dataclasses import replace
 from typing import Final
 
 from winvllm_build.audit.files import Files
-from winvllm_build.audit.hit import Blind, Found, Hit, Reach
+from winvllm_build.audit.hit import Found, Hit, Reach, State
 from winvllm_build.audit.python import rule_names
-from winvllm_build.audit.python.facts import Facts
 from winvllm_build.audit.python.flow import Flow
-from winvllm_build.audit.python.imports import Edge, aliases, all_aliases, edges
-from winvllm_build.audit.python.module import Module, module_name, parse
-from winvllm_build.audit.python.posix import modules, names
-from winvllm_build.audit.python.reach import reaches
-from winvllm_build.audit.python.site import Finding, Rules, Site, sites
+from winvllm_build.audit.python.helpers import Seen, helped
+from winvllm_build.audit.python.hot import ROOMS
+from winvllm_build.audit.python.module import Module, module_name
+from winvllm_build.audit.python.reach import is_corner, reaches
+from winvllm_build.audit.python.site import Finding, Rule, Rules, Site, sites
+from winvllm_build.audit.python.tree import Tree, read
 
-FOLDERS: Final = ("vllm", "csrc", "cmake", "tools")
-ROOMS: Final = (rule_names,)
 RULES: Final[Rules] = {
     kind: tuple(rule for room in ROOMS for rule in room.RULES.get(kind, ()))
     for kind in {kind for room in ROOMS for kind in room.RULES}
 }
-IMPORTS: Final = (ast.Import, ast.ImportFrom)
-
-
-@cache
-def _words() -> tuple[str, ...]:
-    return tuple(sorted({word for room in ROOMS for word in room.WORDS}))
-
-
-@cache
-def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """What a file contains that uses a module, and how to find what it uses of it."""
-    uses = [
-        (f"{owner}.", re.compile(rf"{re.escape(owner)}\.({'|'.join(known)})\b"))
-        for owner, known in names().items()
-    ]
-    froms = [(f"from {owner} ", re.compile(rf"from {re.escape(owner)} ")) for owner in names()]
-    renamed = [(f"import {owner} as ", re.compile("")) for owner in names()]
-    posix = [(name, re.compile(rf"(?:import|from) +{re.escape(name)}\b")) for name in modules()]
-    return (*uses, *froms, *renamed, *posix)
-
-
-def _interesting(text: str) -> bool:
-    """A file without one of these words has no hazard of these rules."""
-    return (
-        not text.isascii()
-        or any(word in text for word in _words())
-        or any(start in text and pattern.search(text) for start, pattern in _patterns())
-    )
-
-
-@dataclass(kw_only=True)
-class _Tree:
-    """What is kept of all files while they are read one by one."""
-
-    facts: Facts = field(default_factory=Facts)
-    kept: list[Module] = field(default_factory=list)
-    paths: dict[str, str] = field(default_factory=dict)
-    edges: dict[str, tuple[Edge, ...]] = field(default_factory=dict)
-    blind: list[Blind] = field(default_factory=list)
-    lines: int = 0
+OWN: Final = ("vllm/", "csrc/")
 
 
 def scan(files: Files) -> Found:
     """Every place in the Python of a tree that breaks on Windows, with what is known to be guarded."""
     with _uncollected():
-        tree = _read(files)
-        hits = [hit for module in tree.kept for hit in _hits(module, tree)]
+        tree = read(files)
+        seen = [each for module in tree.kept for each in _seen(module, tree)]
     reach = reaches(tree.paths, tree.edges)
-    found = tuple(_reached(hit, reach) for hit in hits)
+    loadable = any(reach[name] is Reach.START for name in tree.loaders)
+    own = tree.for_windows()
+    found = tuple(_settled(each, reach, loadable=loadable, own=own) for each in seen)
     return Found(hits=found, blind=tuple(tree.blind), files=len(tree.paths), lines=tree.lines)
+
+
+def _settled(each: Seen, reach: Mapping[str, Reach], *, loadable: bool, own: Set[str]) -> Hit:
+    """What the rest of the tree says of a place.
+
+    What a corner does inside its functions stays there, also where the start imports it. A module for Windows alone
+    knows where it runs. Extensions can be imported once the folders of their DLLs are known.
+    """
+    hit = each.hit
+    name = module_name(hit.path)
+    found = Reach.CORNER if each.function and is_corner(hit.path) else reach[name]
+    met = name in own or (loadable and hit.rule == "extension-import")
+    state = State.GUARDED if met and hit.state is State.LIVE else hit.state
+    return replace(hit, reach=found, state=state)
 
 
 @contextmanager
@@ -92,52 +64,24 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _read(files: Files) -> _Tree:
-    """Parse every file once; only those with something to look at are kept."""
-    tree = _Tree()
-    paths = [path for path in files.names if path.endswith(".py") and _belongs(path)]
-    files.fetch(paths)
-    for path in paths:
-        _take(path, files.text(path) or "", tree)
-    for module in tree.kept:
-        _link(module, tree)
-    return tree
-
-
-def _belongs(path: str) -> bool:
-    return "/" not in path or path.startswith(tuple(f"{folder}/" for folder in FOLDERS))
-
-
-def _take(path: str, text: str, tree: _Tree) -> None:
-    try:
-        module = parse(path, text)
-    except (SyntaxError, ValueError, RecursionError) as error:
-        tree.blind.append(Blind(path=path, why=f"not parsed: {error}"))
-        return
-    tree.lines += text.count("\n")
-    tree.paths[module.name] = path
-    module.aliases = all_aliases(module)
-    tree.facts.learn(module)
-    if _interesting(text):
-        tree.kept.append(module)
-    else:
-        _link(module, tree)
-
-
-def _link(module: Module, tree: _Tree) -> None:
-    """What the module imports, and what its names stand for on Windows."""
-    steps = [step for step in Flow(module, tree.facts).steps() if isinstance(step.node, IMPORTS)]
-    tree.edges[module.name] = tuple(edges(module, steps))
-    module.aliases = aliases(module, steps)
-
-
-def _hits(module: Module, tree: _Tree) -> Iterator[Hit]:
+def _seen(module: Module, tree: Tree) -> Iterator[Seen]:
     flow = Flow(module, tree.facts)
-    for step in flow.steps():
-        for site in sites(step, module, flow):
-            for rule in RULES.get(type(site.node), ()):
-                for finding in rule(site):
-                    yield _hit(site, finding)
+    steps = list(flow.steps())
+    found = [
+        Seen(hit=_hit(site, finding), function=site.place.function.name if site.place.function else "")
+        for step in steps
+        if module.is_hot(step.node)
+        for site in sites(step, module, flow)
+        for rule in _rules(site)
+        for finding in rule(site)
+    ]
+    return helped(found, module, steps, flow, tree.imported)
+
+
+def _rules(site: Site) -> tuple[Rule, ...]:
+    """setup.py and what it calls have rules of their own (`audit.config`); what Python lacks is looked for there too."""
+    own = site.module.path.startswith(OWN)
+    return (RULES if own else rule_names.RULES).get(type(site.node), ())
 
 
 def _hit(site: Site, finding: Finding) -> Hit:
@@ -146,7 +90,3 @@ def _hit(site: Site, finding: Finding) -> Hit:
         hazard=finding.hazard, rule=finding.rule, path=site.module.path, line=line,
         text=site.module.line(line), state=site.state(finding), reach=Reach.CORNER, detail=finding.detail,
     )  # fmt: skip
-
-
-def _reached(hit: Hit, reach: Mapping[str, Reach]) -> Hit:
-    return replace(hit, reach=reach[module_name(hit.path)])

@@ -37,6 +37,7 @@ class Finding:
     Attributes:
         raises: what Windows raises; a handler of one of these guards the place.
         unless: a condition around it that mentions this guards the place too (`has_flashinfer`).
+        met: another place of the file meets it for Windows.
     """
 
     hazard: str
@@ -44,6 +45,7 @@ class Finding:
     detail: str = ""
     raises: tuple[str, ...] = ()
     unless: str = ""
+    met: bool = False
 
 
 @dataclass(kw_only=True, eq=False)
@@ -88,6 +90,8 @@ class Site:
         """Whether Windows meets what was found."""
         if self.place.state is not State.LIVE:
             return self.place.state
+        if finding.met:
+            return State.GUARDED
         for name in finding.raises:
             if {name, "Exception", "BaseException", *ABOVE.get(name, ())} & self.place.caught:
                 return State.GUARDED
