@@ -12,11 +12,12 @@ from winvllm_build.audit.hit import Hit, Reach, State
 from winvllm_build.intake.cmake_text import Quoting
 
 FROM_ENVIRONMENT: Final = re.compile(r"\$ENV\{(\w*(?:DIR|HOME|PATH|ROOT|FOLDER)\w*)\}")
+WHOLE: Final = re.compile(r"\$\{(\w+)\}")
 PATH_LIKE: Final = re.compile(r"\$\{(\w*(?:EXECUTABLE|DIR|PATH|ROOT|HOME))\}")
 GIVEN: Final = re.compile(r"VLLM_\w+|FETCHCONTENT_\w+")
 """Variables that `-D` sets: nothing has turned their backslashes."""
 NESTED: Final = re.compile(r"flash.?mla|flash.?kda|deep.?gemm|flash.attention|qutlass|MSA\b", re.IGNORECASE)
-"""Repositories that bring CUTLASS along, two folders deep."""
+"""Repositories that bring CUTLASS along: its longest path has 164 characters, and theirs comes before it."""
 LONGEST: Final = 170
 """Characters: 259, less a user's `site-packages` below `AppData\\Local`, where the user's name has 20."""
 NEW_ARCH: Final = re.compile(r"(?:^|[;\s\"])(1[0-9]\.\d)[af]?")
@@ -42,21 +43,29 @@ def long_names(places: Places) -> Iterator[Hit]:
 
 
 def _turned(placed: Sequence[Placed]) -> frozenset[str]:
-    """The variables whose backslashes `file(TO_CMAKE_PATH)` turns, by name or in a loop over their names."""
+    """The variables whose backslashes a command turns, by name or in a loop over their names."""
     found: set[str] = set()
+    copies: dict[str, str] = {}
     loop: tuple[str, ...] = ()
     for one in placed:
         if one.state is not State.LIVE:
             continue
-        if one.command.name == "foreach":
-            loop = one.words
-        elif one.command.name == "endforeach":
-            loop = ()
-        elif one.command.name == "file" and one.words[:1] == ("TO_CMAKE_PATH",):
-            text = " ".join(one.words)
-            found.update(re.findall(r"\{(\w+)\}", text))
-            if loop and f"${{{loop[0]}}}" in text:
-                found.update(loop[1:])
+        match one.command.name, one.words:
+            case "foreach", words:
+                loop = words
+            case "endforeach", _:
+                loop = ()
+            case "set", (name, value, *_) if (of := WHOLE.fullmatch(value)) is not None:
+                copies[name] = of[1]
+            case "cmake_path", ("SET" | "CONVERT" | "ABSOLUTE_PATH" | "NORMAL_PATH", name, *_):
+                found |= {name, copies.get(name, name)}
+            case "file", ("TO_CMAKE_PATH", *words):
+                text = " ".join(words)
+                found.update(re.findall(r"\{(\w+)\}", text))
+                if loop and f"${{{loop[0]}}}" in text:
+                    found.update(loop[1:])
+            case _:
+                pass
     return frozenset(found)
 
 
