@@ -220,14 +220,15 @@ def refusals(site: Site) -> Iterator[Finding]:
     node = site.node
     if isinstance(node, ast.Assert):
         text = ast.unparse(node.test)
-        if re.search(r"sys\.platform|platform\.system|os\.name", text) and "linux" in text.lower():
+        if re.search(r"sys\.platform|platform\.system|os\.name", text) and "linux" in text.lower() and not WINDOWS.search(text):
             yield Finding(hazard="E38", rule="linux-asserted", detail=text[:60], raises=("AssertionError",))
     elif isinstance(node, ast.If) and any(isinstance(inner, ast.Raise) for inner in node.body):
         text = ast.unparse(node.test)
-        if LINUX_ONLY.search(text):
+        if LINUX_ONLY.search(text) and not WINDOWS.search(text):
             yield Finding(hazard="E38", rule="linux-asserted", detail=text[:60])
 
 
+WINDOWS: Final = re.compile(r"win32|\bnt\b|windows", re.IGNORECASE)
 LINUX_ONLY: Final = re.compile(
     r"(?:sys\.platform|platform\.system\(\)|os\.name).*(?:!=|not in|startswith).*(?:linux|posix)|not .*startswith\('linux",
     re.IGNORECASE,
