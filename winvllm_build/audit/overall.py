@@ -11,12 +11,16 @@ from typing import Final
 
 from winvllm_build.audit.subject import Doors
 from winvllm_build.errors import UNOBTAINABLE, ToolchainError
+from winvllm_build.profile.loader import ResolvedProfile
 
 NEVER_COVERED: Final = (
     "cl.exe's own back end (optimiser, internal errors, C1061 and other limits in what no rule counts)",
     "linking on Windows (LNK codes, exports, sizes)",
     "running on Windows (DLLs, the driver, memory, the hazards of docs/hazards that no text shows)",
 )
+
+MOST: Final = 20
+"""Findings of a part that are told."""
 
 
 class Result(Enum):
@@ -48,11 +52,21 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What is audited: the set of `tag` in the folder `root`."""
+    """What is audited.
+
+    Attributes:
+        tag: whose set.
+        root: the folder of patch sets.
+        doors: where sources come from.
+        stl: Microsoft's STL, for the front ends.
+        profile: what the front ends are configured for; None where nothing slow is run.
+    """
 
     tag: str
     root: Path
     doors: Doors
+    stl: Path | None = None
+    profile: ResolvedProfile | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +137,12 @@ def audit(
         outcome = _outcome(part, setting, full=full)
         lines.append(Line(name=part.name, outcome=outcome, seconds=time.perf_counter() - begun))
     return Overall(tag=setting.tag, lines=tuple(lines))
+
+
+def shown(findings: Sequence[str], most: int = MOST) -> tuple[str, ...]:
+    """The first findings; the part's own command has all."""
+    rest = len(findings) - most
+    return (*findings[:most], *([f"and {rest} more"] if rest > 0 else []))
 
 
 def _outcome(part: Part, setting: Setting, *, full: bool) -> Outcome:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from winvllm_build.audit.device import audit as device
 from winvllm_build.audit.device import record
 from winvllm_build.audit.device.setting import Wanted as DeviceWanted
+from winvllm_build.audit.frontend import audit as frontend
+from winvllm_build.audit.frontend.outcome import Side
+from winvllm_build.audit.frontend.outcome import Verdict as FrontendVerdict
+from winvllm_build.audit.frontend.sides import Room
 from winvllm_build.audit.guard import check as guards
 from winvllm_build.audit.guard import pair
-from winvllm_build.audit.overall import Outcome, Part, Result, Setting
+from winvllm_build.audit.overall import Outcome, Part, Result, Setting, shown
 from winvllm_build.audit.scan import scan
 from winvllm_build.audit.scripts import check as scripts
 from winvllm_build.audit.subject import Wanted, opened
 from winvllm_build.choices import SourceKind
 from winvllm_build.patchset import patchset
 from winvllm_build.sources.source import acquire
-
-MOST: Final = 20
-"""Findings that are told; the part's own command tells all."""
 
 
 def _scan(setting: Setting) -> Outcome:
@@ -33,7 +33,7 @@ def _scan(setting: Setting) -> Outcome:
     return Outcome(
         result=Result.FOUND if findings else Result.CLEAN,
         words=f"{looked_at} with the set applied: {len(left)} live places left",
-        findings=_told(findings),
+        findings=shown(findings),
         uncovered=(f"{len(blind)} files that a parser could not follow, or in part",) if blind else (),
         fix=f"winvllm-build scan {setting.tag} --patched",
     )
@@ -53,7 +53,7 @@ def _guards(setting: Setting) -> Outcome:
     return Outcome(
         result=Result.FOUND if bad else Result.CLEAN,
         words=f"{len(found)} patched files, {len(found) - len(bad)} the same for Linux and ROCm",
-        findings=_told([f"{one.path}: {one.disagreement or one.verdict.value}" for one in bad]),
+        findings=shown([f"{one.path}: {one.disagreement or one.verdict.value}" for one in bad]),
         uncovered=guards.uncovered(known),
         fix=f"winvllm-build audit guards {setting.tag}",
     )
@@ -72,7 +72,7 @@ def _record(setting: Setting) -> Outcome:
     return Outcome(
         result=Result.FOUND if stale else Result.CLEAN,
         words=f"{len(records.units)} comparisons of compiled code, {len(differing)} reasoned differences",
-        findings=_told([f"{path}: not the file that was compared" for path in stale]),
+        findings=shown([f"{path}: not the file that was compared" for path in stale]),
         uncovered=tuple(f"{one.path} for {one.arch or 'the host'}: {one.why}" for one in records.unproven),
         fix=fix,
     )
@@ -87,7 +87,7 @@ def _scripts(setting: Setting) -> Outcome:
     return Outcome(
         result=Result.FOUND if report.findings else Result.CLEAN,
         words=f"{len(report.scripts)} scripts",
-        findings=_told(
+        findings=shown(
             [f"{one.path}:{one.line} {one.rule.value.id}: {one.detail}" for one in report.findings]
         ),
         uncovered=tuple(f"{one.check}: {one.why}{_fix(one.fix)}" for one in report.not_run),
@@ -106,15 +106,36 @@ def _device(setting: Setting) -> Outcome:
     return Outcome(
         result=Result.FOUND if differing else Result.CLEAN,
         words=f"{len(report.units)} sources compiled before and after: {len(differing)} differ unexplained",
-        findings=_told(differing),
+        findings=shown(differing),
         uncovered=tuple(f"{one.path} for {one.arch or 'the host'}: {one.why}" for one in report.unproven),
         fix=f"winvllm-build audit device {setting.tag}",
     )
 
 
-def _told(findings: Sequence[str]) -> tuple[str, ...]:
-    rest = len(findings) - MOST
-    return (*findings[:MOST], *([f"and {rest} more"] if rest > 0 else []))
+def _frontend(setting: Setting) -> Outcome:
+    if setting.profile is None:
+        return Outcome(result=Result.NOT_RUN, words="no profile says what to configure")
+    doors = setting.doors
+    room = Room(
+        resolved=setting.profile, workspace=doors.workspace, patches=setting.root, index=doors.index,
+        offline=doors.offline, tell=doors.tell,
+    )  # fmt: skip
+    request = frontend.Request(room=room, sides=(Side.AFTER,), stl=setting.stl)
+    made = frontend.run(request, lambda one, *_: doors.tell(f"front end: {one.unit.path}"))
+    failing = [one for one in made.judged if one.verdict is FrontendVerdict.FAIL or _linted(one)]
+    open_ = [one for one in made.judged if one.verdict is FrontendVerdict.UNJUDGED]
+    left_out = (f"{made.left_out} generated files (--all of audit frontend)",) if made.left_out else ()
+    return Outcome(
+        result=Result.FOUND if failing else Result.CLEAN,
+        words=f"{len(made.judged)} files for {', '.join(made.archs)}: {len(failing)} that Windows refuses",
+        findings=shown([one.unit.path for one in failing]),
+        uncovered=(*left_out, *(f"{one.unit.path}: not judged" for one in open_)),
+        fix=f"winvllm-build audit frontend {setting.tag} --stl STL",
+    )
+
+
+def _linted(one: frontend.Judged) -> bool:
+    return any(outcome.lint for outcome in one.outcomes)
 
 
 def _fix(command: str) -> str:
@@ -127,4 +148,5 @@ PARTS: Final = (
     Part(name="device record", look=_record),
     Part(name="scripts", look=_scripts, optional=True),
     Part(name="device", look=_device, slow=True, optional=True),
+    Part(name="frontend", look=_frontend, slow=True, optional=True),
 )

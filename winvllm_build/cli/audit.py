@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +15,7 @@ from winvllm_build.cli.rows import Row, Section, counted, show_sections
 
 if TYPE_CHECKING:
     from winvllm_build.audit.overall import Line, Overall
+    from winvllm_build.profile.loader import ResolvedProfile
 
 HELP = """Check a patch set and our scripts for Windows, without Windows.
 
@@ -39,11 +41,13 @@ Examples:
   winvllm-build audit
   winvllm-build audit v0.14.1 --json
   winvllm-build audit --strict                what was not run fails too, for CI
-  winvllm-build audit --full
+  winvllm-build audit --full --stl ~/STL
 Exit code 0: nothing found; 1: a part found something.
 """
 DEFAULT = "all"
 TAG = re.compile(r"v?\d")
+ARCH = "8.6"
+"""What the front ends are configured for; `audit frontend --arch` takes others."""
 FINDINGS = 1
 STYLES = {"clean": "green", "found": "red", "not run": "yellow"}
 
@@ -71,6 +75,9 @@ def all_(
     *,
     full: Annotated[bool, typer.Option("--full", help="Compile too, where the tools are there.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="What was not run fails too.")] = False,
+    stl: Annotated[
+        Path | None, typer.Option("--stl", metavar="PATH", help="Microsoft's STL, for the front ends.")
+    ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Use only what is cached.")] = False,
     patches: PatchesOption = None,
     as_json: JsonOption = False,
@@ -88,7 +95,11 @@ def all_(
     workspace = Workspace.default()
     index = Index(workspace, offline=offline, on_event=render.note)
     doors = Doors(workspace=workspace, index=index, offline=offline, tell=render.note)
-    made = audit(Setting(tag=chosen, root=root, doors=doors), PARTS, full=full, tell=render.note)
+    setting = Setting(
+        tag=chosen, root=root, doors=doors, stl=stl.absolute() if stl else None,
+        profile=_profile(chosen) if full else None,
+    )  # fmt: skip
+    made = audit(setting, PARTS, full=full, tell=render.note)
     if as_json:
         render.data(data(made))
     else:
@@ -96,6 +107,12 @@ def all_(
     fast = {part.name for part in PARTS if full or not part.slow}
     missed = strict and any(line.name in fast for line in made.not_run)
     return FINDINGS if made.found or missed else 0
+
+
+def _profile(tag: str) -> ResolvedProfile:
+    from winvllm_build.cli.profiles import resolve_profile
+
+    return resolve_profile(None, overrides={"tag": tag, "cuda.arch_list": [ARCH]})
 
 
 def show(made: Overall) -> None:
