@@ -24,7 +24,7 @@ class Stated:
 
 
 def read(field: str | None) -> Stated:
-    kind, _, reason = " ".join((field or "").split()).partition(" - ")
+    kind, _, reason = f"{' '.join((field or '').split())} ".partition(" - ")
     return Stated(kind.strip(), reason.strip())
 
 
