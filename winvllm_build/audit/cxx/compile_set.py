@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -13,13 +14,15 @@ from winvllm_build.audit.cxx.generators import GENERATED
 from winvllm_build.audit.cxx.source import ENDINGS, HEADER_ENDINGS, Source
 from winvllm_build.audit.files import Files
 from winvllm_build.intake.checkout import Checkout
-from winvllm_build.intake.cmake_run import CUDA_BUILD, TOP, Run
+from winvllm_build.intake.cmake_run import CUDA_BUILD, TOP, Run, Visit
 from winvllm_build.intake.cmake_targets import TargetReader
 
 WINDOWS_BUILD: Final = {**CUDA_BUILD, "WIN32": "TRUE", "MSVC": "TRUE", "UNIX": "FALSE"}
 LINUX_BUILD: Final = {**CUDA_BUILD, "WIN32": "FALSE", "MSVC": "FALSE", "UNIX": "TRUE"}
 OLDEST: Final = 17
 """CUDA code follows the standard of C++ code, which no tag sets lower."""
+DEFINITION: Final = re.compile(r"(?:[-/]D)?(_USE_MATH_DEFINES|NOMINMAX|WIN32_LEAN_AND_MEAN)(?:=.*)?")
+"""The definitions that rules ask for."""
 FOLDERS: Final = ("csrc", "csrc/libtorch_stable", "")
 """Where vLLM's sources are included from, besides the folder of the file that includes."""
 
@@ -33,12 +36,14 @@ class CompileSet:
         patterns: files that configuring has to generate first.
         outside: sources that lie in dependencies.
         standard: of CUDA code: 17 for C++17.
+        definitions: macros that are defined for Windows.
     """
 
     sources: Mapping[str, Sight]
     patterns: Mapping[str, Sight]
     outside: tuple[str, ...]
     standard: int
+    definitions: frozenset[str]
 
     def sight_of(self, path: str) -> Sight:
         """Who compiles a generated file."""
@@ -52,7 +57,8 @@ def compile_set(checkout: Checkout) -> CompileSet:
     Raises:
         SourceError: CMake's files are missing or not CMake.
     """
-    (windows, standard), (linux, _) = _named(checkout, WINDOWS_BUILD), _named(checkout, LINUX_BUILD)
+    here, there = _read_cmake(checkout, WINDOWS_BUILD), _read_cmake(checkout, LINUX_BUILD)
+    windows, linux = here.sources, there.sources
     sights = {
         path: Sight.WINDOWS if path not in linux else Sight.ALL if path in windows else Sight.OTHERS
         for path in {**windows, **linux}
@@ -60,23 +66,41 @@ def compile_set(checkout: Checkout) -> CompileSet:
     return CompileSet(
         sources={path: sight for path, sight in sights.items() if path in checkout.entries},
         patterns={path: sight for path, sight in sights.items() if "*" in path and not path.startswith("$")},
-        outside=tuple(path for path in sights if path.startswith("$")), standard=standard,
+        outside=tuple(path for path in sights if path.startswith("$")), standard=here.standard,
+        definitions=frozenset(here.definitions),
     )  # fmt: skip
 
 
-def _named(checkout: Checkout, known: Mapping[str, str]) -> tuple[dict[str, None], int]:
-    """The sources of every target, and the standard of CUDA code."""
+@dataclass(slots=True)
+class _Build:
+    """What CMake's files say for one system."""
+
+    sources: Mapping[str, None] = field(default_factory=dict)
+    standard: int = OLDEST
+    definitions: set[str] = field(default_factory=set)
+
+    def take(self, visit: Visit) -> None:
+        words = visit.command.words
+        if visit.command.name == "set" and words[:1] == ("CMAKE_CUDA_STANDARD",) and words[1:]:
+            self.standard = int(words[1]) if words[1].isdecimal() else self.standard
+        for word in words if not visit.command.name.startswith("target_") else ():
+            match = DEFINITION.fullmatch(word)
+            if match is not None:
+                self.definitions.add(match[1])
+
+
+def _read_cmake(checkout: Checkout, known: Mapping[str, str]) -> _Build:
     run = Run(checkout, known)
     reader = TargetReader(run, checkout)
-    standard = OLDEST
+    build = _Build()
     checkout.fetch([TOP, *(path for path in checkout.below("cmake") if path.endswith(".cmake"))])
     for visit in run.visits():
         reader.take(visit)
-        words = visit.command.words
-        if visit.live and visit.command.name == "set" and words[:1] == ("CMAKE_CUDA_STANDARD",):
-            standard = int(words[1]) if words[1:] and words[1].isdecimal() else standard
+        if visit.live:
+            build.take(visit)
     paths = (file.path for target in reader.targets() for file in target.sources)
-    return dict.fromkeys(path for path in paths if path.endswith(ENDINGS)), standard
+    build.sources = dict.fromkeys(path for path in paths if path.endswith(ENDINGS))
+    return build
 
 
 def read(

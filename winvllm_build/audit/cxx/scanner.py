@@ -64,6 +64,7 @@ def _scan(files: Files, checkout: Checkout | None) -> Found:
             sources[path].note = way
     for source in sources.values():
         source.standard = wanted.standard
+        source.definitions = wanted.definitions
     return _scanned(sources) + Found(blind=(*made.blind, *_outside(wanted)))
 
 

@@ -70,6 +70,8 @@ class Source:
     within: Sight = Sight.ALL
     note: str = ""
     standard: int = 17
+    definitions: frozenset[str] = frozenset()
+    """Macros that CMake defines for every file on Windows."""
     headers: set[str] = field(default_factory=set)
     """Headers from outside the tree that come in with it, by their names."""
     provided: set[str] = field(default_factory=set)

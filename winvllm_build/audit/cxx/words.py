@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from winvllm_build.audit.cxx.branches import Sight
 from winvllm_build.audit.cxx.place import Place, at
 from winvllm_build.audit.cxx.source import Source
 from winvllm_build.audit.cxx.spaces import Space
@@ -57,6 +58,7 @@ class Words:
     excepted: frozenset[str]
     unless: tuple[str, ...]
     needs: tuple[str, ...]
+    defined: tuple[str, ...]
     endings: tuple[str, ...]
 
     @classmethod
@@ -66,6 +68,7 @@ class Words:
             space=entry.get("space", "any"), names=frozenset(entry.get("names", ())),
             prefixes=tuple(entry.get("prefixes", ())), excepted=frozenset(entry.get("except", ())),
             unless=tuple(entry.get("unless", ())), needs=tuple(entry.get("needs", ())),
+            defined=tuple(entry.get("defined", ())),
             endings=tuple(entry.get("endings", ())),
         )  # fmt: skip
 
@@ -73,7 +76,8 @@ class Words:
         """Whether the list is for this file and the headers it has."""
         fits = not self.endings or source.path.endswith(self.endings)
         needed = not self.needs or source.has(self.needs)
-        return fits and needed and not (self.unless and source.has(self.unless))
+        met = any(name in source.macros or name in source.provided for name in self.defined)
+        return fits and needed and not met and not (self.unless and source.has(self.unless))
 
     def present(self, known: Collection[str]) -> list[str]:
         """Those of the texts of a file that the list has."""
@@ -123,7 +127,9 @@ def words(source: Source) -> Iterator[Place]:
             for name in present:
                 for index in source.row.at[name]:
                     if _counts(source, index, one):
-                        yield at(source, index, one.hazard, one.rule, name)
+                        found = at(source, index, one.hazard, one.rule, name)
+                        by_cmake = found.sight is Sight.ALL and not source.definitions.isdisjoint(one.defined)
+                        yield replace(found, sight=Sight.OTHERS) if by_cmake else found
 
 
 def headers(source: Source) -> Iterator[Place]:
