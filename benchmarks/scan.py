@@ -33,10 +33,12 @@ from winvllm_build.audit.hit import Hit, State
 from winvllm_build.audit.scan import Scan, scan
 from winvllm_build.audit.subject import Doors, Wanted, opened
 from winvllm_build.audit.suppression import plain
+from winvllm_build.git import NO_OBJECT
 from winvllm_build.index import Index
 from winvllm_build.patchset.manifest import FILE
 from winvllm_build.patchset.patchset import read
 from winvllm_build.review.find import listed
+from winvllm_build.review.header_rules import NO_HAZARD
 from winvllm_build.workspace import Workspace
 
 if sys.version_info >= (3, 11):
@@ -135,12 +137,15 @@ def judgements(tag: str) -> dict[tuple[str, str, str], bool]:
 
 
 def named(tag: str) -> set[tuple[str, str]]:
-    """File and hazard of every patch header."""
+    """File and hazard of every patch header, files that only the set has aside."""
     if not has_set(tag):
         return set()
     patches = read(data.patches_root(), tag).patches
     return {
-        (str(patch.path), hazard) for patch in patches for hazard in listed(patch.content.header, "Hazards")
+        (str(patch.path), hazard)
+        for patch in patches
+        for hazard in listed(patch.content.header, "Hazards")
+        if hazard != NO_HAZARD and patch.pre != NO_OBJECT
     }
 
 

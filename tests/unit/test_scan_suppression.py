@@ -17,10 +17,11 @@ from winvllm_build.intake.checkout import Checkout
 
 
 def subject(folder: Path, *layers: str) -> Subject:
-    checkout = Checkout(Git(folder), Oid("0" * 40), "v1")
+    git, none = Git(folder), Oid("0" * 40)
     return Subject(
-        name="v1", checkout=checkout, base=checkout.tree, objects=folder, layers=layers, set_folder=folder
-    )
+        name="v1", git=git, checkout=Checkout(git, none, "v1"), base=none, objects=folder, layers=layers,
+        set_folder=folder,
+    )  # fmt: skip
 
 
 def covered(folder: Path, *hits: Hit, layers: tuple[str, ...] = ("windows",)) -> Coverage:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
 
+from winvllm_build.audit.beside import beside
+from winvllm_build.audit.config import scanner as config
 from winvllm_build.audit.coverage import Coverage, cover
+from winvllm_build.audit.cxx import scanner as cxx
 from winvllm_build.audit.files import Files
 from winvllm_build.audit.hazard import Hazard, Sample
 from winvllm_build.audit.hit import Found
+from winvllm_build.audit.python import scanner as python
 from winvllm_build.audit.subject import Subject
-from winvllm_build.intake.checkout import Checkout
 
-Scanner = Callable[[Files, Checkout | None], Found]
-SCANNERS: Final[Mapping[str, Scanner]] = {}
-"""By the name of what it reads; a checkout is given where the tree can be configured."""
+CXX, PYTHON, CONFIG = "C++ and CUDA", "Python", "configuration"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Scan:
         layers: which of the set's are applied; empty for a tree without patches.
         found: what the scanners say.
         coverage: the hits, with the set's suppressions.
-        seconds: how long each scanner took.
+        seconds: how long each scanner was waited for.
     """
 
     name: str
@@ -49,26 +49,29 @@ def scan(subject: Subject) -> Scan:
         SourceError: the tree's build files cannot be read.
         ToolchainError: git cannot read the tree.
     """
-    total = Found()
-    seconds = {}
-    files, checkout = subject.files, subject.buildable
-    for name, scanner in SCANNERS.items():
-        begun = time.perf_counter()
-        total += scanner(files, checkout)
-        seconds[name] = time.perf_counter() - begun
+    seconds: dict[str, float] = {}
+    files = subject.files
+    with beside(subject, python.scan, ".py") as answer:
+        total = _timed(seconds, CXX, lambda: cxx.scan(files, subject.buildable))
+        total += _timed(seconds, CONFIG, lambda: config.scan(files))
+        total += _timed(seconds, f"{PYTHON}, beside them", answer)
     return Scan(
         name=subject.name, layers=subject.layers, found=total, coverage=cover(subject, total.hits),
         seconds=seconds,
     )  # fmt: skip
 
 
+def _timed(seconds: dict[str, float], name: str, work: Callable[[], Found]) -> Found:
+    begun = time.perf_counter()
+    found = work()
+    seconds[name] = time.perf_counter() - begun
+    return found
+
+
 def scan_sample(sample: Sample, text: str) -> Found:
     """What every scanner says about a file of the catalogue; its path decides which one reads it."""
     files = Files.of_mapping({sample.path: text.encode()})
-    total = Found()
-    for scanner in SCANNERS.values():
-        total += scanner(files, None)
-    return total
+    return cxx.scan(files, None) + python.scan(files) + config.scan(files)
 
 
 def rules_of(hazard: Hazard) -> tuple[str, ...]:

@@ -67,6 +67,7 @@ class Subject:
 
     Attributes:
         name: the tag, or the folder as it was named.
+        git: has the tree's objects.
         checkout: the tree.
         base: the tree before patches.
         objects: where git finds the objects of `base`.
@@ -76,6 +77,7 @@ class Subject:
     """
 
     name: str
+    git: Git
     checkout: Checkout
     base: Oid
     objects: Path
@@ -85,15 +87,18 @@ class Subject:
 
     @property
     def files(self) -> Files:
-        """Its regular files."""
-        entries = self.checkout.entries
-        names = [path for path, entry in entries.items() if entry.mode.startswith(REGULAR)]
-        return Files(names, self.checkout.content, self.checkout.fetch)
+        return files_of(self.checkout)
 
     @property
     def buildable(self) -> Checkout | None:
         """The tree for who reads CMake; None for a folder that is only a part of vLLM."""
         return self.checkout if BUILD_FILE in self.checkout.entries else None
+
+
+def files_of(checkout: Checkout) -> Files:
+    """The regular files of a tree."""
+    names = [path for path, entry in checkout.entries.items() if entry.mode.startswith(REGULAR)]
+    return Files(names, checkout.content, checkout.fetch)
 
 
 @contextmanager
@@ -114,7 +119,7 @@ def opened(wanted: Wanted, doors: Doors) -> Iterator[Subject]:
     if not wanted.patched:
         set_folder = wanted.root / wanted.name
         yield Subject(
-            name=wanted.name, checkout=Checkout.of(source), base=source.tree,
+            name=wanted.name, git=Git(source.repository), checkout=Checkout.of(source), base=source.tree,
             objects=source.repository / "objects",
             set_folder=set_folder if (set_folder / manifest.FILE).is_file() else None,
         )  # fmt: skip
@@ -164,7 +169,7 @@ def _patched(wanted: Wanted, source: Source) -> Iterator[Subject]:
             what=f"the set {wanted.name} makes something else of this source than its lock says", fix=fix,
         )  # fmt: skip
         yield Subject(
-            name=wanted.name, checkout=Checkout(git, made, wanted.name), base=source.tree,
+            name=wanted.name, git=git, checkout=Checkout(git, made, wanted.name), base=source.tree,
             objects=source.repository / "objects", layers=chosen.layers, set_folder=patch_set.folder,
             patches=tuple(patch for patch in patches if patch.layer in chosen.layers),
         )  # fmt: skip
@@ -189,7 +194,7 @@ def _folder(wanted: Wanted) -> Iterator[Subject]:
         inside.out("update-index", "--add", "-z", "--stdin", stdin=names, index=index)
         made = Oid(inside.line("write-tree", index=index))
         yield Subject(
-            name=wanted.name, checkout=Checkout(git, made, wanted.name), base=made,
+            name=wanted.name, git=git, checkout=Checkout(git, made, wanted.name), base=made,
             objects=git.folder / "objects",
         )  # fmt: skip
 
