@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final
 
 from winvllm_build.audit.hit import State
@@ -224,7 +225,7 @@ class Flow:
     def _replaced(self, body: Sequence[ast.stmt]) -> set[str]:
         """What a branch for Windows gives another value: `x = a` before `if win32: x = b`."""
         found: set[str] = set()
-        for before, node in zip(body, body[1:], strict=False):
+        for before, node in pairwise(body):
             if isinstance(node, ast.If) and isinstance(before, ast.Assign):
                 verdict = self.decide(node.test)
                 if verdict.value and verdict.windows:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from winvllm_build.audit.hit import Hit, State
@@ -21,26 +22,25 @@ class Seen:
 
 
 def helped(
-    found: Sequence[Seen], module: Module, steps: Sequence[Step], flow: Flow, imported: Set[str]
+    found: Sequence[Seen], module: Module, steps: Sequence[Step], flow: Flow, imported: AbstractSet[str]
 ) -> Iterator[Seen]:
     """The same, with the state of its callers for what a function of this file alone does.
 
-    Args:
-        imported: everything that some module imports, in dots.
+    `imported` is everything that some module imports, in dots.
     """
     names = {each.function for each in found if each.function and each.hit.state is State.LIVE}
     names = {name for name in names if module.text.count(name) > 1}
     states = _states(names, module, steps, flow) if names else {}
     for each in found:
         state = states.get(each.function)
-        if each.hit.state is State.LIVE and state is not None:
-            if f"{module.name}.{each.function}" not in imported:
-                yield replace(each, hit=replace(each.hit, state=state))
-                continue
-        yield each
+        private = f"{module.name}.{each.function}" not in imported
+        if each.hit.state is State.LIVE and state is not None and private:
+            yield replace(each, hit=replace(each.hit, state=state))
+        else:
+            yield each
 
 
-def _states(names: Set[str], module: Module, steps: Sequence[Step], flow: Flow) -> dict[str, State]:
+def _states(names: AbstractSet[str], module: Module, steps: Sequence[Step], flow: Flow) -> dict[str, State]:
     """For each function that is used nowhere on Windows, why."""
     used: dict[str, set[State]] = {}
     lines = module.lines

@@ -22,7 +22,8 @@ from winvllm_build.audit.python.posix import modules, names
 
 ROOMS: Final = (rule_names, rule_process, rule_loop, rule_files, rule_paths, rule_text, rule_gpu)
 EVERYWHERE: Final = re.compile(
-    r"^[ \t]*(?:from (?:subprocess|asyncio|zmq\.asyncio|tempfile) import (?:run|call)\b|import (?:os|signal|socket|subprocess|tempfile) as )",
+    r"^[ \t]*(?:from (?:subprocess|asyncio) import (?:run|call)\b"
+    r"|import (?:os|signal|socket|subprocess|tempfile) as )",
     re.MULTILINE,
 )
 """Imports after which the words do not stand where the names are used."""

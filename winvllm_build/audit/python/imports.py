@@ -29,7 +29,7 @@ class Edge:
 
 
 def imports(module: Module) -> tuple[tuple[ast.Import | ast.ImportFrom, bool], ...]:
-    """Every import of the file but those for type checkers, and whether a function has to run before it does."""
+    """Every import of the file but those for type checkers, and whether a function has to run first."""
     return tuple(
         (node, late) for node, late in _nested(module) if isinstance(node, ast.Import | ast.ImportFrom)
     )

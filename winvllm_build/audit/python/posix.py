@@ -29,5 +29,11 @@ def names() -> Mapping[str, frozenset[str]]:
     return {module: frozenset(words.split()) for module, words in found.items()}
 
 
+@cache
+def programs() -> frozenset[str]:
+    """Programs that a Windows machine has not on its PATH."""
+    return frozenset(tomllib.loads(FILE.read_text("utf-8"))["programs"].split())
+
+
 def lacks(module: str, name: str) -> bool:
     return name in names().get(module, ())

@@ -111,9 +111,10 @@ def _open_files(site: Site) -> Iterator[tuple[str, str]]:
 def linked(site: Site) -> Iterator[Finding]:
     """Symbolic links need a privilege, or developer mode."""
     node = site.node
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        if site.dotted(node.func) == "os.symlink" or node.func.attr == "symlink_to":
-            yield Finding(hazard="E51", rule="symlink", detail=ast.unparse(node)[:60], raises=("OSError",))
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+        return
+    if site.dotted(node.func) == "os.symlink" or node.func.attr == "symlink_to":
+        yield Finding(hazard="E51", rule="symlink", detail=ast.unparse(node)[:60], raises=("OSError",))
 
 
 def clock_names(site: Site) -> Iterator[Finding]:
@@ -261,7 +262,8 @@ RULES: Final[Rules] = {
     ast.JoinedStr: (file_addresses,),
 }
 WORDS: Final = (
-    "NamedTemporaryFile", ".rename(", "os.rename", "os.remove", "unlink", "symlink", "strftime", "isoformat", '":".join(',
-    'plit("', 'artition("', 'startswith("/', 'removeprefix("/', "file://", "hexdigest", "os.path.join", "makedirs", "rmtree",
+    "NamedTemporaryFile", ".rename(", "os.rename", "os.remove", "unlink", "symlink",
+    "strftime", "isoformat", '":".join(', 'plit("', 'artition("', 'startswith("/',
+    'removeprefix("/', "file://", "hexdigest", "os.path.join", "makedirs", "rmtree",
     "os.replace", "shutil.move",
 )  # fmt: skip

@@ -29,7 +29,8 @@ HANDLES: Final = frozenset(
 )
 LEGACY: Final = re.compile(r"^numpy\.random\.(?:randint|random_integers)$")
 WIDE: Final = re.compile(
-    r"INT64|int64|sys\.maxsize|2 ?\*\* ?(?:3[1-9]|[4-9]\d)|1 << (?:3[1-9]|[4-9]\d)|MAX_INT|0x[0-9a-fA-F]{8,}|iinfo"
+    r"INT64|int64|sys\.maxsize|2 ?\*\* ?(?:3[1-9]|[4-9]\d)|1 << (?:3[1-9]|[4-9]\d)|MAX_INT|iinfo"
+    r"|0x[0-9a-fA-F]{8,}"
 )
 NARROW: Final = 2**31
 EXTENSION: Final = re.compile(
@@ -117,8 +118,9 @@ def _scopes(site: Site) -> list[str]:
 
 
 def extension_in_try(site: Site) -> Iterator[Finding]:
-    """A compiled extension in a try that takes only ModuleNotFoundError for `not there`: a missing DLL raises
-    ImportError, a library that is not found AssertionError or OSError.
+    """A compiled extension in a try that takes only ModuleNotFoundError for `not there`.
+
+    A missing DLL raises ImportError, a library that is not found AssertionError or OSError.
     """
     node = site.node
     if not isinstance(node, ast.Try):
@@ -188,12 +190,10 @@ def weights(site: Site) -> Iterator[Finding]:
 def shared_memory(site: Site) -> Iterator[Finding]:
     """A named block of memory goes with its last handle; unlink does nothing."""
     node = site.node
-    if isinstance(node, ast.Call) and site.dotted(node.func).endswith("shared_memory.SharedMemory"):
-        if any(
-            k.arg == "create" and not (isinstance(k.value, ast.Constant) and k.value.value is False)
-            for k in node.keywords
-        ):
-            yield Finding(hazard="E58", rule="shared-memory", detail="SharedMemory(create=True)")
+    if not (isinstance(node, ast.Call) and site.dotted(node.func).endswith("shared_memory.SharedMemory")):
+        return
+    if any(keyword.arg == "create" and ast.unparse(keyword.value) != "False" for keyword in node.keywords):
+        yield Finding(hazard="E58", rule="shared-memory", detail="SharedMemory(create=True)")
 
 
 def metrics(site: Site) -> Iterator[Finding]:
@@ -220,7 +220,11 @@ def refusals(site: Site) -> Iterator[Finding]:
     node = site.node
     if isinstance(node, ast.Assert):
         text = ast.unparse(node.test)
-        if re.search(r"sys\.platform|platform\.system|os\.name", text) and "linux" in text.lower() and not WINDOWS.search(text):
+        if (
+            re.search(r"sys\.platform|platform\.system|os\.name", text)
+            and "linux" in text.lower()
+            and not WINDOWS.search(text)
+        ):
             yield Finding(hazard="E38", rule="linux-asserted", detail=text[:60], raises=("AssertionError",))
     elif isinstance(node, ast.If) and any(isinstance(inner, ast.Raise) for inner in node.body):
         text = ast.unparse(node.test)
@@ -230,7 +234,8 @@ def refusals(site: Site) -> Iterator[Finding]:
 
 WINDOWS: Final = re.compile(r"win32|\bnt\b|windows", re.IGNORECASE)
 LINUX_ONLY: Final = re.compile(
-    r"(?:sys\.platform|platform\.system\(\)|os\.name).*(?:!=|not in|startswith).*(?:linux|posix)|not .*startswith\('linux",
+    r"(?:sys\.platform|platform\.system\(\)|os\.name).*(?:!=|not in|startswith).*(?:linux|posix)"
+    r"|not .*startswith\('linux",
     re.IGNORECASE,
 )
 
@@ -245,8 +250,10 @@ RULES: Final[Rules] = {
     ast.If: (refusals,),
 }
 WORDS: Final = (
-    "process_group", "new_group", "device_mesh", "TCPStore", '"inductor"', "ProcessGroup", "import flashinfer", "from flashinfer",
-    "import triton", "from triton", "vllm._", "cumem_allocator", "cudaIpc", "_share_cuda_", "_new_shared_cuda", "reduce_tensor",
-    "rebuild_cuda", "randint", "random_integers", "dtype=int", "dtype=np.int_", "safe_open", "load_file", "SharedMemory",
-    "MultiProcessCollector", "gethostbyname", "getfqdn", "sys.platform", "platform.system", "os.name",
+    "process_group", "new_group", "device_mesh", "TCPStore", '"inductor"', "ProcessGroup",
+    "import flashinfer", "from flashinfer", "import triton", "from triton", "vllm._",
+    "cumem_allocator", "cudaIpc", "_share_cuda_", "_new_shared_cuda", "reduce_tensor",
+    "rebuild_cuda", "randint", "random_integers", "dtype=int", "dtype=np.int_", "safe_open",
+    "load_file", "SharedMemory", "MultiProcessCollector", "gethostbyname", "getfqdn",
+    "sys.platform", "platform.system", "os.name",
 )  # fmt: skip

@@ -95,6 +95,6 @@ RULES: Final[Rules] = {
     ast.Constant: (local_addresses,),
 }
 WORDS: Final = (
-    "asyncio.run", "uvloop.run", "new_event_loop", "Runner(", "zmq.asyncio", "uvloop", "add_reader", "add_writer", "sentinel",
-    LOCAL_ADDRESS, "Connection",
+    "asyncio.run", "uvloop.run", "new_event_loop", "Runner(", "zmq.asyncio", "uvloop",
+    "add_reader", "add_writer", "sentinel", "ipc://", "Connection",
 )  # fmt: skip

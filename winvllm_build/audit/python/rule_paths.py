@@ -156,7 +156,8 @@ def repository_names(site: Site) -> Iterator[Finding]:
 
 
 REMOTE: Final = re.compile(
-    r"(?:^|\.)(?:hf_hub_download|file_exists|file_or_path_exists|try_to_load_from_cache|list_repo_files|get_hf_file_\w+)$"
+    r"(?:^|\.)(?:hf_hub_download|file_exists|file_or_path_exists|try_to_load_from_cache|list_repo_files"
+    r"|get_hf_file_\w+)$"
     r"|(?:^|\b)(?:hf_?fs|fs|file_system|HfFileSystem\(\))\.(?:ls|glob|find|open|exists|isfile|info|walk|get_file)$"
 )
 REMOTE_ARGUMENTS: Final = frozenset(["filename", "subfolder", "path", "file_name"])
@@ -184,10 +185,11 @@ def _joined(argument: ast.expr, site: Site) -> bool:
 def program_names(site: Site) -> Iterator[Finding]:
     """`f"{root}/bin/nvcc"`: a name with a folder gets no .exe by itself."""
     node = site.node
-    if isinstance(node, ast.Constant) and isinstance(node.value, str) and PROGRAM.search(node.value):
-        if _is_tail(site) and not site.is_message:
-            met = any(".exe" in text for text in site.module.windows_text)
-            yield Finding(hazard="E33", rule="name-without-exe", detail=node.value, met=met)
+    if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+        return
+    if PROGRAM.search(node.value) and _is_tail(site) and not site.is_message:
+        met = any(".exe" in text for text in site.module.windows_text)
+        yield Finding(hazard="E33", rule="name-without-exe", detail=node.value, met=met)
 
 
 def permissions(site: Site) -> Iterator[Finding]:
@@ -203,7 +205,8 @@ RULES: Final[Rules] = {
     ast.Attribute: (permissions,),
 }
 WORDS: Final = (
-    "/tmp", "/proc/", "/sys/", "/dev/", '"/usr/', '"/etc/', '"/opt/', '"/var/', '"/home/', '"/root/', '"/mnt/', '"/run/', "/bin/",  # noqa: S108
-    ".so", "CDLL", "expandable_segments", "hf_hub_download", "fs.ls", "fs.glob", "fs.open", "fs.find", "HfFileSystem", "X_OK",
+    "/tmp", "/proc/", "/sys/", "/dev/", '"/usr/', '"/etc/', '"/opt/', '"/var/', '"/home/',  # noqa: S108
+    '"/root/', '"/mnt/', '"/run/', "/bin/", ".so", "CDLL", "expandable_segments",
+    "hf_hub_download", "fs.ls", "fs.glob", "fs.open", "fs.find", "HfFileSystem", "X_OK",
     "file_exists", "try_to_load_from_cache", "get_hf_file",
 )  # fmt: skip

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from winvllm_build.audit.python.posix import programs as programs_of_posix
 from winvllm_build.audit.python.reach import is_build
 from winvllm_build.audit.python.site import Finding, Rules, Site
 
@@ -14,104 +15,9 @@ RUNNERS: Final = frozenset(
     [
         "subprocess.run", "subprocess.call", "subprocess.check_call", "subprocess.check_output",
         "subprocess.Popen", "subprocess.getoutput", "subprocess.getstatusoutput", "os.system", "os.popen",
-        "asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell", "asyncio.subprocess.create_subprocess_exec",
+        "asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell",
     ]
 )  # fmt: skip
-PROGRAMS: Final = frozenset(
-    [
-        "bash",
-        "sh",
-        "zsh",
-        "rm",
-        "cp",
-        "mv",
-        "ln",
-        "ls",
-        "cat",
-        "chmod",
-        "chown",
-        "mkdir",
-        "rmdir",
-        "touch",
-        "which",
-        "grep",
-        "egrep",
-        "awk",
-        "sed",
-        "head",
-        "tail",
-        "tr",
-        "cut",
-        "wc",
-        "sort",
-        "uniq",
-        "xargs",
-        "find",
-        "tee",
-        "tar",
-        "gzip",
-        "gunzip",
-        "unzip",
-        "uname",
-        "lscpu",
-        "lspci",
-        "lsmod",
-        "lsof",
-        "numactl",
-        "taskset",
-        "free",
-        "df",
-        "du",
-        "ps",
-        "pgrep",
-        "pkill",
-        "kill",
-        "killall",
-        "ulimit",
-        "sudo",
-        "apt",
-        "apt-get",
-        "yum",
-        "dpkg",
-        "ldconfig",
-        "ldd",
-        "nproc",
-        "ip",
-        "ifconfig",
-        "ss",
-        "netstat",
-        "id",
-        "whoami",
-        "env",
-        "nohup",
-        "timeout",
-        "readlink",
-        "realpath",
-        "mktemp",
-        "gcc",
-        "g++",
-        "cc",
-        "c++",
-        "ld",
-        "ar",
-        "make",
-        "patchelf",
-        "strip",
-        "perl",
-        "rsync",
-        "ibstat",
-        "ibv_devinfo",
-        "sysctl",
-        "dmidecode",
-        "mount",
-        "umount",
-        "rdma",
-        "nsys-ui",
-        "fuser",
-        "auditwheel",
-    ]
-)
-"""Programs that a Windows machine has not on its PATH."""
 SYNTAX: Final = re.compile(
     r"^\s*\w+=\S+ \w|[^|]\| *(?:grep|awk|sed|head|tail|wc|tr|cut|xargs)\b|2>&1|/dev/null|\$\(|\$\{?\w|`"
 )
@@ -134,7 +40,7 @@ def programs(site: Site) -> Iterator[Finding]:
     raises = ("FileNotFoundError", "CalledProcessError") if _checked(site, node) else ("FileNotFoundError",)
     if program == "rm" and is_build(site.module.path):
         yield Finding(hazard="D13", rule="rm-called", detail=first[:60], raises=raises)
-    elif program in PROGRAMS or first.startswith(("/bin/", "/usr/")):
+    elif program in programs_of_posix() or first.startswith(("/bin/", "/usr/")):
         yield Finding(
             hazard="E49", rule="posix-program", detail=first[:60], raises=raises, unless=rf"which|{program}"
         )

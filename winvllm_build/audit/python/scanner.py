@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
@@ -38,11 +39,11 @@ def scan(files: Files) -> Found:
     return Found(hits=found, blind=tuple(tree.blind), files=len(tree.paths), lines=tree.lines)
 
 
-def _settled(each: Seen, reach: Mapping[str, Reach], *, loadable: bool, own: Set[str]) -> Hit:
+def _settled(each: Seen, reach: Mapping[str, Reach], *, loadable: bool, own: AbstractSet[str]) -> Hit:
     """What the rest of the tree says of a place.
 
-    What a corner does inside its functions stays there, also where the start imports it. A module for Windows alone
-    knows where it runs. Extensions can be imported once the folders of their DLLs are known.
+    What a corner does inside its functions stays there, also where the start imports it. A module for Windows
+    alone knows where it runs. Extensions can be imported once the folders of their DLLs are known.
     """
     hit = each.hit
     name = module_name(hit.path)
@@ -79,7 +80,7 @@ def _seen(module: Module, tree: Tree) -> Iterator[Seen]:
 
 
 def _rules(site: Site) -> tuple[Rule, ...]:
-    """setup.py and what it calls have rules of their own (`audit.config`); what Python lacks is looked for there too."""
+    """Only names that are not there in setup.py and what it calls; for the rest of it see `audit.config`."""
     own = site.module.path.startswith(OWN)
     return (RULES if own else rule_names.RULES).get(type(site.node), ())
 
