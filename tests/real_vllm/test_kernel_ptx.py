@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from winvllm_build.audit.device import ptx
+from winvllm_build.audit.device.compare import compare
+from winvllm_build.audit.device.record import Kind
 from winvllm_build.audit.device.rounds import Round
 from winvllm_build.audit.device.setting import Setting, Wanted, configured
-from winvllm_build.audit.device.stage import Side, Stage
+from winvllm_build.audit.device.stage import Content, Side, Stage
 from winvllm_build.audit.device.steps import Plan, plan
 from winvllm_build.audit.device.subject import Subject
+from winvllm_build.errors import CompileError
 from winvllm_build.git import RepoPath
 from winvllm_build.index import Index
 from winvllm_build.patchset.patchset import PatchSet
@@ -105,3 +108,73 @@ def test_every_patched_source_is_found_in_the_build(round_: Round) -> None:
     template = RepoPath("csrc/quantization/gptq_marlin/marlin_template.h")
     users = [unit for unit in units.values() if template in unit.closure]
     assert users, "no kernel that instantiates MarlinScalarType is compiled"
+
+
+SMALL = """\
+#include <cassert>
+__global__ void merge(float* p) {
+  float lse = *p;
+  assert(lse != 3.0f);
+  *p = isinf(lse) ? -1.0f : lse;
+}
+__global__ void other(float* p) { *p = 0.0f; }
+void launch(float* p, int blocks) {
+  if (blocks > 2 or p == nullptr) merge<<<blocks, 32>>>(p);
+  other<<<1, 32>>>(p);
+}
+"""
+SAME_TEXT = {Kind.TEXT}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kinds", "differing"),
+    [
+        ("float lse", "#ifdef _MSC_VER\n#define x\n#endif\n  float lse", SAME_TEXT, {}),
+        ("*p;\n  assert", "*p;  // loaded\n\n  assert", SAME_TEXT, {}),
+        (" or ", " || ", {Kind.PTX, Kind.HOST}, {}),
+        ("isinf", "isnan", {Kind.PTX, Kind.HOST_TEXT}, {Kind.PTX: ("entry _Z5mergePf",)}),
+        ("> 2", "> 3", {Kind.PTX, Kind.HOST}, {Kind.HOST: ("_Z6launchPfi",)}),
+        ("1, 32", "2, 32", {Kind.PTX, Kind.HOST}, {Kind.HOST: ("_Z6launchPfi",)}),
+        (
+            "void launch", "__device__ int seen = 1;\nvoid launch", {Kind.PTX, Kind.HOST},
+            {Kind.PTX: ("variable seen",)},
+        ),
+    ],
+)  # fmt: skip
+def test_one_changed_token_is_found_where_it_is(
+    setting: Setting, tmp_path: Path, old: str, new: str, kinds: set[Kind],
+    differing: dict[Kind, tuple[str, ...]],
+) -> None:  # fmt: skip
+    assert old in SMALL
+    content = Content(before=SMALL.encode(), after=SMALL.replace(old, new).encode())
+    found = compare(*small(setting, tmp_path, content))
+    assert set(found.counts) == kinds
+    assert all(number > 0 for number in found.counts.values())
+    if Kind.PTX in kinds:
+        assert found.counts[Kind.PTX] == 2
+    for kind, names in differing.items():
+        assert set(names) <= set(found.differing[kind])
+    assert found.differing.keys() <= {*differing, Kind.HOST}
+    assert bool(found.differing) == bool(differing)
+
+
+def test_what_does_not_compile_is_no_equality(setting: Setting, tmp_path: Path) -> None:
+    content = Content(before=SMALL.encode(), after=SMALL.replace("isinf", "isinfinite").encode())
+    with pytest.raises(CompileError, match=r"isinfinite"):
+        compare(*small(setting, tmp_path, content))
+    content = Content(before=b'#include "nowhere.h"\n', after=SMALL.encode())
+    with pytest.raises(CompileError, match=r"nowhere\.h"):
+        compare(*small(setting, tmp_path, content))
+
+
+def small(setting: Setting, folder: Path, content: Content) -> tuple[Plan, Stage]:
+    """A tree of one kernel, compiled as vLLM's are."""
+    path = RepoPath("csrc/small.cu")
+    tree = folder / "tree"
+    (tree / "csrc").mkdir(parents=True)
+    (tree / path).write_bytes(content.after or b"")
+    kernel = next(one for one in setting.recipes if one.source == KERNEL)
+    recipe = replace(kernel, source=path, folder=folder)
+    stage = Stage(folder=folder / "stage", contents={path: content})
+    stage.lay(tree)
+    return plan(recipe, stage, tree, setting.environment, setting.toolchain.host.cxx), stage

@@ -22,27 +22,32 @@ SILENT: Final = (
     ".p2align",
     ".align",
 )
-OUTSIDE: Final = "<outside>"
-"""Stands for what is in no symbol: linkage and kinds of symbols."""
+NAMED: Final = re.compile(r"\.\w+\s+([\w.$@]+)")
 
 
 def symbols(text: str) -> dict[str, tuple[str, ...]]:
-    """The lines of each symbol; constants stand where they are used, local labels are counted anew."""
+    """The lines of each symbol, its linkage first.
+
+    Constants stand where they are used, local labels are counted anew.
+    """
     lines = [line for line in (COMMENT.sub("", raw).strip() for raw in text.splitlines()) if line]
     constants = _constants(lines)
     found: dict[str, list[str]] = {}
-    outside: set[str] = set()
+    linkage: dict[str, set[str]] = {}
     current: list[str] = []
     for line in lines:
         match = LABEL.match(line)
         if match and not match[1].startswith(".L"):
             current = found.setdefault(match[1], [])
         elif line.startswith(LINKAGE):
-            outside.add(" ".join(line.split()))
+            named = NAMED.match(line)
+            linkage.setdefault(named[1] if named else line, set()).add(" ".join(line.split()))
         elif not line.startswith(SILENT):
             current.append(" ".join(line.split()))
-    made = {name: _renumbered(body, constants) for name, body in found.items()}
-    return {OUTSIDE: tuple(sorted(outside)), **made}
+    return {
+        name: (*sorted(linkage.get(name, ())), *_renumbered(found.get(name, []), constants))
+        for name in {*found, *linkage}
+    }
 
 
 def differing(before: str, after: str) -> list[str]:

@@ -85,7 +85,7 @@ def _assembled(plan: Plan, stage: Stage) -> tuple[int, tuple[str, ...]]:
         texts.append(_read(stage.out / HOST_ASSEMBLY))
         stage.put_away(side)
     names = [name for name in assembly.differing(*texts) if not name.startswith(EMBEDDED)]
-    return len(assembly.symbols(texts[1])) - 1, tuple(names)
+    return len(assembly.symbols(texts[1])), tuple(names)
 
 
 def _read(file: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from winvllm_build.audit.device.compare import Compared
@@ -12,6 +13,10 @@ from winvllm_build.patchset.patchset import Patch
 
 FIELD: Final = "Guard"
 WORD: Final = re.compile(r"[A-Za-z_]\w{3,}")
+NAMESPACES: Final = frozenset({"vllm", "marlin", "cutlass", "cute", "torch", "c10", "std"})
+"""A header that names one of these does not name what is in it."""
+REGISTERED: Final = "variable "
+REGISTERING: Final = "__nv_cudaEntityRegisterCallback"
 LENGTH: Final = re.compile(r"\d+")
 
 
@@ -22,16 +27,29 @@ def differences(compared: Compared, patches: Iterable[Patch]) -> tuple[Differenc
         compared: what was found.
         patches: those whose files went into the unit.
     """
-    said = [" ".join((patch.content.header.get(FIELD) or "").split()) for patch in patches]
-    return tuple(
-        Difference(kind=kind, name=name, reason=_reason(name, said))
+    found = [
+        Difference(kind=kind, name=name, reason="")
         for kind, names in compared.differing.items()
         for name in names
-    )
+    ]
+    return reasoned(found, patches)
+
+
+def reasoned(found: Iterable[Difference], patches: Iterable[Patch]) -> tuple[Difference, ...]:
+    """Differences with what the headers say of them now.
+
+    What registers kernels and variables with CUDA follows from what there is to register.
+    """
+    said = [" ".join((patch.content.header.get(FIELD) or "").split()) for patch in patches]
+    made = [replace(one, reason=_reason(one.name, said)) for one in found]
+    registered = [one.reason for one in made if one.name.startswith(REGISTERED)]
+    if registered and all(registered):
+        made = [replace(one, reason=registered[0]) if REGISTERING in one.name else one for one in made]
+    return tuple(made)
 
 
 def _reason(name: str, said: Iterable[str]) -> str:
-    parts = set(identifiers(name))
+    parts = set(identifiers(name)) - NAMESPACES
     return next((text for text in said if parts & set(WORD.findall(text))), "")
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from winvllm_build.audit.device.choice import Chooser, Chosen
 from winvllm_build.audit.device.closure import Includes
 from winvllm_build.audit.device.compare import Compared, compare
 from winvllm_build.audit.device.jobs import admitted, run_all
-from winvllm_build.audit.device.reasons import differences
+from winvllm_build.audit.device.reasons import differences, reasoned
 from winvllm_build.audit.device.record import Records, Unit
 from winvllm_build.audit.device.setting import Setting
 from winvllm_build.audit.device.stage import Stage
@@ -81,7 +81,9 @@ class Round:
             if unit is None:
                 left.append(task)
             else:
-                yield Result(chosen=task.chosen, unit=unit, why="", seconds=0.0, reused=True)
+                told = reasoned(unit.differences, self.subject.behind(task.chosen.files))
+                known_unit = replace(unit, differences=told)
+                yield Result(chosen=task.chosen, unit=known_unit, why="", seconds=0.0, reused=True)
         if left:
             for _, result, _ in run_all(left, self._stages(workspace, min(jobs, len(left))), self._one):
                 yield result
