@@ -7,6 +7,7 @@ from pathlib import Path
 
 from winvllm_build.audit.explanation import answers, escaped, markdown
 from winvllm_build.audit.hazard import Hazard, catalogue
+from winvllm_build.audit.scan import rules_of
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "hazards"
@@ -48,12 +49,6 @@ def index(hazards: Mapping[str, Hazard]) -> str:
 def row(hazard: Hazard) -> str:
     title, shows = escaped(hazard.title), escaped(hazard.shows)
     return f"| [{hazard.id}]({hazard.id}.md) | {title} | {hazard.severity.value} | {shows} |\n"
-
-
-def rules_of(hazard: Hazard) -> tuple[str, ...]:
-    """The rules of `scan` that report the hazard in its samples."""
-    del hazard
-    return ()
 
 
 def write() -> None:

@@ -6,10 +6,11 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from winvllm_build.audit.hazard import Hazard, Sample
+from winvllm_build.audit.hazard import FOLDER, Hazard, Sample
 from winvllm_build.patchset import patchset
 from winvllm_build.review.find import listed
 from winvllm_build.review.hazards import FILE
@@ -128,10 +129,19 @@ def _section(title: str, text: str) -> str:
 
 
 def _rules(hazard: Hazard, rules: Sequence[str]) -> str:
-    if not hazard.samples:
+    if hazard.id in _machine():
         return "No text of a tree shows it: `winvllm-build scan` cannot find it."
     names = ", ".join(f"`{rule}`" for rule in rules)
-    return f"By `winvllm-build scan`{f', as {names}' if names else ''}."
+    found = f"By `winvllm-build scan`{f', as {names}' if names else ''}."
+    return (
+        found if hazard.samples else f"{found} An example takes more than one short file; there is none here."
+    )
+
+
+@cache
+def _machine() -> frozenset[str]:
+    """The hazards that lie in the machine, or in how something is started."""
+    return frozenset(tomllib.loads((FOLDER / "machine.toml").read_text("utf-8")))
 
 
 def _example(sample: Sample) -> str:
