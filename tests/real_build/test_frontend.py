@@ -1,6 +1,6 @@
 """The real Windows front ends, under Wine, on files of a few lines.
 
-They need wine64, libwine-dev, clang-19, and Microsoft's STL at the tag that `parts.py` names: a checkout of it is
+They need wine64, libwine-dev, clang-19, and Microsoft's STL at the tag that `parts.py` names: a checkout
 named by `WINVLLM_TEST_STL`. Where one of them is missing the tests are skipped.
 """
 

@@ -194,6 +194,8 @@ def _judge_all(
         except BaseException:
             for future in waiting:
                 future.cancel()
+            for bench in benches.values():
+                bench.stop.set()
             raise
     return tuple(found[side, unit.name] for side, unit in chosen)
 

@@ -37,14 +37,28 @@ class Ran:
     peak: int
 
 
-def run(args: Sequence[str], *, env: Mapping[str, str], cwd: Path, timeout: float) -> Ran:
+def run(
+    args: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    timeout: float,
+    stop: threading.Event | None = None,
+) -> Ran:
     """Run a program; one that takes longer than `timeout` seconds is ended with all it started.
+
+    Args:
+        args: program and arguments.
+        env: the complete environment.
+        cwd: working folder.
+        timeout: in seconds.
+        stop: ends it once it is set: only the main thread is interrupted by Ctrl-C.
 
     Raises:
         ToolchainError: it cannot be started.
     """
     lines: list[str] = []
-    watch = _Watch(timeout)
+    watch = _Watch(timeout, stop or threading.Event())
     begun = time.monotonic()
     try:
         code = process.stream(args, on_line=lines.append, cwd=cwd, env=env, on_start=watch.begin)
@@ -59,7 +73,8 @@ def run(args: Sequence[str], *, env: Mapping[str, str], cwd: Path, timeout: floa
 class _Watch:
     """Looks at a process from a thread of its own until it is told to end."""
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, stop: threading.Event) -> None:
+        self._stop = stop
         self.cpu = 0.0
         self.peak = 0
         self.late = False
@@ -83,6 +98,6 @@ class _Watch:
                 times = watched.cpu_times()
                 self.cpu = times.user + times.system
                 self.peak = max(self.peak, watched.memory_info().rss)
-                if time.monotonic() > self._deadline and not self.late:
+                if (time.monotonic() > self._deadline or self._stop.is_set()) and not self.late:
                     self.late = True
                     process.end_tree(pid)

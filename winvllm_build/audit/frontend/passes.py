@@ -7,8 +7,9 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Event
 from typing import Final
 
 from typing_extensions import assert_never
@@ -42,6 +43,7 @@ class Bench:
         tree: the source.
         names: short names for its files and those of the headers.
         scratch: where the texts of one unit lie while it is looked at.
+        stop: ends what runs, once it is set.
     """
 
     tree: Path
@@ -52,6 +54,7 @@ class Bench:
     store: Store
     scratch: Path
     environment: Mapping[str, str]
+    stop: Event = field(default_factory=Event)
 
     def passes_of(self, unit: Unit, *, device: bool) -> tuple[Pass, ...]:
         match unit.language:
@@ -119,7 +122,7 @@ class Bench:
     def _read(self, unit: Unit, kind: Pass, folder: Path) -> tuple[str, Ran] | Outcome:
         """The preprocessed text in the folder and its digest; an outcome where that failed."""
         words = [*self._reading(unit, kind), "-MD", "-MF", DEPENDENCIES, "-o", RAW]
-        done = metered.run(words, env=self.environment, cwd=folder, timeout=SECONDS)
+        done = metered.run(words, env=self.environment, cwd=folder, timeout=SECONDS, stop=self.stop)
         if done.code != 0 or done.late:
             found = messages.parse(done.lines, self.names.short)
             return self._with_sources(_judged(kind, done, found, failing=(1,)))
@@ -138,14 +141,16 @@ class Bench:
     def _run(self, unit: Unit, kind: Pass, folder: Path, reading: Ran) -> Outcome:
         match kind:
             case Pass.HOST:
-                done = self.wine.run(lines.cudafe(unit, self.headers), cwd=folder, timeout=SECONDS)
+                done = self.wine.run(
+                    lines.cudafe(unit, self.headers), cwd=folder, timeout=SECONDS, stop=self.stop
+                )
             case Pass.DEVICE:
                 (folder / lines.MODULE_ID).write_text(f"unit_{len(unit.path)}", encoding="ascii")
                 words = lines.cicc(unit, self.headers, unit.archs[0])
-                done = self.wine.run(words, cwd=folder, timeout=SECONDS)
+                done = self.wine.run(words, cwd=folder, timeout=SECONDS, stop=self.stop)
             case Pass.CLANG:
                 words = lines.check(self.clang, unit, self.headers, source=self.tree / unit.path)
-                done = metered.run(words, env=self.environment, cwd=folder, timeout=SECONDS)
+                done = metered.run(words, env=self.environment, cwd=folder, timeout=SECONDS, stop=self.stop)
             case _:
                 assert_never(kind)
         found = messages.parse(done.lines, self.names.short)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Final
 
 from winvllm_build.audit.frontend import metered
@@ -24,9 +25,10 @@ class Wine:
     loader: Path
     environment: Mapping[str, str]
 
-    def run(self, args: list[str], *, cwd: Path, timeout: float) -> Ran:
+    def run(self, args: list[str], *, cwd: Path, timeout: float, stop: Event | None = None) -> Ran:
         """A Windows program to its end; `args` starts with its path as Linux names it."""
-        return metered.run([str(self.loader), *args], env=self.environment, cwd=cwd, timeout=timeout)
+        words = [str(self.loader), *args]
+        return metered.run(words, env=self.environment, cwd=cwd, timeout=timeout, stop=stop)
 
 
 def prepare(loader: Path, probe: Path, workspace: Workspace, environment: Mapping[str, str]) -> Wine:
