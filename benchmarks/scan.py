@@ -167,7 +167,8 @@ def met(hits: Iterable[Hit], pairs: set[tuple[str, str]]) -> set[tuple[str, str]
 def quality(tag: str) -> dict[str, Any]:
     """Precision and recall of a bare tag."""
     live = [hit for hit in look(tag).found.hits if hit.state is State.LIVE]
-    pairs, judged = named(tag), judgements(tag)
+    every, judged = named(tag), judgements(tag)
+    pairs = {pair for pair in every if catalogue()[pair[1]].samples}
     by_rule: dict[tuple[str, str], Quality] = {}
     for hit in live:
         one = by_rule.setdefault((hit.hazard, hit.rule), Quality(f"{hit.hazard} {hit.rule}"))
@@ -177,14 +178,13 @@ def quality(tag: str) -> dict[str, Any]:
         one.true += verdict is True
         one.false += verdict is False
         one.unjudged += verdict is None
-    silent = {pair for pair in pairs if not catalogue()[pair[1]].samples}
-    hit_pairs = met(live, pairs)
-    missed = sorted(pairs - hit_pairs - silent, key=lambda pair: (rank(pair[1]), pair[0]))
+    found = met(live, pairs)
     by_hazard = Counter(hazard for _, hazard in pairs)
-    hit_hazard = Counter(hazard for _, hazard in hit_pairs)
+    hit_hazard = Counter(hazard for _, hazard in found)
     return {
-        "tag": tag, "live": len(live), "pairs": len(pairs), "hit": len(hit_pairs), "silent": len(silent),
-        "missed": missed,
+        "tag": tag, "live": len(live), "pairs": len(pairs), "hit": len(found),
+        "silent": len(every) - len(pairs),
+        "missed": sorted(pairs - found, key=lambda pair: (rank(pair[1]), pair[0])),
         "recall": {name: [hit_hazard[name], by_hazard[name]] for name in sorted(by_hazard, key=rank)},
         "rules": [vars(by_rule[key]) for key in sorted(by_rule, key=lambda key: (rank(key[0]), key))],
     }  # fmt: skip

@@ -153,18 +153,20 @@ def _short(text: str) -> str:
 
 
 def _show_blind(blind: Sequence[Blind], *, summary: bool) -> None:
+    """What no parser followed, by reason; it is told even where only sums are."""
     if not blind:
         return
+    by_reason: dict[str, list[Blind]] = {}
+    for one in blind:
+        by_reason.setdefault(one.why, []).append(one)
     files = counted(len({one.path for one in blind}), "file")
-    title = f"not followed by a parser, so that rules which need one saw nothing there: {files}"
-    rows = () if summary else tuple(
-        Row("", one.path, f"{counted(one.lines, 'line')}" if one.lines else "all", _short(one.why))
-        for one in blind
-    )  # fmt: skip
     render.out("")
-    if summary:
-        render.out(title)
-    show_sections([Section(title, rows)])
+    render.out(f"not followed by a parser, so that rules which need one saw nothing there: {files}")
+    for why, found in () if summary else by_reason.items():
+        render.out(f"  {_short(why)}:")
+        for one in found:
+            part = f" ({counted(one.lines, 'line')})" if one.lines else ""
+            render.out(f"    {one.path}{part}")
 
 
 def _show_end(made: Scan, coverage: Coverage) -> None:
