@@ -104,6 +104,11 @@ def _outside(wanted: CompileSet) -> Iterator[Blind]:
         )
 
 
+def _is_template(source: Source, place: Place) -> bool:
+    live = source.within is Sight.ALL and place.sight is Sight.ALL
+    return live and place.rule == "variable-template-attribute"
+
+
 def _scanned(sources: Mapping[str, Source]) -> Found:
     places: list[tuple[Source, Place]] = []
     blind: list[Blind] = []
@@ -112,6 +117,8 @@ def _scanned(sources: Mapping[str, Source]) -> Found:
         structural, unseen = structure(source)
         places += ((source, place) for place in structural)
         blind += [unseen] if unseen is not None else []
+    names = {place.detail.split()[-1] for source, place in places if _is_template(source, place)}
+    places += ((s, place) for s in sources.values() for place in sequences.uses_of_templates(s, names))
     hits = {place.hit(source): None for source, place in places}
     return Found(
         hits=tuple(sorted(hits, key=lambda hit: (hit.path, hit.line, hit.hazard, hit.rule, hit.detail))),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from winvllm_build.audit.cxx.branches import PARTS
@@ -24,8 +24,13 @@ NOT_CONSTEXPR: Final = frozenset(
      "exp2", "exp2f", "pow", "powf", "round", "fabs", "fabsf"}
 )  # fmt: skip
 NARROWED: Final = frozenset({"char", "short", "float"})
-CAST_WORDS: Final = 12
-"""How far a declaration is followed to its end."""
+INSTANTIATED: Final = frozenset(
+    {"data_ptr", "mutable_data_ptr", "const_data_ptr", "item", "accessor", "packed_accessor32",
+     "packed_accessor64"}
+)  # fmt: skip
+"""Functions of torch that exist for fixed types alone."""
+FURTHEST: Final = 24
+"""Tokens of a declaration that are looked at."""
 
 
 def designated(source: Source) -> Iterator[Place]:
@@ -46,7 +51,18 @@ def variable_templates(source: Source) -> Iterator[Place]:
         if row.text(index + 1) == "<":
             head = _head(row, _closing_angle(row, index + 1) + 1)
             if any("DEVICE" in word.upper() or "HOST" in word.upper() for word in head if _is_marker(word)):
-                yield at(source, index, "D8", "variable-template-attribute", " ".join(head)[:80])
+                yield at(source, index, "D8", "variable-template-attribute", " ".join(head))
+
+
+def uses_of_templates(source: Source, names: Collection[str]) -> Iterator[Place]:
+    """Where such variables are used: each place changes with the template."""
+    row = source.row
+    for name in names:
+        for index in row.at.get(name, ()):
+            angle = row.text(index + 1) == "<"
+            after = row.text(_closing_angle(row, index + 1) + 1) if angle else row.text(index + 1)
+            if after not in ("=", "("):
+                yield at(source, index, "D8", "variable-template-use", name)
 
 
 def _is_marker(word: str) -> bool:
@@ -234,18 +250,27 @@ def long_widths(source: Source) -> Iterator[Place]:
         if row.text(index - 2) == "long" or row.text(index + 2) == "long":
             continue  # `long unsigned long`
         unsigned = before == "unsigned"
-        if row.text(index - 1 - unsigned) == "<" and after in (">", ",") and _instantiates(row, index):
-            yield at(source, index, "D53", "template-of-long", row.text(index - 2 - unsigned))
+        opened = index - 1 - unsigned
+        if row.text(opened) == "<" and after in (">", ",") and row.text(opened - 1) in INSTANTIATED:
+            yield at(source, index, "D53", "instance-for-long", row.text(opened - 1))
+        elif (
+            row.text(opened) in ("<", ",")
+            and row.kind(index + 1) is TokenKind.WORD
+            and _is_parameter(row, opened)
+        ):
+            yield at(source, index, "D53", "template-parameter", after)
         else:
             yield at(source, index, "D52", "long-width", f"{before} long {after}")
 
 
-def _instantiates(row: Row, index: int) -> bool:
-    """Whether it is an argument of torch's functions that are instantiated for fixed types."""
-    names = {row.text(index - 2), row.text(index - 3)}
-    return bool(
-        names & {"data_ptr", "mutable_data_ptr", "const_data_ptr", "item", "accessor", "packed_accessor32"}
-    )
+def _is_parameter(row: Row, index: int) -> bool:
+    """Whether a `<` or a comma stands in the head of a template."""
+    for place in range(index, max(index - 40, 0), -1):
+        if row.text(place) == "<":
+            return row.text(place - 1) == "template"
+        if row.text(place) in (";", "{", "}", "(", ")"):
+            return False
+    return False
 
 
 def narrowing(source: Source) -> Iterator[Place]:
@@ -272,7 +297,7 @@ def constexpr_mathematics(source: Source) -> Iterator[Place]:
     """`constexpr float x = std::sqrt(2.0f);`: GCC computes it, the standard and cl.exe do not."""
     row = source.row
     for index in row.at.get("constexpr", ()):
-        for place in range(index + 1, min(index + CAST_WORDS * 2, len(row.tokens))):
+        for place in range(index + 1, min(index + FURTHEST, len(row.tokens))):
             text = row.text(place)
             if text in (";", "(", "{", "\n"):
                 called = row.text(place - 1) if text == "(" else ""
