@@ -107,8 +107,8 @@ def test_the_command_line(tree: Upstream, source: Source, capsys: pytest.Capture
     told = json.loads(capsys.readouterr().out)
     assert told["patches"][0] == {
         "layer": "windows", "path": "a.py", "verdict": "identical", "guard": "guarded", "disagreement": "",
-        "fix": "", "cuda": {"verdict": "identical", "grounds": [], "changes": [], "open": []},
-        "rocm": {"verdict": "identical", "grounds": [], "changes": [], "open": []},
+        "fix": "", "cuda": {"verdict": "identical", "grounds": [], "changes": [], "left": [], "open": []},
+        "rocm": {"verdict": "identical", "grounds": [], "changes": [], "left": [], "open": []},
     }  # fmt: skip
     assert run(["audit", "guards", "nothing.cu", *place]) == 2
 

@@ -1,24 +1,31 @@
-"""Linux and ROCm compile and execute what upstream wrote, except for what `data/neutral.toml` lists.
+"""Linux and ROCm read what upstream wrote, except for what `data/neutral.toml` lists, each with its grounds.
 
-Nothing may differ in the file of a patch whose header says `Guard: guarded` once the conditions of
-Windows are taken to be false; in the others, exactly the listed tokens and statements differ.
+The list has exactly what differs once the conditions on Windows are decided. That a guard counts is shown by
+taking it away.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
-from tests.real_vllm import folding, python_folding, reading
 from tests.real_vllm.test_imports import ONLY_ON_WINDOWS
+from winvllm_build.audit.device import record
+from winvllm_build.audit.files import Files
+from winvllm_build.audit.guard import check
+from winvllm_build.audit.guard.cmake_view import left, spelled
+from winvllm_build.audit.guard.judgement import Ground, Judgement, Verdict, View
+from winvllm_build.audit.guard.pair import Pair, Tree, opened
 from winvllm_build.git import RepoPath
+from winvllm_build.intake.cmake_text import commands
 from winvllm_build.patchset.diff import Change
-from winvllm_build.patchset.patchset import Patch, PatchSet
+from winvllm_build.patchset.patchset import PatchSet
+from winvllm_build.sources.source import Source
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -27,126 +34,128 @@ else:
 
 pytestmark = pytest.mark.network
 DATA = Path(__file__).with_name("data") / "neutral.toml"
-WINDOWS_MACROS = ("_MSC_VER", "_WIN32", "_WIN64", "WIN32")
-LINUX_CMAKE = {"MSVC": False, "WIN32": False}
-PLATFORMS = ("cuda", "rocm")
-Compare = Callable[[str, str], list[str]]
+GUARD = re.compile(r"\b_MSC_VER\b|\bMSVC\b|\bWIN32\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neutral:
-    """What may differ in one file, and the header's reason; `rocm` where USE_ROCM makes it something else."""
+    """What differs in one file, and why that is neutral; `rocm` where USE_ROCM makes it something else."""
 
-    reason: str
+    grounds: Sequence[str]
     changes: Sequence[str]
     rocm: Sequence[str] | None = None
 
     def on(self, platform: str) -> list[str]:
-        return list(self.changes if platform == "cuda" or self.rocm is None else self.rocm)
+        return sorted(self.changes if platform == "cuda" or self.rocm is None else self.rocm)
 
 
-def read_neutral() -> dict[str, Neutral]:
-    return {path: Neutral(**entry) for path, entry in tomllib.loads(DATA.read_text("utf-8")).items()}
+NEUTRAL: Mapping[str, Neutral] = {
+    path: Neutral(**entry) for path, entry in tomllib.loads(DATA.read_text("utf-8")).items()
+}
 
 
-NEUTRAL: Mapping[str, Neutral] = read_neutral()
+@pytest.fixture(scope="module")
+def pairs(patch_set: PatchSet, published: Source) -> Iterator[tuple[Pair, ...]]:
+    with opened(patch_set, published) as found:
+        yield found
 
 
-def compare_cpp(platform: str) -> Compare:
-    known = {**dict.fromkeys(WINDOWS_MACROS, False), "USE_ROCM": platform == "rocm"}
-    return lambda old, new: folding.differences(*(folding.fold(reading.cpp(t), known) for t in (old, new)))
+@pytest.fixture(scope="module")
+def records(patch_set: PatchSet) -> record.Records:
+    return record.read(patch_set.folder)
 
 
-def compare_cmake(old: str, new: str) -> list[str]:
-    return folding.differences(*(folding.fold(reading.cmake(t), LINUX_CMAKE) for t in (old, new)))
+@pytest.fixture(scope="module")
+def judged(pairs: tuple[Pair, ...], records: record.Records) -> dict[str, Judgement]:
+    return {found.path: found for found in check.check(pairs, records)}
 
 
-def comparison(path: str, platform: str) -> Compare | None:
-    """How to compare a file; None for requirements, which have tests of their own."""
-    if path.endswith((".cu", ".cuh", ".h", ".hpp", ".cpp")):
-        return compare_cpp(platform)
-    if path.endswith((".cmake", "CMakeLists.txt")):
-        return compare_cmake
-    if path.endswith(".py"):
-        return python_folding.differences
-    assert PurePosixPath(path).parts[0] == "requirements"
-    return None
-
-
-def modified(patch_set: PatchSet) -> list[Patch]:
-    return [patch for patch in patch_set.of("vllm") if patch.change is not Change.ADDED]
-
-
-def added(patch_set: PatchSet) -> set[RepoPath]:
-    return {patch.path for patch in patch_set.of("vllm") if patch.change is Change.ADDED}
-
-
-@pytest.mark.parametrize("platform", PLATFORMS)
-def test_nothing_else_than_the_listed_changes_reaches_linux(
-    patch_set: PatchSet, pristine_tree: Path, patched_tree: Path, platform: str
-) -> None:
-    found: dict[str, list[str]] = {}
-    for patch in modified(patch_set):
-        compare = comparison(patch.path, platform)
-        if compare is not None:
-            texts = [(tree / patch.path).read_text("utf-8") for tree in (pristine_tree, patched_tree)]
-            assert texts[0] != texts[1]
-            found[patch.path] = compare(texts[0], texts[1])
-    assert {path: changes for path, changes in found.items() if changes} == {
-        path: neutral.on(platform) for path, neutral in NEUTRAL.items()
+@pytest.fixture(scope="module")
+def unproven(pairs: tuple[Pair, ...], patch_set: PatchSet, records: record.Records) -> set[str]:
+    """Files that only a compiler can judge, as long as the set's record does not have them."""
+    among = {patch.path: (patch.pre, patch.post) for patch in patch_set.of("vllm")}
+    compiled = {path for path, neutral in NEUTRAL.items() if Ground.MACHINE_CODE.value in neutral.grounds}
+    return {
+        pair.path
+        for pair in pairs
+        if pair.path in compiled and records.confirms(RepoPath(pair.path), *pair.ids, among=among) is None
     }
 
 
-def test_a_removed_guard_is_noticed(patch_set: PatchSet, pristine_tree: Path, patched_tree: Path) -> None:
-    """With the condition of Windows replaced by another one, no guarded patch is neutral any more."""
+def test_every_patch_is_identical_or_neutral(
+    judged: dict[str, Judgement], patch_set: PatchSet, unproven: set[str]
+) -> None:
+    assert judged.keys() == {patch.path for patch in patch_set.of("vllm")}
+    assert {path for path, found in judged.items() if found.verdict is Verdict.CHANGED} == unproven
+    assert {path: found.disagreement for path, found in judged.items() if found.disagreement} == {}
+    recorded = (patch_set.folder / record.FILE).is_file()
+    assert unproven == set() or not recorded
+
+
+@pytest.mark.parametrize("platform", ["cuda", "rocm"])
+def test_nothing_else_than_the_listed_changes_reaches_linux(
+    judged: dict[str, Judgement], platform: str
+) -> None:
+    views: dict[str, View] = {
+        path: getattr(found, platform) for path, found in judged.items() if found.change is not Change.ADDED
+    }
+    found = {path: sorted(view.changes) for path, view in views.items() if view.changes}
+    listed = {path: neutral.on(platform) for path, neutral in NEUTRAL.items()}
+    assert found == {path: changes for path, changes in listed.items() if changes}
+
+
+def test_each_difference_has_the_listed_grounds(judged: dict[str, Judgement], unproven: set[str]) -> None:
+    found = {
+        path: sorted({one.ground.value for one in found.grounds})
+        for path, found in judged.items()
+        if found.verdict is Verdict.NEUTRAL
+    }
+    assert found == {path: sorted(one.grounds) for path, one in NEUTRAL.items() if path not in unproven}
+
+
+def test_a_removed_guard_is_noticed(pairs: tuple[Pair, ...]) -> None:
+    """With the condition on Windows replaced by another one, no guarded patch is neutral any more."""
     unnoticed: list[str] = []
-    guarded = [p for p in modified(patch_set) if (p.content.header.get("Guard") or "").startswith("guarded")]
-    for patch in guarded:
-        compare = comparison(patch.path, "cuda")
-        assert compare is not None
-        old, new = ((tree / patch.path).read_text("utf-8") for tree in (pristine_tree, patched_tree))
-        bare = re.sub(r"\b_MSC_VER\b|\bMSVC\b|\bWIN32\b", "UNKNOWN", new).replace('"win32"', '"linux"')
-        if compare(old, bare) == compare(old, new):
-            unnoticed.append(patch.path)
+    guarded = [
+        one for one in pairs if one.change is Change.MODIFIED and (one.guard or "").startswith("guarded")
+    ]
+    for pair in guarded:
+        seen, without = check._views(pair), check._views(replace(pair, after=bare(pair.after or b"")))
+        if without[0].verdict is not Verdict.CHANGED or without[0].changes == seen[0].changes:
+            unnoticed.append(pair.path)
     assert len(guarded) > 40
     assert unnoticed == []
 
 
-def test_the_list_is_that_of_the_headers(patch_set: PatchSet) -> None:
-    """`guarded` has no entry; a neutral change has one, with the reason that its header gives."""
-    said: dict[str, str] = {}
-    for patch in modified(patch_set):
-        guard = " ".join((patch.content.header.get("Guard") or "").split())
-        kind, _, reason = guard.partition(" - ")
-        if comparison(patch.path, "cuda") is not None and kind != "guarded":
-            assert kind in ("neutral", "guarded + neutral"), patch.path
-            said[patch.path] = reason
-    assert said == {path: neutral.reason for path, neutral in NEUTRAL.items()}
-
-
-def test_new_files_are_used_on_windows_only(patch_set: PatchSet, patched_tree: Path) -> None:
-    new = added(patch_set)
-    modules = {path.removesuffix(".py").replace("/", ".") for path in new if path.endswith(".py")}
+def test_new_files_are_used_on_windows_only(judged: dict[str, Judgement], pairs: tuple[Pair, ...]) -> None:
+    added = {path: found for path, found in judged.items() if found.change is Change.ADDED}
+    modules = {path.removesuffix(".py").replace("/", ".") for path in added if path.endswith(".py")}
     assert modules == ONLY_ON_WINDOWS
-    others = {path for path in new if not path.endswith(".py")}
+    others = {path for path in added if not path.endswith(".py")}
     assert others == {"cmake/windows.cmake", "cmake/external_projects/fa3_unavailable.cpp"}
-    files = [patched_tree / "CMakeLists.txt", *(patched_tree / "cmake").rglob("*.cmake")]
-    read = {file: file.read_text("utf-8") for file in files if file.name != "windows.cmake"}
-    left = "".join(
-        word
-        for text in read.values()
-        for command in folding.fold(reading.cmake(text), LINUX_CMAKE)
-        for word in command
-    )
-    for path in others:
-        name = PurePosixPath(path).name
-        assert any(name in text for text in read.values())
-        assert name not in left
+    for path, found in added.items():
+        assert [one.ground for one in found.grounds] == [Ground.NEW_FILE], path
+        assert found.grounds[0].detail.startswith("named only for Windows, in "), path
+    for pair in pairs:
+        if pair.path in added:
+            turned = Tree(Files(pair.new.files.names, bare_reader(pair.new.files), pair.new.files.fetch))
+            views = check._views(replace(pair, new=turned))
+            assert views[0].verdict is Verdict.CHANGED, "with its users' guards removed, Linux uses it"
+
+
+def bare(content: bytes) -> bytes:
+    """A file with the conditions on Windows replaced by others."""
+    text = content.decode("utf-8", "surrogateescape")
+    return GUARD.sub("UNKNOWN", text).replace('"win32"', '"linux"').encode("utf-8", "surrogateescape")
+
+
+def bare_reader(files: Files) -> Callable[[str], bytes | None]:
+    return lambda path: bare(files.content(path) or b"")
 
 
 def test_no_cuda_library_is_linked_into_a_hip_build(patched_tree: Path) -> None:
     text = (patched_tree / "CMakeLists.txt").read_text("utf-8")
-    on_windows_with_hip = {"MSVC": True, "WIN32": True, 'VLLM_GPU_LANG STREQUAL "CUDA"': False}
-    left = folding.fold(reading.cmake(text), on_windows_with_hip)
+    on_windows_with_hip = {"MSVC": True, "WIN32": True, "VLLM_GPU_LANG STREQUAL CUDA": False}
+    found = left(commands(text, "CMakeLists.txt"), on_windows_with_hip)
     assert "CUDA::cublas" in text
-    assert not [line for line in left if "CUDA::cublas" in line]
+    assert not [one for one in found if "CUDA::cublas" in [spelled(word) for word in one.arguments]]

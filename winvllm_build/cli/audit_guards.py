@@ -128,7 +128,7 @@ def _details(one: Judgement) -> list[str]:
         return []
     bad = one.verdict.value == "changed"
     view = one.cuda if one.cuda.verdict is one.verdict else one.rocm
-    told = [f"{words}" for words in view.changes] if bad else []
+    told = list(view.left) if bad else []
     if len(told) > SHOWN:
         told = [*told[:SHOWN], f"... and {len(told) - SHOWN} more"]
     told += [f"open: {words}" for words in view.open]
@@ -147,5 +147,5 @@ def _view(view: View) -> dict[str, Any]:
     return {
         "verdict": view.verdict.value,
         "grounds": [{"ground": one.ground.value, "detail": one.detail} for one in view.grounds],
-        "changes": list(view.changes), "open": list(view.open),
+        "changes": list(view.changes), "left": list(view.left), "open": list(view.open),
     }  # fmt: skip

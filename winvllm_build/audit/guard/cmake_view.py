@@ -44,7 +44,7 @@ def view(path: str, texts: tuple[str, str], platform: Platform, trees: tuple[Fil
         trees: without the patch and with it, where functions are called.
     """
     try:
-        sides = [left(commands(text, path), platform) for text in texts]
+        sides = [left(commands(text, path), known_on(platform)) for text in texts]
     except (SourceError, ValueError) as error:
         return View.of((), left=(f"cannot be read: {error}",))
     changes = differences(*(lines(side) for side in sides))
@@ -71,13 +71,17 @@ def spelled(argument: Argument) -> str:
             return argument.text
 
 
-def left(found: Sequence[Command], platform: Platform) -> list[Command]:
+def known_on(platform: Platform) -> Mapping[str, bool]:
+    """The conditions that a platform decides, words joined by blanks, without quotes."""
+    return {**facts().cmake, **LANGUAGE[platform]}
+
+
+def left(found: Sequence[Command], known: Mapping[str, bool]) -> list[Command]:
     """The commands that are left; undecided conditionals stay, with both branches.
 
     Raises:
         ValueError: a conditional is not closed, or closed without being open.
     """
-    known = {**facts().cmake, **LANGUAGE[platform]}
     result: list[Command] = []
     stack = [_Open(outer=True, live=True)]
     for command in found:

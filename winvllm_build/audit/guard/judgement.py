@@ -84,27 +84,25 @@ class View:
 
     Attributes:
         grounds: what makes the differences neutral.
-        changes: what differs on that platform; of a changed file only what no ground covers, where that can
-            be told apart.
+        changes: all that differs on that platform.
+        left: of a changed file, what no ground covers.
         open: why a ground could not be confirmed, in words.
     """
 
     verdict: Verdict
     grounds: tuple[Confirmed, ...] = ()
     changes: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
     open: tuple[str, ...] = ()
 
     @classmethod
     def of(
-        cls, grounds: Iterable[Confirmed], changes: Iterable[str] = (), *, left: Iterable[str] = (),
-        open_: Iterable[str] = (),
-    ) -> View:  # fmt: skip
+        cls, grounds: Iterable[Confirmed], changes: Iterable[str] = (), *, left: Iterable[str] = ()
+    ) -> View:
         """The view that follows: changed if something is `left`, identical if there are no grounds either."""
         told, rest = tuple(dict.fromkeys(grounds)), tuple(left)
-        if rest:
-            return cls(verdict=Verdict.CHANGED, grounds=told, changes=rest, open=tuple(open_))
-        verdict = Verdict.NEUTRAL if told else Verdict.IDENTICAL
-        return cls(verdict=verdict, grounds=told, changes=tuple(changes))
+        verdict = Verdict.CHANGED if rest else Verdict.NEUTRAL if told else Verdict.IDENTICAL
+        return cls(verdict=verdict, grounds=told, changes=tuple(changes) or rest, left=rest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

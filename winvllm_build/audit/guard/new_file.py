@@ -73,7 +73,11 @@ def _uses(name: str, path: str, platform: Platform, new: Files, siblings: Siblin
     if name.endswith(".py"):
         return _imports(Module(name, text, siblings), path)
     if name.endswith(CMAKE):
-        words = [word for one in cmake_view.left(commands(text, name), platform) for word in one.words]
+        words = [
+            word
+            for one in cmake_view.left(commands(text, name), cmake_view.known_on(platform))
+            for word in one.words
+        ]
         stem = base.rpartition(".")[0]
         return any(base in word or stem == word for word in words)
     if name.endswith(cxx_view.SUFFIXES):
@@ -114,7 +118,7 @@ def _globs(path: str, platform: Platform, new: Files) -> list[str]:
         text = new.text(name) or ""
         if "GLOB" not in text:
             continue
-        for one in cmake_view.left(commands(text, name), platform):
+        for one in cmake_view.left(commands(text, name), cmake_view.known_on(platform)):
             patterns = (
                 one.words if one.name == "file" and one.words[:1] in (("GLOB",), ("GLOB_RECURSE",)) else ()
             )

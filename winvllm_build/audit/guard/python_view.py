@@ -68,6 +68,8 @@ def _different_names(old: Module, new: Module) -> set[str]:
 
 def _unit(old: Module, one: Unit, new: Module, other: Unit) -> _Compared:
     (body, notes), (other_body, other_notes) = old.folded(one), new.folded(other)
+    if one.name.endswith(BODY):
+        other_body = [node for node in other_body if not _is_new_mark(node, body)]
     sides = Side(old, one, body), Side(new, other, other_body)
     texts = [side.text() for side in sides]
     noted = [f"{one.name}: {words}" for words in other_notes if words not in notes]
@@ -76,8 +78,6 @@ def _unit(old: Module, one: Unit, new: Module, other: Unit) -> _Compared:
     first, second, grounds = with_equal_meaning(*(side.copied() for side in sides))
     if one.name == BODY:
         grounds += _without_unused(first, second, new)
-    elif one.name.endswith(BODY):
-        second.body = [node for node in second.body if not _is_new_mark(node, first.body)]
     left = [*_lines(one.name, first.text(), second.text()), *noted]
     changes = _lines(one.name, *texts)
     return _Compared(changes=tuple(changes), left=tuple(left), grounds=tuple(grounds))
@@ -106,12 +106,13 @@ def _added(added: dict[str, Unit], new: Module) -> Iterator[_Compared]:
     for name, unit in added.items():
         top = name.partition(".")[0].partition("#")[0]
         body, _ = new.folded(unit)
-        told = f"{name}: +{ast.unparse(ast.fix_missing_locations(body[0])).splitlines()[0]}" if body else name
+        lines = "\n".join(ast.unparse(ast.fix_missing_locations(node)) for node in body).split("\n")
+        told = tuple(f"{name}: +{line.strip()}" for line in lines if line)
         if top == name and top not in used and all(_does_nothing(node) for node in body):
             ground = Confirmed(ground=Ground.UNUSED, detail=name)
-            yield _Compared(changes=(told,), grounds=(ground,))
+            yield _Compared(changes=told, grounds=(ground,))
         else:
-            yield _Compared(changes=(told,), left=(told,))
+            yield _Compared(changes=told, left=told[:1] or (f"{name}: added",))
 
 
 def _does_nothing(node: ast.stmt) -> bool:
@@ -150,7 +151,6 @@ def _mentioned(body: Iterable[ast.stmt]) -> set[str]:
 
 def _without_unused(old: Side, new: Side, module: Module) -> list[Confirmed]:
     """Take added assignments of constants out of the module's body whose names Linux does not use."""
-    new.body = [node for node in new.body if not _is_new_mark(node, old.body)]
     had = {ast.unparse(node) for node in old.body}
     added = [node for node in new.body if ast.unparse(node) not in had and _does_nothing(node)]
     if not added:
