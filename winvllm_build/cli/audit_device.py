@@ -9,7 +9,7 @@ import typer
 
 from winvllm_build.cli import render
 from winvllm_build.cli.patches import FINDINGS, JsonOption, PatchesOption, TagArgument, TagOption, chosen_set
-from winvllm_build.cli.rows import Row, Section, show_sections
+from winvllm_build.cli.rows import Row, Section, counted, show_sections
 
 if TYPE_CHECKING:
     from winvllm_build.audit.device.audit import Done, Report
@@ -85,9 +85,9 @@ def device(
     )  # fmt: skip
     report = room.run(request, _tell)
     if as_json:
-        render.data(_data(report))
+        render.data(data(report))
     else:
-        _show(report)
+        show(report)
     return FINDINGS if report.unexplained else 0
 
 
@@ -117,7 +117,7 @@ def _verdict(unit: Unit | None, why: str) -> str:
     return f"{len(unit.differences)} differ" if unit.differences else "the same"
 
 
-def _show(report: Report) -> None:
+def show(report: Report) -> None:
     from winvllm_build.audit.device.record import NAMES
 
     units = [
@@ -151,14 +151,14 @@ def _show(report: Report) -> None:
 
 def _summary(report: Report) -> str:
     differing = sum(len(unit.differences) for unit in report.units)
-    words = [f"{len(report.units)} units compared", f"{differing} differences"]
+    words = [counted(len(report.units), "unit") + " compared", counted(differing, "difference")]
     if report.unexplained:
         words.append(f"{len(report.unexplained)} of them unexplained")
-    words.append(f"{len({found.path for found in report.unproven})} files with something unproven")
+    words.append(counted(len({found.path for found in report.unproven}), "file") + " with something unproven")
     return f"{report.tag}: {', '.join(words)} ({render.duration(report.seconds)})"
 
 
-def _data(report: Report) -> dict[str, Any]:
+def data(report: Report) -> dict[str, Any]:
     import json
 
     from winvllm_build.audit.device.record import Records

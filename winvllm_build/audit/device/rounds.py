@@ -85,8 +85,13 @@ class Round:
                 known_unit = replace(unit, differences=told)
                 yield Result(chosen=task.chosen, unit=known_unit, why="", seconds=0.0, reused=True)
         if left:
-            for _, result, _ in run_all(left, self._stages(workspace, min(jobs, len(left))), self._one):
-                yield result
+            stages = self._stages(workspace, min(jobs, len(left)))
+            try:
+                for _, result, _ in run_all(left, stages, self._one):
+                    yield result
+            finally:
+                for stage in stages:
+                    stage.remove()
 
     def _also(self) -> tuple[str, ...]:
         return self.setting.compilers, *self.setting.dependencies
@@ -109,7 +114,9 @@ class Round:
             )
             unit = self._unit(task, compare(made, stage))
         except (CompileError, ToolchainError) as error:
-            why = error.message
+            lacks = self.setting.missing.get(recipe.target, ())
+            said = error.message.replace(f"{stage.tree}/", "")
+            why = "; ".join((said, *(f"without {one}" for one in lacks)))
         return Result(chosen=task.chosen, unit=unit, why=why, seconds=time.monotonic() - begun)
 
     def _unit(self, task: Task, compared: Compared) -> Unit:

@@ -60,7 +60,7 @@ class Setting:
         toolchain: what compiles them.
         environment: for the compilers.
         dependencies: which sources of other projects it compiles with.
-        missing: why sources of a target cannot be compiled, by what is missing.
+        missing: which projects a target lacks and why, by the target's name.
     """
 
     archs: tuple[str, ...]
@@ -69,7 +69,7 @@ class Setting:
     toolchain: Toolchain
     environment: Mapping[str, str]
     dependencies: tuple[str, ...]
-    missing: Mapping[str, str]
+    missing: Mapping[str, tuple[str, ...]]
 
     @property
     def compilers(self) -> str:
@@ -166,5 +166,10 @@ def _configure(toolchain: Toolchain, tree: Path, build: Path, environment: Mappi
     configure.configure(wanted, log=build / "logs" / "configure.log")
 
 
-def _missing(outcomes: tuple[Outcome, ...]) -> dict[str, str]:
-    return {outcome.name: outcome.reason for outcome in outcomes if isinstance(outcome, Unavailable)}
+def _missing(outcomes: tuple[Outcome, ...]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for outcome in outcomes:
+        if isinstance(outcome, Unavailable):
+            for target in outcome.targets:
+                found[target] = (*found.get(target, ()), f"{outcome.name}: {outcome.reason}")
+    return found

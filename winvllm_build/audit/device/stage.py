@@ -93,6 +93,9 @@ class Stage:
             shutil.rmtree(self.out)
             (self.folder / side.value).rename(self.out)
 
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def clear(self) -> None:
         """Drop what was written of a unit."""
         with storage_errors(str(self.folder)):
