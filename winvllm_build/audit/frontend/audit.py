@@ -9,17 +9,23 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from threading import Event
+from typing import Protocol
+
+from typing_extensions import assert_never
 
 from winvllm_build.audit.frontend import crt, parts, sides, wine
-from winvllm_build.audit.frontend.outcome import Outcome, Side, Verdict
-from winvllm_build.audit.frontend.parts import Parts
+from winvllm_build.audit.frontend.outcome import Outcome, Pass, Side, Verdict
 from winvllm_build.audit.frontend.passes import Bench
-from winvllm_build.audit.frontend.sides import Configured, Room, WindowsParts
+from winvllm_build.audit.frontend.sides import Configured, Linux, Room
 from winvllm_build.audit.frontend.store import Store
 from winvllm_build.audit.frontend.units import Unit, representatives
+from winvllm_build.audit.frontend.windows import WindowsBench, msvc_of
 from winvllm_build.errors import UsageError
+from winvllm_build.index import PlatformTag
 from winvllm_build.suggest import did_you_mean
 from winvllm_build.toolchain.environment import allowed
+from winvllm_build.toolchain.system import this_system
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,33 +73,12 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
-    """What everything was looked at with, for the record."""
-
-    parts: Parts
-    windows: WindowsParts
-    toolchain: str
-    crt: str
-
-    def as_data(self) -> dict[str, str]:
-        return {
-            "clang": str(self.parts.clang_version),
-            "crt": self.crt,
-            "cuda for Windows": str(self.windows.cuda_version),
-            "STL": f"{parts.STL_TAG}, update {self.parts.stl_update}",
-            "torch for Windows": self.windows.torch_version,
-            "wine": self.parts.wine_version,
-            "configured with": self.toolchain,
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """Everything that was judged, in the order of the compilation database."""
+    """Everything that was judged, in the order of the compilation database; `tools` by what they are."""
 
     tag: str
     archs: tuple[str, ...]
-    tools: Tools
+    tools: Mapping[str, str]
     judged: tuple[Judged, ...]
     left_out: int
     seconds: float
@@ -117,6 +102,19 @@ class Progress:
         return spent / self.done * (self.total - self.done)
 
 
+class Judge(Protocol):
+    """What judges the units of one tree."""
+
+    @property
+    def stop(self) -> Event: ...
+
+    def passes_of(self, unit: Unit, *, device: bool) -> tuple[Pass, ...]: ...
+
+    def known(self, unit: Unit, kind: Pass) -> Outcome | None: ...
+
+    def judge(self, unit: Unit, kind: Pass, *, fresh: bool = False) -> Outcome: ...
+
+
 Watcher = Callable[[Judged, Progress, float], None]
 
 
@@ -133,13 +131,33 @@ def run(request: Request, on_judged: Watcher) -> Result:
         WinvllmError: a subclass for each room that can fail.
     """
     begun = time.monotonic()
+    match this_system():
+        case PlatformTag.LINUX_X86_64:
+            trees, benches, tools = _on_linux(request)
+        case PlatformTag.WINDOWS_AMD64:
+            trees, benches, tools = _on_windows(request)
+        case other:
+            assert_never(other)
+    chosen = [(tree.side, unit) for tree in trees for unit in _chosen(tree, request)]
+    judged = _judge_all(chosen, benches, request, on_judged)
+    return Result(
+        tag=request.room.tag,
+        archs=request.room.archs,
+        tools={**tools, "configured with": trees[-1].toolchain.summary()},
+        judged=judged,
+        left_out=0 if request.files else sum(len(tree.units) for tree in trees) - len(chosen),
+        seconds=time.monotonic() - begun,
+    )
+
+
+def _on_linux(request: Request) -> tuple[list[Configured], Mapping[Side, Judge], dict[str, str]]:
     room, environment = request.room, allowed(os.environ)
     found = parts.find(request.stl, room.workspace, environment)
     windows = sides.windows_parts(room)
     runtime = crt.lay_down(found.headers, room.workspace)
     headers = sides.headers_of(windows, runtime, found)
     loader = wine.prepare(found.wine, windows.cuda / "bin" / "cudafe++.exe", room.workspace, environment)
-    trees = [sides.prepare(side, room, windows, headers) for side in request.sides]
+    trees = [sides.prepare(side, room, Linux(windows=windows, headers=headers)) for side in request.sides]
     names = f"{found.clang_version} {windows.cuda_version} {runtime.digest} {found.stl_update}"
     benches = {
         tree.side: Bench(
@@ -149,16 +167,28 @@ def run(request: Request, on_judged: Watcher) -> Result:
         )
         for tree in trees
     }  # fmt: skip
-    chosen = [(tree.side, unit) for tree in trees for unit in _chosen(tree, request)]
-    judged = _judge_all(chosen, benches, request, on_judged)
-    return Result(
-        tag=room.tag, archs=room.archs,
-        tools=Tools(
-            parts=found, windows=windows, toolchain=trees[-1].toolchain.summary(), crt=runtime.digest
-        ),
-        judged=judged, left_out=0 if request.files else sum(len(tree.units) for tree in trees) - len(chosen),
-        seconds=time.monotonic() - begun,
-    )  # fmt: skip
+    tools = {
+        "clang": str(found.clang_version),
+        "C runtime": runtime.digest,
+        "CUDA for Windows": str(windows.cuda_version),
+        "STL": f"{parts.STL_TAG}, update {found.stl_update}",
+        "torch for Windows": windows.torch_version,
+        "wine": found.wine_version,
+    }
+    return trees, benches, tools
+
+
+def _on_windows(request: Request) -> tuple[list[Configured], Mapping[Side, Judge], dict[str, str]]:
+    """Never run: see `windows.py`."""
+    trees = [sides.prepare(side, request.room, None) for side in request.sides]
+    scratch = request.room.workspace.root / "front-end" / "scratch"
+    benches = {
+        tree.side: WindowsBench(
+            tree=tree.tree, names=tree.names, msvc=msvc_of(tree.toolchain), scratch=scratch
+        )
+        for tree in trees
+    }
+    return trees, benches, {}
 
 
 def _chosen(tree: Configured, request: Request) -> tuple[Unit, ...]:
@@ -178,7 +208,7 @@ def _chosen(tree: Configured, request: Request) -> tuple[Unit, ...]:
 
 def _judge_all(
     chosen: Sequence[tuple[Side, Unit]],
-    benches: Mapping[Side, Bench],
+    benches: Mapping[Side, Judge],
     request: Request,
     on_judged: Watcher,
 ) -> tuple[Judged, ...]:
@@ -200,7 +230,7 @@ def _judge_all(
     return tuple(found[side, unit.name] for side, unit in chosen)
 
 
-def _judge(bench: Bench, side: Side, unit: Unit, request: Request) -> Judged:
+def _judge(bench: Judge, side: Side, unit: Unit, request: Request) -> Judged:
     outcomes = []
     for kind in bench.passes_of(unit, device=request.device):
         known = None if request.fresh else bench.known(unit, kind)

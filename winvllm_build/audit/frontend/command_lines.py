@@ -81,9 +81,20 @@ def preprocess(
             *_defined([*RUNTIME, *unit.definitions]), *_included(unit.includes), *headers.options(),
             *names.options(), source.as_posix(),
         ]  # fmt: skip
+    return [
+        str(clang), *MS_MODE, "-nobuiltininc", f"-std={unit.standard}", "-E", "-x", "c++",
+        *_defined([*defined(unit, headers, device), *RUNTIME, *unit.definitions]),
+        *_included([*unit.includes, headers.cuda / "include", headers.cuda / "include" / "cccl"]),
+        *headers.options(), "-include", (headers.stand_ins / crt.NOT_CLANG).as_posix(),
+        "-include", "cuda_runtime.h", *names.options(), source.as_posix(),
+    ]  # fmt: skip
+
+
+def defined(unit: Unit, headers: Headers, device: str | None) -> list[str]:
+    """What nvcc defines, by `--dryrun` of 13.0; `device` is the architecture of a device pass."""
     major, minor, build = headers.release
     listed = ",".join(f"{arch.rstrip('abcdefghijklmnopqrstuvwxyz')}0" for arch in unit.archs)
-    defined = [
+    return [
         "__CUDACC__", "__NVCC__", f"__CUDACC_VER_MAJOR__={major}", f"__CUDACC_VER_MINOR__={minor}",
         f"__CUDACC_VER_BUILD__={build}", f"__CUDA_API_VER_MAJOR__={major}", f"__CUDA_API_VER_MINOR__={minor}",
         "__NVCC_DIAG_PRAGMA_SUPPORT__=1", "__CUDACC_DEVICE_ATOMIC_BUILTINS__=1",
@@ -91,13 +102,6 @@ def preprocess(
         *(["__CUDACC_EXTENDED_LAMBDA__"] if unit.extended_lambda else []),
         *(["__CUDACC_RELAXED_CONSTEXPR__"] if unit.relaxed_constexpr else []),
         *(["CUDA_DOUBLE_MATH_FUNCTIONS", f"__CUDA_ARCH__={device}0"] if device is not None else []),
-    ]  # fmt: skip
-    return [
-        str(clang), *MS_MODE, "-nobuiltininc", f"-std={unit.standard}", "-E", "-x", "c++",
-        *_defined([*defined, *RUNTIME, *unit.definitions]),
-        *_included([*unit.includes, headers.cuda / "include", headers.cuda / "include" / "cccl"]),
-        *headers.options(), "-include", (headers.stand_ins / crt.NOT_CLANG).as_posix(),
-        "-include", "cuda_runtime.h", *names.options(), source.as_posix(),
     ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 EDG: Final = re.compile(
     r"^(?P<file>[^\s(][^(]*)\((?P<line>\d+)\): "
-    r"(?:catastrophic )?error(?: #(?P<code>\d+)(?:-D)?)?: (?P<text>.+)$"
+    r"(?:catastrophic |fatal )?error(?: (?:#(?P<code>\d+)(?:-D)?|(?P<msvc>C\d+)))?: (?P<text>.+)$"
 )
 CLANG: Final = re.compile(r"^(?P<file>[^\s:][^:]*):(?P<line>\d+):\d+: (?:fatal )?error: (?P<text>.+)$")
 BARE: Final = re.compile(r"^(?:clang[^:]*: |Command-line )?(?:fatal )?error: (?P<text>.+)$", re.IGNORECASE)
@@ -37,7 +37,7 @@ class Message:
 
 
 def parse(lines: Iterable[str], short: Callable[[str], str] = str) -> tuple[Message, ...]:
-    """The errors in the output of `cudafe++`, `cicc` or clang; the same one is told once.
+    """The errors in the output of `cudafe++`, `cicc`, cl.exe or clang; the same one is told once.
 
     Args:
         lines: the output.
@@ -48,7 +48,8 @@ def parse(lines: Iterable[str], short: Callable[[str], str] = str) -> tuple[Mess
         match = EDG.match(line) or CLANG.match(line)
         bare = None if match else BARE.match(line)
         if match:
-            code = match.groupdict().get("code") or ""
+            groups = match.groupdict()
+            code = groups.get("code") or groups.get("msvc") or ""
             place = short(match["file"].replace("\\", "/"))
             found[Message(file=place, line=int(match["line"]), text=match["text"], code=code)] = None
         elif bare:

@@ -125,7 +125,7 @@ class Bench:
         done = metered.run(words, env=self.environment, cwd=folder, timeout=SECONDS, stop=self.stop)
         if done.code != 0 or done.late:
             found = messages.parse(done.lines, self.names.short)
-            return self._with_sources(_judged(kind, done, found, failing=(1,)))
+            return self._with_sources(judged(kind, done, found, failing=(1,)))
         digest = hashlib.sha256()
         target = folder / (lines.DEVICE_TEXT if kind is Pass.DEVICE else lines.TEXT)
         with (
@@ -154,7 +154,7 @@ class Bench:
             case _:
                 assert_never(kind)
         found = messages.parse(done.lines, self.names.short)
-        outcome = _judged(kind, done, found, failing=(1, 2))
+        outcome = judged(kind, done, found, failing=(1, 2))
         if kind is Pass.HOST and outcome.verdict is Verdict.PASS:
             with (folder / lines.RECEIVED).open(encoding="utf-8", errors="replace", newline="") as text:
                 outcome = replace(outcome, lint=received.lint(text, OWN))
@@ -180,7 +180,7 @@ class Bench:
                 yield Path(folder)
 
 
-def _judged(kind: Pass, done: Ran, found: tuple[Message, ...], *, failing: tuple[int, ...]) -> Outcome:
+def judged(kind: Pass, done: Ran, found: tuple[Message, ...], *, failing: tuple[int, ...]) -> Outcome:
     """The verdict that an exit code and messages mean."""
     own = any(message.file.startswith(OWN) for message in found)
     if done.code == 0 and not done.late:

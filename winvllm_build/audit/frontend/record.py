@@ -15,7 +15,7 @@ def as_data(result: Result) -> dict[str, Any]:
     return {
         "tag": result.tag,
         "archs": list(result.archs),
-        "tools": result.tools.as_data(),
+        "tools": dict(result.tools),
         "summary": {
             side.value: {verdict.value: len(result.having(verdict, side)) for verdict in Verdict}
             for side in Side

@@ -16,6 +16,7 @@ from winvllm_build.audit.frontend.markers import Names
 from winvllm_build.audit.frontend.outcome import Side
 from winvllm_build.audit.frontend.parts import Parts
 from winvllm_build.audit.frontend.units import Replacement, Unit
+from winvllm_build.audit.frontend.windows import split
 from winvllm_build.build import configure, equipment, facts, ninja, trees
 from winvllm_build.choices import TorchSource
 from winvllm_build.errors import ToolchainError
@@ -122,8 +123,21 @@ def headers_of(windows: WindowsParts, runtime: crt.Crt, parts: Parts) -> Headers
     )  # fmt: skip
 
 
-def prepare(side: Side, room: Room, windows: WindowsParts, headers: Headers) -> Configured:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linux:
+    """What stands in for Windows' own parts in a tree that Linux configured."""
+
+    windows: WindowsParts
+    headers: Headers
+
+
+def prepare(side: Side, room: Room, linux: Linux | None) -> Configured:
     """Check out, patch or leave as it is, configure, and read the units.
+
+    Args:
+        side: which tree.
+        room: where things lie.
+        linux: None on Windows, where everything is real.
 
     Raises:
         WinvllmError: a subclass for each room that can fail.
@@ -149,17 +163,17 @@ def prepare(side: Side, room: Room, windows: WindowsParts, headers: Headers) -> 
     )  # fmt: skip
     folders = {outcome.variable: outcome.folder.as_posix() for outcome in outcomes}
     build = _configure(side, room, tree, toolchain, {**toolchain.environment, **folders})
-    python = crt.lay_down_python(toolchain.python.include, room.workspace)
-    swap = _replacement(toolchain, windows, python)
-    return Configured(
-        side=side,
-        tree=tree,
-        units=units.read(
-            ninja.read_compile_commands(build), tree=tree, generated=_untracked(tree), swap=swap
-        ),
-        names=_names(tree, windows, python, headers, [outcome.folder for outcome in outcomes]),
-        toolchain=toolchain,
-    )
+    commands = ninja.read_compile_commands(build)
+    if linux is None:
+        real = Replacement(folders={}, dropped=frozenset())
+        found = units.read(commands, tree=tree, generated=_untracked(tree), swap=real, split=split)
+        names = Names({tree: "", toolchain.cuda.home / "include": "cuda"})
+    else:
+        python = crt.lay_down_python(toolchain.python.include, room.workspace)
+        swap = _replacement(toolchain, linux.windows, python)
+        found = units.read(commands, tree=tree, generated=_untracked(tree), swap=swap)
+        names = _names(tree, linux, python, [outcome.folder for outcome in outcomes])
+    return Configured(side=side, tree=tree, units=found, names=names, toolchain=toolchain)
 
 
 def _torch_request(room: Room) -> ToolchainRequest:
@@ -231,9 +245,8 @@ def _replacement(toolchain: Toolchain, windows: WindowsParts, python: Path) -> R
     return Replacement(folders=folders, dropped=units.only_on_linux(linux, other))
 
 
-def _names(
-    tree: Path, windows: WindowsParts, python: Path, headers: Headers, dependencies: list[Path]
-) -> Names:
+def _names(tree: Path, linux: Linux, python: Path, dependencies: list[Path]) -> Names:
+    windows, headers = linux.windows, linux.headers
     return Names(
         {
             windows.torch / "include": "torch",

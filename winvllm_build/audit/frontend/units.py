@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Final
 
-INCLUDE_OPTIONS: Final = ("-I", "-isystem")
+INCLUDE_OPTIONS: Final = ("-I", "/I", "-isystem", "-external:I")
 DEFINITIONS: Final = re.compile(r'INTERFACE_COMPILE_DEFINITIONS "([^"$\\]*)"')
+STANDARD: Final = re.compile(r"[-/]std[=:]")
 ARCH: Final = re.compile(r"arch=compute_(\d+\w*)")
 
 
@@ -78,7 +79,12 @@ class Replacement:
 
 
 def read(
-    commands: Iterable[Mapping[str, str]], *, tree: Path, generated: frozenset[str], swap: Replacement
+    commands: Iterable[Mapping[str, str]],
+    *,
+    tree: Path,
+    generated: frozenset[str],
+    swap: Replacement,
+    split: Callable[[str], list[str]] = shlex.split,
 ) -> tuple[Unit, ...]:
     """Every unit of the tree itself; sources of dependencies are left out.
 
@@ -87,13 +93,14 @@ def read(
         tree: the configured source.
         generated: paths that a generator wrote.
         swap: what Windows has in the place of Linux' folders.
+        split: takes a command line apart.
     """
     found = []
     for entry in commands:
         file = Path(entry["file"])
         if file.is_relative_to(tree):
             path = file.relative_to(tree).as_posix()
-            words = shlex.split(entry["command"])
+            words = split(entry["command"])
             found.append(_unit(path, _target(entry), words, generated=path in generated, swap=swap))
     return tuple(found)
 
@@ -134,14 +141,14 @@ def _target(entry: Mapping[str, str]) -> str:
 
 def _unit(path: str, target: str, words: Sequence[str], *, generated: bool, swap: Replacement) -> Unit:
     cuda = path.endswith(".cu")
-    definitions = [word[2:] for word in words if word.startswith("-D")]
+    definitions = [word[2:] for word in words if word.startswith(("-D", "/D"))]
     return Unit(
         path=path,
         target=target,
         language=Language.CUDA if cuda else Language.CXX,
         definitions=tuple(name for name in definitions if name.partition("=")[0] not in swap.dropped),
         includes=tuple(dict.fromkeys(swap.include(folder) for folder in _includes(words))),
-        standard=next((w[5:].replace("gnu", "c") for w in words if w.startswith("-std=")), "c++17"),
+        standard=next((w[5:].replace("gnu", "c") for w in words if STANDARD.match(w)), "c++17"),
         relaxed_constexpr="--expt-relaxed-constexpr" in words,
         extended_lambda="--expt-extended-lambda" in words,
         suppressed=tuple(_suppressed(words)),
