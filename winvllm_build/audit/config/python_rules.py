@@ -6,7 +6,6 @@ import ast
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 from winvllm_build.audit.config.cmake_commands import POSIX
@@ -95,10 +94,6 @@ def defines(site: Site) -> Iterator[Trace]:
         case ast.Call(func=ast.Attribute(value=ast.Constant(value=str(start)), attr="format"), args=[value]):
             if start.startswith("-D") and _is_path(value):
                 yield _trace("D42", "backslash-in-define", start.strip("={}-D"), repair=FORWARD)
-        case ast.List(elts=elements):
-            for option, value in pairwise(elements):
-                if isinstance(option, ast.Constant) and option.value == "--prefix" and _is_path(value):
-                    yield _trace("D42", "backslash-in-prefix", line=value.lineno, repair=FORWARD)
         case _:
             return
 
@@ -175,7 +170,7 @@ RULES: Final[Mapping[type[ast.AST], tuple[Rule, ...]]] = {
     **dict.fromkeys(STATEMENTS, (shared_objects,)),
     ast.Call: (colons, slashes, programs, defines, commands, arguments),
     ast.Constant: (programs,), ast.BinOp: (programs,), ast.JoinedStr: (defines, arguments),
-    ast.List: (defines,), ast.If: (generator, shared_objects), ast.Assign: (gates, shared_objects),
+    ast.If: (generator, shared_objects), ast.Assign: (gates, shared_objects),
     ast.Raise: (gates,),
 }  # fmt: skip
 

@@ -128,10 +128,15 @@ def _holds(asked: Requirement, where: Mapping[str, str]) -> bool:
 
 
 def _machine(asked: Requirement) -> Iterator[tuple[str, str, str]]:
-    """A marker that is true on Linux, and on Windows only if its x86_64 were spelled so."""
+    """A marker that is true on Linux, and on Windows only if its x86_64 were spelled so.
+
+    A package that has nothing for Windows is left out rightly.
+    """
     windows, linux = ENVIRONMENTS["windows"], ENVIRONMENTS["linux"]
     spelled = {**windows, "platform_machine": linux["platform_machine"]}
-    if _holds(asked, linux) and not _holds(asked, windows) and _holds(asked, spelled):
+    known = read().get(canonicalize_name(asked.name))
+    has_none = known is not None and known.kind is Kind.LINUX
+    if not has_none and _holds(asked, linux) and not _holds(asked, windows) and _holds(asked, spelled):
         yield "E21", "machine-spelling", f"{asked.name} is left out: platform_machine is AMD64"
 
 

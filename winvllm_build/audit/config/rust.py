@@ -65,19 +65,19 @@ RULES: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Source:
-    """One file: its tree, the targets with its crate's features, whether its module is there on Windows."""
+    """One file: its tree, the targets with its crate's features, what its module's conditions make of it."""
 
     path: str
     tree: RustTree
     reach: Reach
-    left_out: bool
+    module: State
     windows: World
     linux: World
 
     def state(self, node: Node, hazard: str) -> State:
         """What only runs is met by `if cfg!(...)`, too; both branches of that are compiled."""
-        if self.left_out:
-            return State.DEAD
+        if self.module is not State.LIVE:
+            return self.module
         conditions = [*self.tree.compiled_if(node), *(self.tree.run_if(node) if hazard == RUNTIME else ())]
         return _state(conditions, self.windows, self.linux)
 
@@ -88,6 +88,7 @@ def scan(files: Files) -> Found:
     files.fetch(paths)
     texts = {path: files.text(path) or "" for path in paths}
     gone = left_out(texts, lambda path: crates.world(path, WINDOWS))
+    everywhere = gone & left_out(texts, lambda path: crates.world(path, LINUX)) if gone else gone
     hits: list[Hit] = []
     blind = list(crates.blind)
     for path, text in texts.items():
@@ -96,7 +97,7 @@ def scan(files: Files) -> Found:
             reach = Reach.BUILD if crates.is_built(path) else Reach.CORNER
             tree = RustTree(text)
             source = _Source(
-                path=path, tree=tree, reach=reach, left_out=path in gone,
+                path=path, tree=tree, reach=reach, module=_module(path, gone, everywhere),
                 windows=crates.world(path, WINDOWS), linux=crates.world(path, LINUX),
             )  # fmt: skip
             hits += _file(source, found, places)
@@ -107,6 +108,12 @@ def scan(files: Files) -> Found:
         hits += _manifest(crate, reach, places)
     lines = sum(text.count("\n") for text in texts.values())
     return Found(hits=tuple(hits), blind=tuple(blind), files=len(texts) + len(crates.crates), lines=lines)
+
+
+def _module(path: str, gone: frozenset[str], everywhere: frozenset[str]) -> State:
+    if path in everywhere:
+        return State.DEAD
+    return State.GUARDED if path in gone else State.LIVE
 
 
 def _matches(text: str) -> list[tuple[Rule, re.Match[str]]]:
