@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 
 from tests.patch_upstream import digest
+from tests.patch_upstream import nothing as unheard
 from tests.port_story import Story, users_git, write
 from tests.scan_hits import entry
 from winvllm_build.audit.hazard import catalogue
+from winvllm_build.audit.newsince import paths_since
+from winvllm_build.audit.subject import Doors, Wanted, opened
 from winvllm_build.cli.main import run
+from winvllm_build.index import Index
 
 Captured = pytest.CaptureFixture[str]
 OLD, NEW = "v1.0.0", "v1.1.0"
@@ -211,6 +215,20 @@ def test_what_a_new_tag_adds(story: Story, capsys: Captured) -> None:
         "1 new place in 1 file, 1 of them more than advice; 0 gone, 1 moved"
     )
     assert scan(story, OLD, "--new-since", OLD) == 0
+
+
+def test_files_are_followed_and_generated_ones_with_their_generator(story: Story) -> None:
+    doors = Doors(
+        workspace=story.workspace, index=Index(story.workspace, offline=True, on_event=unheard), offline=True,
+        tell=unheard,
+    )  # fmt: skip
+    old, new = (opened(Wanted(name=tag, root=story.root), doors) for tag in (OLD, NEW))
+    with old as before, new as after:
+        where = paths_since(before, after)
+    assert where("vllm/locks.py") == "vllm/distributed/locks.py"
+    assert where("vllm/loops.py") == "vllm/loops.py"
+    assert where("generated/vllm/kernel.cu") == "generated/vllm/distributed/kernel.cu"
+    assert where("generated/csrc/kernel.cu") == "generated/csrc/kernel.cu"
 
 
 def test_two_folders_and_a_tag_are_compared(story: Story, capsys: Captured) -> None:

@@ -13,12 +13,14 @@ from winvllm_build.audit.hit import Hit
 from winvllm_build.audit.subject import Subject
 from winvllm_build.audit.suppression import plain
 from winvllm_build.git import Git
-from winvllm_build.intake.moves import Moves, between
+from winvllm_build.intake.moves import between
 from winvllm_build.patchset.patchset import Patch
 from winvllm_build.patchset.worktree import scratch_of
 from winvllm_build.review.find import listed
 
 MOST_HINTS: Final = 3
+GENERATED: Final = "generated/"
+"""How the paths of files begin that the tree's generators write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +111,22 @@ def selected(since: Since, selection: Selection) -> Since:
     )
 
 
-def moves_of(old: Subject, new: Subject) -> Moves:
-    """What became of each file, whether both trees are in one repository or not."""
+def paths_since(old: Subject, new: Subject) -> Callable[[str], str]:
+    """What became of each path, whether both trees are in one repository or not.
+
+    A file that a generator wrote is where the other files of the generator's folder went.
+    """
     with scratch_of(old.objects) as git:
         _also(git, new)
-        return between(git, old.base, new.base)
+        moves = between(git, old.base, new.base)
+
+    def where(path: str) -> str:
+        folder, _, name = path.removeprefix(GENERATED).rpartition("/")
+        if not path.startswith(GENERATED) or not folder:
+            return moves.where(path)
+        return f"{GENERATED}{moves.where(f'{folder}/*').rpartition('/')[0]}/{name}"
+
+    return where
 
 
 def work(since: Since, patches: Sequence[Patch], where: Callable[[str], str]) -> tuple[Work, ...]:

@@ -137,17 +137,15 @@ def _older(wanted: Wanted, old: str) -> Wanted:
 
 
 def _compare(wanted: Wanted, subject: Subject, made: Scan, before: Subject) -> tuple[Since, tuple[Work, ...]]:
-    from winvllm_build.audit.newsince import compare, moves_of, work
+    from winvllm_build.audit.newsince import compare, paths_since, work
     from winvllm_build.audit.scan import scan as look
     from winvllm_build.patchset.patchset import read
 
     older = look(before)
-    moves = moves_of(before, subject)
-    since = compare(
-        older.title, [place.hit for place in older.coverage.left], made.coverage.left, moves.where
-    )
+    where = paths_since(before, subject)
+    since = compare(older.title, [place.hit for place in older.coverage.left], made.coverage.left, where)
     known = read(wanted.root, before.name, lenient=True).patches if before.set_folder is not None else ()
-    return since, work(since, known, moves.where)
+    return since, work(since, known, where)
 
 
 def _wanted(name: str | None, patches: Path | None, layers: list[str] | None, *, patched: bool) -> Wanted:
