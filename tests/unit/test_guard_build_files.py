@@ -51,6 +51,11 @@ def test_cmake_of_linux_is_told(old: str, new: str, expected: list[str]) -> None
 def test_the_languages_of_cmake_are_two_views() -> None:
     changed = CMAKE.replace("use(X)", "use(Y)")
     assert [cmake(CMAKE, changed, one).verdict for one in Platform] == [Verdict.CHANGED, Verdict.IDENTICAL]
+    neither = (
+        'if(VLLM_GPU_LANG STREQUAL "CUDA")\nelseif(VLLM_GPU_LANG STREQUAL "HIP")\nelse()\n  cpu({})\nendif()'
+    )
+    views = [cmake(neither.format("A"), neither.format("B"), one).verdict for one in Platform]
+    assert views == [Verdict.CHANGED, Verdict.IDENTICAL]  # what is not ROCm is all in the other view
     assert cmake(CMAKE, "set(").changes[0].startswith("cannot be read")
     assert cmake(CMAKE, "if(A)\n").changes[0].startswith("cannot be read")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from winvllm_build.audit.device.record import Difference, Kind, Records, Unit
+from winvllm_build.audit.device.record import Difference, Kind, Records, Unit, Unproven
 from winvllm_build.audit.files import Files
 from winvllm_build.audit.guard import header
 from winvllm_build.audit.guard.check import check, problems
@@ -157,8 +157,12 @@ def test_a_record_proves_what_no_other_ground_does() -> None:
     assert "audit device" in judged(one).fix
     found = judged(one, recorded(one))
     assert ([ground.ground for ground in found.cuda.grounds], found.is_fine) == ([Ground.MACHINE_CODE], True)
+    assert judged(one, recorded(one, compared={Kind.PTX: 3})).verdict is Verdict.CHANGED  # not the host
     other = (one.ids[0], Oid("1" * 40))
     assert judged(one, recorded(one, files={RepoPath(one.path): other})).verdict is Verdict.CHANGED
+    missing = Unproven(path=RepoPath(one.path), pair=one.ids, source=None, arch="10.0", why="no headers")
+    partly = Records(units=recorded(one).units, unproven=(missing,))
+    assert judged(one, partly).cuda.grounds[0].detail.endswith("; not compiled: csrc/a.cu for 10.0")
     more = {RepoPath(one.path): one.ids, RepoPath("csrc/b.cuh"): one.ids}
     assert judged(one, recorded(one, files=more)).verdict is Verdict.CHANGED  # made with another header
     differing = (Difference(kind=Kind.PTX, name="entry _Z1f", reason="told"),)

@@ -90,6 +90,7 @@ NEAR_MISSES = [
     ("long int x;", "int64_t int x;"),
     ("DISPATCH_NAME(long)", "DISPATCH_NAME(int64_t)"),  # may become a name or a text
     ("using int64_t = long long;\nlong x;", "using int64_t = long long;\nint64_t x;"),
+    ("#define WORD long\nunsigned WORD x;", "#define WORD int64_t\nunsigned WORD x;"),
     ("#define long int\nlong x;", "#define long int\nint64_t x;"),
     ("int x;", "int64_t x;"),
     ('asm("x");', 'asm volatile("x");'),

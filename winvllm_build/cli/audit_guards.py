@@ -80,7 +80,7 @@ def _meant(patches: Path | None, tag: str | None, words: Sequence[str]) -> tuple
     if tag is None and rest and names_set(root, rest[0]):
         tag = rest.pop(0)
     root, name = chosen_set(patches, tag, None)
-    patch_set = load(root, name)
+    patch_set = load(root, name, allow_open=True)
     found = [one for word in rest for one in matching(patch_set.patches, word, folder=patch_set.folder)]
     return patch_set, list(dict.fromkeys(str(one.path) for one in found))
 
@@ -112,7 +112,7 @@ def show(found: Sequence[Judgement], tag: str, *, every: bool, missing: Sequence
     wrong = sum(1 for one in found if one.disagreement)
     told = f"; {counted(wrong, 'header')} to correct" if wrong else ""
     render.out(f"{tag}: {counted(len(found), 'file')}: {', '.join(counts)}{told}")
-    for words in missing if every else ():
+    for words in missing:
         render.out(f"not covered: {words}")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from winvllm_build.audit.device.record import Kind, Records
+from winvllm_build.audit.device.record import Kind, Proof, Records
 from winvllm_build.audit.guard import (
     cmake_view,
     cxx_view,
@@ -129,14 +129,24 @@ def _text(content: bytes) -> str:
 def _recorded(
     pair: Pair, cuda: View, rocm: View, records: Records, among: Mapping[RepoPath, tuple[Oid, Oid]]
 ) -> tuple[View, View]:
-    proof = records.confirms(RepoPath(pair.path), *pair.ids, among=among)
-    if proof is None:
+    path = RepoPath(pair.path)
+    proof = records.confirms(path, *pair.ids, among=among)
+    if proof is None or not _is_whole(proof):
         return cuda, rocm
     if proof.differences:
         said = tuple(f"{one.kind.value} {one.name} differs: {one.reason}" for one in proof.differences)
         return replace(cuda, open=said), replace(rocm, open=said)
     ground = Ground.GENERATED if proof.count(Kind.GENERATED) else Ground.MACHINE_CODE
-    return cxx_view.with_record(cuda, rocm, proof.words(), ground)
+    where = {f"{one.source or path} for {one.arch or 'the host'}" for one in records.unproven
+             if (one.path, one.pair) == (path, pair.ids)}  # fmt: skip
+    words = "; not compiled: ".join([proof.words(), *([", ".join(sorted(where))] if where else [])])
+    return cxx_view.with_record(cuda, rocm, words, ground)
+
+
+def _is_whole(proof: Proof) -> bool:
+    """Whether each unit was compared for the host as well, not only for the device."""
+    kinds = (Kind.TEXT, Kind.HOST_TEXT, Kind.HOST, Kind.GENERATED)
+    return all(any(unit.compared.get(kind) for kind in kinds) for unit in proof.units)
 
 
 def _fix(pair: Pair) -> str:

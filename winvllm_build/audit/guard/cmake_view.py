@@ -16,10 +16,10 @@ from winvllm_build.errors import SourceError
 from winvllm_build.intake.cmake_text import Argument, Command, Quoting, commands
 
 LANGUAGE: Final = {
-    Platform.CUDA: {"VLLM_GPU_LANG STREQUAL CUDA": True, "VLLM_GPU_LANG STREQUAL HIP": False},
+    Platform.CUDA: {"VLLM_GPU_LANG STREQUAL HIP": False},
     Platform.ROCM: {"VLLM_GPU_LANG STREQUAL CUDA": False, "VLLM_GPU_LANG STREQUAL HIP": True},
 }
-"""What upstream's CMakeLists.txt sets by what torch was built for."""
+"""What upstream's CMakeLists.txt sets by torch's build; whatever is not ROCm is in the view of CUDA."""
 JOINS: Final = ("AND", "OR", "(", ")")
 EXPRESSION: Final = re.compile(r"\$<(?P<condition>\$<(?P<name>[^<>]*)>|[01]):[^<>]*>")
 

@@ -71,14 +71,14 @@ def _free(lines: Iterable[Line]) -> Iterator[list[tuple[str, bool]]]:
 
 
 def _without_long(lines: Sequence[Line]) -> list[Line]:
-    """`long` alone as `int64_t`; a file with an `int64_t` of its own stays as it is."""
+    """`long` alone as `int64_t`; a file with an `int64_t` of its own, and macros, stay as they are."""
     if OWN_INTEGER.search("\n".join(" ".join(line) for line in lines)):
         return [*lines]
     flat = [(token, free, at) for at, line in enumerate(_free(lines)) for token, free in line]
     made: list[list[str]] = [[] for _ in lines]
     for index, (token, free, at) in enumerate(flat):
         around = {flat[other][0] for other in (index - 1, index + 1) if 0 <= other < len(flat)}
-        alone = token == "long" and free and not around & LONGER  # noqa: S105 - a type
+        alone = token == "long" and free and lines[at][0] != "#" and not around & LONGER  # noqa: S105
         made[at].append("int64_t" if alone else token)
     return [tuple(line) for line in made]
 
