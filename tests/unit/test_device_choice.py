@@ -185,6 +185,7 @@ def test_identifiers_are_read_from_mangled_names() -> None:
     ],
 )
 def test_a_header_explains_what_it_names(guard: str, explained: bool) -> None:  # noqa: FBT001 - a parameter
+    anywhere = MANGLED.replace("_d57096da_", "_00000000_")
     registering = "_ZL31__nv_cudaEntityRegisterCallbackPPv"
     compared = Compared(
         counts={}, differing={Kind.PTX: (MANGLED, "entry _ZN4vllm5otherEv"), Kind.HOST: (registering,)}
@@ -192,7 +193,7 @@ def test_a_header_explains_what_it_names(guard: str, explained: bool) -> None:  
     found = differences(compared, [patch("guarded"), patch(guard)])
     reason = guard.replace("\n", "") if explained else ""
     assert found == (
-        Difference(kind=Kind.PTX, name=MANGLED, reason=reason),
+        Difference(kind=Kind.PTX, name=anywhere, reason=reason),
         Difference(kind=Kind.PTX, name="entry _ZN4vllm5otherEv", reason=""),
         Difference(kind=Kind.HOST, name=registering, reason=reason),
     )

@@ -144,7 +144,12 @@ class _Audit:
                     further = dict(archs_for(self.source, left, one.includes))
         if not self.request.archs:
             left = self._further(further, left)
-        self._note((), [self._open(path, "", None, NOWHERE) for path in left])
+        why = (
+            f"no unit of a build for {', '.join(self.request.archs)} has it"
+            if self.request.archs
+            else NOWHERE
+        )
+        self._note((), [self._open(path, "", None, why) for path in left])
 
     def _further(
         self, wanted: dict[str, tuple[RepoPath, ...]], left: Iterable[RepoPath]

@@ -17,6 +17,7 @@ NAMESPACES: Final = frozenset({"vllm", "marlin", "cutlass", "cute", "torch", "c1
 """A header that names one of these does not name what is in it."""
 REGISTERED: Final = "variable "
 REGISTERING: Final = "__nv_cudaEntityRegisterCallback"
+FOLDER: Final = re.compile(r"(_INTERNAL_|_GLOBAL__N__)[0-9a-f]{8}(?=_)")
 LENGTH: Final = re.compile(r"\d+")
 
 
@@ -41,11 +42,16 @@ def reasoned(found: Iterable[Difference], patches: Iterable[Patch]) -> tuple[Dif
     What registers kernels and variables with CUDA follows from what there is to register.
     """
     said = [" ".join((patch.content.header.get(FIELD) or "").split()) for patch in patches]
-    made = [replace(one, reason=_reason(one.name, said)) for one in found]
+    made = [replace(one, name=_anywhere(one.name), reason=_reason(one.name, said)) for one in found]
     registered = [one.reason for one in made if one.name.startswith(REGISTERED)]
     if registered and all(registered):
         made = [replace(one, reason=registered[0]) if REGISTERING in one.name else one for one in made]
     return tuple(made)
+
+
+def _anywhere(name: str) -> str:
+    """Without the digest of the folder that was compiled in; as long as before, as mangled names need."""
+    return FOLDER.sub(rf"\g<1>{'0' * 8}", name)
 
 
 def _reason(name: str, said: Iterable[str]) -> str:
