@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from winvllm_build.build import configure, equipment, facts, ninja, trees
 from winvllm_build.choices import SourceKind, TorchSource
 from winvllm_build.errors import ToolchainError
 from winvllm_build.index import Index
-from winvllm_build.patchset import manifest
+from winvllm_build.patchset import lock, manifest
 from winvllm_build.patchset.layers import select
 from winvllm_build.patchset.patchset import PatchSet
 from winvllm_build.sources.dependency import Outcome, Unavailable, acquire_dependencies
@@ -117,8 +118,9 @@ def configured(wanted: Wanted, source: Source, pins: Pins, archs: tuple[str, ...
     """
     name = f"{trees.tree_name(wanted.patches.tag, archs)}-device"
     folder = wanted.workspace.trees / name
-    lock = folder.with_name(f"{name}.lock")
-    with locked(lock, f"the tree {folder}", wait=WAIT_SECONDS, on_wait=wanted.tell):
+    with locked(
+        folder.with_name(f"{name}.lock"), f"the tree {folder}", wait=WAIT_SECONDS, on_wait=wanted.tell
+    ):
         selection = select(wanted.patches.manifest)
         trees.prepare(source, wanted.patches, folder, selection, allow_edits=False, on_event=wanted.tell)
         toolchain = _toolchain(wanted, folder, archs)
@@ -128,7 +130,7 @@ def configured(wanted: Wanted, source: Source, pins: Pins, archs: tuple[str, ...
         )  # fmt: skip
         environment = {**toolchain.environment, **{o.variable: o.folder.as_posix() for o in outcomes}}
         build = wanted.workspace.builds / name
-        _configure(toolchain, folder, build, environment)
+        _configure(toolchain, folder, build, environment, _state(wanted.patches))
         wanted.tell(f"configured for {', '.join(archs)}: {build}")
         yield Setting(
             archs=archs, tree=folder, recipes=recipes(ninja.read_compile_commands(build), folder),
@@ -153,7 +155,14 @@ def _toolchain(wanted: Wanted, tree: Path, archs: tuple[str, ...]) -> Toolchain:
     return found
 
 
-def _configure(toolchain: Toolchain, tree: Path, build: Path, environment: Mapping[str, str]) -> None:
+def _state(patches: PatchSet) -> str:
+    """Other patches are another configuration: nobody runs ninja, which would notice a changed CMake file."""
+    return hashlib.sha256((patches.folder / lock.FILE).read_bytes()).hexdigest()[:16]
+
+
+def _configure(
+    toolchain: Toolchain, tree: Path, build: Path, environment: Mapping[str, str], state: str
+) -> None:
     wanted = configure.Configuration(
         cmake=toolchain.cmake, ninja=toolchain.ninja, source=tree, build=build, environment=environment,
         definitions={
@@ -161,6 +170,7 @@ def _configure(toolchain: Toolchain, tree: Path, build: Path, environment: Mappi
             "CMAKE_BUILD_TYPE": "Release",
             "FETCHCONTENT_BASE_DIR": (build / "_deps").as_posix(),
             "VLLM_TARGET_DEVICE": "cuda",
+            "WINVLLM_PATCH_SET": state,
         },
     )  # fmt: skip
     configure.configure(wanted, log=build / "logs" / "configure.log")
