@@ -7,6 +7,7 @@ named by `WINVLLM_TEST_STL`. Where one of them is missing the tests are skipped.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,13 +69,16 @@ def bench(found: parts.Parts, headers: Headers, test_cache: Path, tmp_path: Path
 
 def _judge(bench: Bench, text: str, kind: Pass = Pass.HOST, name: str = "a.cu") -> Outcome:
     (bench.tree / "csrc" / name).write_text(text, encoding="utf-8")
+    return bench.judge(_unit(bench, name), kind)
+
+
+def _unit(bench: Bench, name: str) -> Unit:
     cuda = name.endswith(".cu")
-    unit = Unit(
+    return Unit(
         path=f"csrc/{name}", target="_C", language=Language.CUDA if cuda else Language.CXX,
         definitions=("NDEBUG",), includes=(bench.tree / "csrc",), standard="c++17", relaxed_constexpr=True,
         extended_lambda=True, archs=("86",) if cuda else (),
     )  # fmt: skip
-    return bench.judge(unit, kind)
 
 
 STL = """\
@@ -166,3 +170,11 @@ def test_the_same_text_of_another_tree_is_not_judged_again(bench: Bench) -> None
     again = _judge(bench, "int x;  // two\n")
     assert (first.shared, again.shared) == (False, True)
     assert again.text == first.text
+
+
+def test_a_unit_is_changed_where_it_reads_a_patched_file(bench: Bench) -> None:
+    (bench.tree / "csrc" / "x.h").write_text("int y;\n", encoding="utf-8")
+    for text, changes in (('#include "x.h"\n', True), ("int z;\n", False)):
+        _judge(bench, text)
+        unit = _unit(bench, "a.cu")
+        assert replace(bench, patched=frozenset({"csrc/x.h"})).changes(unit) is changes

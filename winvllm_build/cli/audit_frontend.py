@@ -55,7 +55,9 @@ def frontend(
     ] = None,
     before: Annotated[bool, typer.Option("--before", help="The unpatched tree.")] = False,
     both: Annotated[bool, typer.Option("--both", help="The unpatched tree and the patched one.")] = False,
-    device: Annotated[bool, typer.Option("--device", help="Also the kernels, with cicc.exe.")] = False,
+    device: Annotated[
+        bool, typer.Option("--device", help="Also the kernels that the patches change, with cicc.exe.")
+    ] = False,
     everything: Annotated[
         bool, typer.Option("--all", help="Every generated kernel; default: one of each folder.")
     ] = False,
@@ -71,7 +73,7 @@ def frontend(
     tag, files = _words(words or [])
     with Meter() as meter:
         request = audit.Request(
-            room=_room(_profile(tag, arch), patches, meter, offline=offline),
+            room=_room(_profile(tag, arch, patches), patches, meter, offline=offline),
             sides=_sides(before=before, both=both),
             files=tuple(files),
             stl=stl.absolute() if stl is not None else None,
@@ -103,12 +105,12 @@ def _sides(*, before: bool, both: bool) -> tuple[Side, ...]:
     return (Side.BEFORE,) if before else (Side.AFTER,)
 
 
-def _profile(tag: str | None, arch: list[str] | None) -> ResolvedProfile:
+def _profile(tag: str | None, arch: list[str] | None, patches: Path | None) -> ResolvedProfile:
     from winvllm_build import data
     from winvllm_build.cli.profiles import resolve_profile
     from winvllm_build.patchset import patchset
 
-    chosen = tag or patchset.newest(data.patches_root())
+    chosen = tag or patchset.newest(patches or data.patches_root())
     return resolve_profile(None, overrides={"tag": chosen, "cuda.arch_list": arch or ["8.6"]})
 
 

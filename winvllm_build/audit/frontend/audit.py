@@ -37,7 +37,7 @@ class Request:
         sides: which trees.
         files: shell patterns of source files; none for all.
         stl: Microsoft's STL.
-        device: run the device compiler as well.
+        device: run the device compiler as well, without patterns only on what the patches change.
         everything: every generated kernel, and not the first of each folder.
         jobs: units at a time; one takes up to 1.5 GB.
         fresh: forget what earlier runs found.
@@ -110,6 +110,8 @@ class Judge(Protocol):
 
     def passes_of(self, unit: Unit, *, device: bool) -> tuple[Pass, ...]: ...
 
+    def changes(self, unit: Unit) -> bool: ...
+
     def known(self, unit: Unit, kind: Pass) -> Outcome | None: ...
 
     def judge(self, unit: Unit, kind: Pass, *, fresh: bool = False) -> Outcome: ...
@@ -164,6 +166,7 @@ def _on_linux(request: Request) -> tuple[list[Configured], Mapping[Side, Judge],
             tree=tree.tree, names=tree.names, headers=headers, clang=found.clang, wine=loader,
             store=Store(folder=room.workspace.root / "front-end", tools=names),
             scratch=room.workspace.root / "front-end" / "scratch", environment=environment,
+            patched=tree.patched,
         )
         for tree in trees
     }  # fmt: skip
@@ -233,6 +236,8 @@ def _judge_all(
 def _judge(bench: Judge, side: Side, unit: Unit, request: Request) -> Judged:
     outcomes = []
     for kind in bench.passes_of(unit, device=request.device):
+        if kind is Pass.DEVICE and not request.files and not bench.changes(unit):
+            continue
         known = None if request.fresh else bench.known(unit, kind)
         outcomes.append(known or bench.judge(unit, kind, fresh=request.fresh))
     return Judged(side=side, unit=unit, outcomes=tuple(outcomes))

@@ -22,8 +22,9 @@ class Ran:
     """What a program left.
 
     Attributes:
+        code: its exit code; of one that was ended it says nothing.
         lines: its joined output.
-        late: it was ended because it took too long.
+        late: it was ended, because it took too long or the run was interrupted.
         seconds: wall time.
         cpu: processor time in seconds, to a tenth.
         peak: the most resident memory in bytes, as far as looking every tenth of a second shows it.

@@ -43,6 +43,7 @@ class Bench:
         tree: the source.
         names: short names for its files and those of the headers.
         scratch: where the texts of one unit lie while it is looked at.
+        patched: the files that the set changes.
         stop: ends what runs, once it is set.
     """
 
@@ -54,6 +55,7 @@ class Bench:
     store: Store
     scratch: Path
     environment: Mapping[str, str]
+    patched: frozenset[str] = frozenset()
     stop: Event = field(default_factory=Event)
 
     def passes_of(self, unit: Unit, *, device: bool) -> tuple[Pass, ...]:
@@ -64,6 +66,11 @@ class Bench:
                 return (Pass.HOST, Pass.DEVICE) if device else (Pass.HOST,)
             case _:
                 assert_never(unit.language)
+
+    def changes(self, unit: Unit) -> bool:
+        """Whether the set changes a file that the unit was read from in its host pass."""
+        read = self.store.inputs(self.store.key([Pass.HOST.value, *self._reading(unit, Pass.HOST)]))
+        return any(str(self.tree / path) in read for path in self.patched)
 
     def known(self, unit: Unit, kind: Pass) -> Outcome | None:
         """The outcome of an earlier run, where nothing that the unit is read from changed."""

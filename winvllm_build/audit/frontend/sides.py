@@ -78,6 +78,7 @@ class Configured:
         tree: its folder.
         units: all of them, generated ones included.
         names: short names for its files and the headers.
+        patched: the files that the set changes.
         toolchain: what it was configured with, for the record.
     """
 
@@ -85,6 +86,7 @@ class Configured:
     tree: Path
     units: tuple[Unit, ...]
     names: Names
+    patched: frozenset[str]
     toolchain: Toolchain
 
 
@@ -173,7 +175,10 @@ def prepare(side: Side, room: Room, linux: Linux | None) -> Configured:
         swap = _replacement(toolchain, linux.windows, python)
         found = units.read(commands, tree=tree, generated=_untracked(tree), swap=swap)
         names = _names(tree, linux, python, [outcome.folder for outcome in outcomes])
-    return Configured(side=side, tree=tree, units=found, names=names, toolchain=toolchain)
+    changed = frozenset(patches.selected(select(patches.manifest, ())))
+    return Configured(
+        side=side, tree=tree, units=found, names=names, patched=changed, toolchain=toolchain
+    )  # fmt: skip
 
 
 def _torch_request(room: Room) -> ToolchainRequest:

@@ -46,6 +46,10 @@ class Store:
         stamps = {str(file): _stamp(file) for file in inputs}
         write_atomic(self._inputs(key), json.dumps({"text": text, "inputs": stamps}).encode())
 
+    def inputs(self, key: str) -> frozenset[str]:
+        """The files that a unit was read from; none where it is unknown."""
+        return frozenset((_load(self._inputs(key)) or {}).get("inputs", {}))
+
     def key(self, words: Sequence[str]) -> str:
         """Names a command line."""
         return hashlib.sha256("\0".join([str(FORMAT), self.tools, *words]).encode()).hexdigest()

@@ -111,6 +111,10 @@ class WindowsBench:
         del device
         return (Pass.CLANG,) if unit.language is Language.CXX else (Pass.HOST,)
 
+    def changes(self, unit: Unit) -> bool:
+        del unit
+        return True
+
     def known(self, unit: Unit, kind: Pass) -> Outcome | None:
         del unit, kind
         return None
