@@ -12,7 +12,7 @@ from winvllm_build.audit.parts import PARTS
 from winvllm_build.audit.subject import Doors
 from winvllm_build.cli import audit as command
 from winvllm_build.cli.main import run
-from winvllm_build.errors import OfflineError, PatchError, ToolchainError
+from winvllm_build.errors import CompileError, OfflineError, PatchError, ToolchainError
 from winvllm_build.index import Index
 from winvllm_build.workspace import Workspace
 
@@ -45,8 +45,9 @@ def test_a_tool_or_download_that_lacks_leaves_out_its_part_alone(setting: Settin
         made = audit(setting, [failing(error), Part(name="good", look=lambda _: CLEAN)])
         left_out, good = made.lines
         assert left_out.outcome == Outcome(
-            result=Result.NOT_RUN, words=error.message.splitlines()[0], fix=error.fix or ""
-        )
+            result=Result.NOT_RUN, words=error.message.splitlines()[0], fix=error.fix or "",
+            uncovered=tuple(error.message.splitlines()[1:]),
+        )  # fmt: skip
         assert good.outcome == CLEAN
         assert (made.found, made.not_run) == ((), (left_out,))
 
@@ -54,6 +55,13 @@ def test_a_tool_or_download_that_lacks_leaves_out_its_part_alone(setting: Settin
 def test_what_is_wrong_with_the_set_is_no_missing_tool(setting: Setting) -> None:
     with pytest.raises(PatchError):
         audit(setting, [failing(PatchError("damaged"))])
+
+
+def test_a_slow_part_breaks_off_alone(setting: Setting) -> None:
+    slow = Part(name="slow", look=failing(CompileError("no kernel", fix="see the log")).look, slow=True)
+    made = audit(setting, [slow, Part(name="good", look=lambda _: CLEAN)], full=True)
+    assert [line.outcome.result for line in made.lines] == [Result.FAILED, Result.CLEAN]
+    assert made.failed[0].outcome.fix == "see the log"
 
 
 def test_a_part_that_has_to_run_may_not_lack_its_tool(setting: Setting) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from winvllm_build.audit.subject import Doors
-from winvllm_build.errors import UNOBTAINABLE, ToolchainError
+from winvllm_build.errors import UNOBTAINABLE, ToolchainError, WinvllmError
 from winvllm_build.profile.loader import ResolvedProfile
 
 NEVER_COVERED: Final = (
@@ -28,6 +28,8 @@ class Result(Enum):
 
     CLEAN = "clean"
     FOUND = "found"
+    FAILED = "failed"
+    """It broke off."""
     NOT_RUN = "not run"
 
 
@@ -76,7 +78,7 @@ class Part:
     Attributes:
         name: shown; the command `audit NAME` or `scan` says more.
         look: does it.
-        slow: it takes more than seconds, so it is run only when all is asked for.
+        slow: it takes more than seconds, so it is run only when all is asked for, and may break off alone.
         optional: a tool that is missing leaves it out; without that, it is an error.
     """
 
@@ -107,6 +109,10 @@ class Overall:
         return tuple(line for line in self.lines if line.outcome.result is Result.FOUND)
 
     @property
+    def failed(self) -> tuple[Line, ...]:
+        return tuple(line for line in self.lines if line.outcome.result is Result.FAILED)
+
+    @property
     def not_run(self) -> tuple[Line, ...]:
         return tuple(line for line in self.lines if line.outcome.result is Result.NOT_RUN)
 
@@ -127,7 +133,7 @@ def audit(
         tell: hears the name of each part that begins.
 
     Raises:
-        WinvllmError: what a part raises, but for a tool or download that an optional part misses.
+        WinvllmError: what a fast part raises, but for a tool or download that an optional one misses.
     """
     lines = []
     for part in parts:
@@ -151,7 +157,12 @@ def _outcome(part: Part, setting: Setting, *, full: bool) -> Outcome:
         return Outcome(result=Result.NOT_RUN, words="takes minutes to hours", fix=fix)
     try:
         return part.look(setting)
-    except (ToolchainError, *UNOBTAINABLE) as missing:
-        if not part.optional:
+    except WinvllmError as error:
+        left_out = part.optional and isinstance(error, (ToolchainError, *UNOBTAINABLE))
+        if not (left_out or part.slow):
             raise
-        return Outcome(result=Result.NOT_RUN, words=missing.message.splitlines()[0], fix=missing.fix or "")
+        first, *more = error.message.splitlines()
+        return Outcome(
+            result=Result.NOT_RUN if left_out else Result.FAILED, words=first,
+            uncovered=tuple(words.strip() for words in more), fix=error.fix or "",
+        )  # fmt: skip

@@ -49,7 +49,7 @@ TAG = re.compile(r"v?\d")
 ARCH = "8.6"
 """What the front ends are configured for; `audit frontend --arch` takes others."""
 FINDINGS = 1
-STYLES = {"clean": "green", "found": "red", "not run": "yellow"}
+STYLES = {"clean": "green", "found": "red", "failed": "red", "not run": "yellow"}
 
 
 class _Group(TyperGroup):
@@ -106,7 +106,7 @@ def all_(
         show(made)
     fast = {part.name for part in PARTS if full or not part.slow}
     missed = strict and any(line.name in fast for line in made.not_run)
-    return FINDINGS if made.found or missed else 0
+    return FINDINGS if made.found or made.failed or missed else 0
 
 
 def _profile(tag: str) -> ResolvedProfile:
@@ -130,7 +130,8 @@ def show(made: Overall) -> None:
     ]
     show_sections([*sections, Section("not covered", tuple(rows))])
     found = f"{counted(len(made.found), 'part')} with findings" if made.found else "nothing found"
-    left = f", {len(made.not_run)} not run" if made.not_run else ""
+    left = f", {len(made.failed)} failed" if made.failed else ""
+    left += f", {len(made.not_run)} not run" if made.not_run else ""
     render.out(
         f"{made.tag}: {counted(len(made.lines), 'part')}, {found}{left}, {render.duration(made.seconds)}"
     )
@@ -157,10 +158,7 @@ def _row(line: Line) -> Row:
     from winvllm_build.audit.overall import Result
 
     outcome = line.outcome
-    told = (
-        f"{outcome.words} ({outcome.fix})"
-        if outcome.result is Result.NOT_RUN and outcome.fix
-        else outcome.words
-    )
+    broken = outcome.result in (Result.NOT_RUN, Result.FAILED)
+    told = f"{outcome.words} ({outcome.fix})" if broken and outcome.fix else outcome.words
     seconds = "" if outcome.result is Result.NOT_RUN else render.duration(line.seconds)
     return Row(line.name, outcome.result.value, seconds, told, style=STYLES[outcome.result.value])
