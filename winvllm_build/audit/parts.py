@@ -52,7 +52,7 @@ def _guards(setting: Setting) -> Outcome:
     bad = guards.problems(found)
     return Outcome(
         result=Result.FOUND if bad else Result.CLEAN,
-        words=f"{len(found)} patched files, {len(found) - len(bad)} the same for Linux and ROCm",
+        words=f"{len(found) - len(bad)} of {len(found)} patched files are the same for Linux and ROCm",
         findings=shown([f"{one.path}: {one.disagreement or one.verdict.value}" for one in bad]),
         uncovered=guards.uncovered(known),
         fix=f"winvllm-build audit guards {setting.tag}",

@@ -202,7 +202,7 @@ def _hazard(name: str) -> str:
     if name.upper() not in catalogue():
         raise UsageError(
             f"there is no hazard {name!r}{did_you_mean(name, catalogue())}",
-            fix="winvllm-build scan --all --summary lists those of a tag; docs/hazards.md lists all",
+            fix="winvllm-build scan --all --summary lists those of a tag; docs/hazards lists all",
         )
     return name.upper()
 
