@@ -17,6 +17,10 @@ BACKENDS: Final = re.compile(r"\b(?:nccl|gloo)\b")
 INDUCTOR: Final = "inductor"
 CHOSEN: Final = re.compile(r"flashinfer|trtllm|_FI_|_FI\b|mnnvl", re.IGNORECASE)
 """Names of what runs only where FlashInfer was asked for and found."""
+ASKS: Final = re.compile(
+    r"has_flashinfer|is_flashinfer|FLASHINFER|use_flashinfer|FlashInfer\w*Backend|supports_trtllm"
+)
+"""What a module mentions that chooses FlashInfer at run time: its functions import it once it is chosen."""
 HANDLES: Final = frozenset(
     [
         "cudaIpcGetMemHandle",
@@ -96,7 +100,8 @@ def packages(site: Site) -> Iterator[Finding]:
     for name in names:
         head = name.partition(".")[0]
         if head == "flashinfer":
-            met = bool(CHOSEN.search(" ".join([site.module.path, *_scopes(site)])))
+            asked = site.place.function is not None and ASKS.search(site.module.text)
+            met = bool(asked or CHOSEN.search(" ".join([site.module.path, *_scopes(site)])))
             yield Finding(
                 hazard="E23", rule="flashinfer-import", detail=name, raises=("ModuleNotFoundError",),
                 unless=CHOSEN.pattern, met=met,
