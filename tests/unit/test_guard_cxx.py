@@ -85,6 +85,7 @@ NEAR_MISSES = [
     ("assert(a or b);", "assert(a || b);"),
     ("#define F(a, b) #a #b and\n", "#define F(a, b) #a #b &&\n"),
     ('s = "and";', 's = "&&";'),
+    ("#define told(x) #x\ntold(a and b);", "#define told(x) #x\ntold(a && b);"),
     ("long long x;", "int64_t x;"),  # another type, although of the same size
     ("unsigned long x;", "unsigned int64_t x;"),
     ("long int x;", "int64_t int x;"),

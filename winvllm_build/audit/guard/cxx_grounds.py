@@ -50,7 +50,9 @@ def _replaced(lines: Sequence[Line], words: Mapping[str, str]) -> list[Line]:
 
 
 def _free(lines: Iterable[Line]) -> Iterator[list[tuple[str, bool]]]:
-    """Each token, and whether no macro gets to see it."""
+    """Each token, and whether no macro gets to see it that may make a text of it."""
+    lines = [*lines]
+    pasting = {line[2] for line in lines if line[:2] == ("#", "define") and PASTES & set(line[2:])}
     stack: list[bool] = []
     before = ""
     for line in lines:
@@ -62,7 +64,7 @@ def _free(lines: Iterable[Line]) -> Iterator[list[tuple[str, bool]]]:
         told: list[tuple[str, bool]] = []
         for token in line:
             if token == "(":  # noqa: S105 - a parenthesis
-                stack.append(bool(MACRO.fullmatch(before)))
+                stack.append(before in pasting or bool(MACRO.fullmatch(before)))
             elif token == ")" and stack:  # noqa: S105
                 stack.pop()
             told.append((token, not any(stack)))
