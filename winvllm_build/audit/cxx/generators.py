@@ -24,14 +24,17 @@ ARCHS: Final = "7.5,8.0,8.6,8.9,12.0"
 """One of each kind that the generators tell apart, so that they write all they can."""
 TIMEOUT: Final = 60.0
 AS_WINDOWS: Final = """\
-import asyncio, glob, importlib.util, itertools, os, pathlib, runpy, shutil, subprocess, sys, tempfile
+import asyncio, functools, glob, importlib.util, itertools, os, pathlib, runpy, shutil
+import subprocess, sys, tempfile
 import jinja2
+jinja2.Template = functools.lru_cache(None)(jinja2.Template)
 sys.platform = "win32"
 sys.argv = sys.argv[1:]
 sys.path.insert(0, os.path.dirname(sys.argv[0]))
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
-"""What depends on the platform when it is imported is imported before the platform's name is changed."""
+"""What asks for the platform when it is imported is imported before its name is changed; a template is compiled
+once, not for every kernel, which writes the same in a tenth of the time."""
 WINDOWS_WAY: Final = "the generator was run with sys.platform == 'win32'"
 PLAIN_WAY: Final = "the generator was run as on this machine: it failed with sys.platform == 'win32'"
 

@@ -195,11 +195,13 @@ def statement_expressions(source: Source) -> Iterator[Place]:
 
 
 def zero_arrays(source: Source) -> Iterator[Place]:
+    """`int x[0];` anywhere but at the end of a structure."""
     row = source.row
     for index in row.at.get("0", ()):
         array = row.text(index - 1) == "[" and row.text(index + 1) == "]" and row.text(index + 2) == ";"
         declared = row.kind(index - 2) is TokenKind.WORD and row.kind(index - 3) is TokenKind.WORD
-        if array and declared and row.text(index - 3) not in ("return", "delete", "else"):
+        member = source.space(index) is None and row.text(index + 3) == "}"
+        if array and declared and not member and row.text(index - 3) not in ("return", "delete", "else"):
             yield at(source, index, "D45", "zero-length-array", row.text(index - 2))
 
 

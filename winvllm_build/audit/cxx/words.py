@@ -31,6 +31,8 @@ BEFORE_TYPE: Final = frozenset(
 )  # fmt: skip
 """Words that can stand before a type; behind any other a word is the name of what is declared."""
 BEFORE_CALL: Final = frozenset({"return", "else", "do", "case", "throw", "co_return", "and", "or", "not"})
+NEVER: Final = 1000
+"""A standard that never comes: the words stay a hazard."""
 MISSING: Final = "D55"
 POSIX: Final = "D24"
 
@@ -60,6 +62,7 @@ class Words:
     needs: tuple[str, ...]
     defined: tuple[str, ...]
     endings: tuple[str, ...]
+    below: int
 
     @classmethod
     def of(cls, entry: dict[str, Any]) -> Words:
@@ -69,12 +72,12 @@ class Words:
             prefixes=tuple(entry.get("prefixes", ())), excepted=frozenset(entry.get("except", ())),
             unless=tuple(entry.get("unless", ())), needs=tuple(entry.get("needs", ())),
             defined=tuple(entry.get("defined", ())),
-            endings=tuple(entry.get("endings", ())),
+            endings=tuple(entry.get("endings", ())), below=entry.get("below", NEVER),
         )  # fmt: skip
 
     def applies(self, source: Source) -> bool:
         """Whether the list is for this file and the headers it has."""
-        fits = not self.endings or source.path.endswith(self.endings)
+        fits = source.standard < self.below and (not self.endings or source.path.endswith(self.endings))
         needed = not self.needs or source.has(self.needs)
         met = any(name in source.macros or name in source.provided for name in self.defined)
         return fits and needed and not met and not (self.unless and source.has(self.unless))
