@@ -21,6 +21,7 @@ NESTED: Final = re.compile(r"flash.?mla|flash.?kda|deep.?gemm|flash.attention|qu
 LONGEST: Final = 170
 """Characters: 259, less a user's `site-packages` below `AppData\\Local`, where the user's name has 20."""
 NEW_ARCH: Final = re.compile(r"(?:^|[;\s\"])(1[0-9]\.\d)[af]?")
+ARCH_LISTS: Final = re.compile(r"CUDA_SUPPORTED_ARCHS|CMAKE_CUDA_ARCHITECTURES")
 TOOLKIT: Final = re.compile(r"VERSION")
 
 
@@ -91,7 +92,7 @@ def _guarded(one: Placed, met: bool, rule: str, name: str, places: Places) -> Hi
 
 def _one_path(one: Placed, places: Places) -> Iterator[Hit]:
     """`file(REAL_PATH ${X} X)`: Windows allows a semicolon in a file's name, and CMake cuts there."""
-    if one.command.name == "file" and one.words[:1] == ("REAL_PATH",):
+    if one.command.name == "file" and one.words[:1] == ("REAL_PATH",) and len(one.words) > 1:
         argument = one.command.arguments[1]
         if argument.quoting is Quoting.UNQUOTED and argument.text.startswith("${"):
             yield places.at(one, "D30", "path-unquoted", line=argument.line, detail=argument.text)
@@ -100,7 +101,7 @@ def _one_path(one: Placed, places: Places) -> Iterator[Hit]:
 def _nested(one: Placed, places: Places) -> Iterator[Hit]:
     if (
         one.command.name in ("fetchcontent_declare", "fetchcontent_populate")
-        and "GIT_REPOSITORY" in one.words
+        and "GIT_REPOSITORY" in one.words[:-1]
     ):
         where = one.words.index("GIT_REPOSITORY") + 1
         if NESTED.search(f"{one.words[0]} {one.words[where]}"):
@@ -109,9 +110,7 @@ def _nested(one: Placed, places: Places) -> Iterator[Hit]:
 
 def _archs(one: Placed, places: Places) -> Iterator[Hit]:
     """A list of architectures with new ones in it, whatever the toolkit."""
-    if one.command.name != "set" or not re.search(
-        r"CUDA_SUPPORTED_ARCHS|CMAKE_CUDA_ARCHITECTURES", one.words[0]
-    ):
+    if one.command.name != "set" or not ARCH_LISTS.search(" ".join(one.words[:1])):
         return
     found = NEW_ARCH.findall(" ".join(one.words[1:]))
     if found and not any(TOOLKIT.search(condition) for condition in one.conditions):

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -99,14 +99,17 @@ def _project(files: Files, blind: list[Blind]) -> Iterator[Line]:
     except tomllib.TOMLDecodeError as error:
         blind.append(Blind(path=PROJECT, why=f"not TOML: {error}"))
         return
-    asked = [
-        *content.get("build-system", {}).get("requires", ()),
-        *content.get("project", {}).get("dependencies", ()),
-    ]
+    asked = [*_texts(content, "build-system", "requires"), *_texts(content, "project", "dependencies")]
     rows = text.split("\n")
     for one in asked:
         number = next((index for index, row in enumerate(rows, 1) if one in row.replace('\\"', '"')), 1)
         yield Line(path=PROJECT, line=number, text=one)
+
+
+def _texts(content: Mapping[str, Any], table: str, key: str) -> list[str]:
+    found = content.get(table)
+    listed = found.get(key) if isinstance(found, dict) else None
+    return [one for one in listed if isinstance(one, str)] if isinstance(listed, list) else []
 
 
 def _hits(line: Line, reach: Reach, blind: list[Blind], places: Places) -> Iterator[Hit]:

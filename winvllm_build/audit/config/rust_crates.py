@@ -99,13 +99,13 @@ class Crates:
     def _crates(self) -> Iterator[Crate]:
         shared: dict[str, Any] = {}
         for content in self._content.values():
-            shared |= content.get("workspace", {}).get("dependencies", {})
+            shared |= _table(_table(content, "workspace"), "dependencies")
         for path, content in self._content.items():
             if "package" in content:
                 yield Crate(
-                    folder=posixpath.dirname(path), name=str(content["package"].get("name")),
+                    folder=posixpath.dirname(path), name=str(_table(content, "package").get("name")),
                     dependencies=tuple(_dependencies(content, shared)),
-                    features={name: tuple(more) for name, more in content.get("features", {}).items()},
+                    features={name: _texts(more) for name, more in _table(content, "features").items()},
                 )  # fmt: skip
 
     def _reached(self) -> frozenset[str]:
@@ -134,22 +134,30 @@ class Crates:
 
 def _dependencies(content: Mapping[str, Any], shared: Mapping[str, Any]) -> Iterator[Dependency]:
     yield from _tables(content, "", shared)
-    for target, tables in content.get("target", {}).items():
+    for target, tables in _table(content, "target").items():
         condition = re.fullmatch(r"cfg\((.*)\)", str(target), re.DOTALL)
         yield from _tables(tables, condition[1] if condition else "", shared)
 
 
-def _tables(tables: Mapping[str, Any], condition: str, shared: Mapping[str, Any]) -> Iterator[Dependency]:
+def _tables(tables: object, condition: str, shared: Mapping[str, Any]) -> Iterator[Dependency]:
     for table in (*TABLES, "dev-dependencies"):
-        for key, entry in tables.get(table, {}).items():
+        for key, entry in _table(tables, table).items():
             given = _entry(entry)
             common = _entry(shared.get(key, {})) if given.get("workspace") else {}
             yield Dependency(
                 crate=str(given.get("package") or common.get("package") or key), key=key, condition=condition,
-                features=(*common.get("features", ()), *given.get("features", ())),
+                features=(*_texts(common.get("features")), *_texts(given.get("features"))),
                 for_tests=table == "dev-dependencies", optional=bool(given.get("optional")),
             )  # fmt: skip
 
 
 def _entry(entry: object) -> Mapping[str, Any]:
     return entry if isinstance(entry, dict) else {}
+
+
+def _table(content: object, name: str) -> Mapping[str, Any]:
+    return _entry(_entry(content).get(name))
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else ()
