@@ -146,6 +146,19 @@ def test_one_changed_token_is_found_where_it_is(
         assert found.differing == differing
 
 
+def test_a_source_without_external_names_is_the_same_as_itself(setting: Setting, tmp_path: Path) -> None:
+    """Then nvcc puts a process id into the names of internal variables."""
+    text = (
+        "namespace { __device__ int seen = 3; }\n"
+        "template <int n> __global__ void merge(int* p) { *p = seen or n; }\n"
+        "template __global__ void merge<2>(int*);\n"
+    )
+    content = Content(before=text.encode(), after=text.replace(" or ", " || ").encode())
+    found = compare(*small(setting, tmp_path, content))
+    assert found.differing == {}
+    assert found.counts[Kind.PTX] == 1
+
+
 def test_what_does_not_compile_is_no_equality(setting: Setting, tmp_path: Path) -> None:
     content = Content(before=SMALL.encode(), after=SMALL.replace("isinf", "isinfinite").encode())
     with pytest.raises(CompileError, match=r"isinfinite"):

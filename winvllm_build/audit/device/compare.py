@@ -10,7 +10,7 @@ from typing import Final
 from winvllm_build.audit.device import assembly, preprocessed, ptx
 from winvllm_build.audit.device.record import Kind
 from winvllm_build.audit.device.stage import Side, Stage
-from winvllm_build.audit.device.steps import HOST_ASSEMBLY, HOST_TEXT, Plan
+from winvllm_build.audit.device.steps import HOST_ASSEMBLY, HOST_TEXT, MODULE_ID, Plan
 from winvllm_build.errors import CompileError
 
 EMBEDDED: Final = ("fatbinData", "__fatDeviceText", "_ZL15__fatDeviceText")
@@ -60,7 +60,9 @@ def _translated(plan: Plan, stage: Stage) -> Compared:
     hosts: dict[Side, preprocessed.Digest] = {}
     for side in Side:
         stage.take_back(side)
-        plan.run(plan.translate)
+        if side is Side.AFTER:
+            stage.lend(Side.BEFORE, MODULE_ID)
+        plan.run(plan.translate if side is Side.BEFORE else (step.named for step in plan.translate))
         texts[side] = "".join(file.read_text("utf-8") for file in sorted(stage.out.glob("*.ptx")))
         hosts[side] = preprocessed.digest(stage.out / HOST_TEXT)
         stage.put_away(side)

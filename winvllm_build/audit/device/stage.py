@@ -93,6 +93,12 @@ class Stage:
             shutil.rmtree(self.out)
             (self.folder / side.value).rename(self.out)
 
+    def lend(self, side: Side, pattern: str) -> None:
+        """Copy some of what was set aside of one side for the other."""
+        with storage_errors(str(self.out)):
+            for file in (self.folder / side.value).glob(pattern):
+                shutil.copyfile(file, self.out / file.name)
+
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 

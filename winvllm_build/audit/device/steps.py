@@ -23,6 +23,9 @@ SECONDS: Final = 3600.0
 """No single step takes an hour, on however busy a machine."""
 ASSIGNMENT: Final = re.compile(r"(\w+)=(.*)")
 PREFIX: Final = "#$ "
+MODULE_ID: Final = "*.module_id"
+NEW_ID: Final = "--gen_module_id_file"
+"""Names of internal functions hold an id, and that holds a process id where a source has no external name."""
 HOST_TEXT: Final = "host.ii"
 HOST_ASSEMBLY: Final = "host.s"
 
@@ -35,6 +38,11 @@ class Step:
 
     def reads(self, file: Path) -> bool:
         return str(file) in self.words
+
+    @property
+    def named(self) -> Step:
+        """The same with the id that is there instead of a new one."""
+        return Step(words=tuple(word for word in self.words if word != NEW_ID))
 
     @property
     def preprocesses(self) -> bool:
