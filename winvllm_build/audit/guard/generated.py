@@ -18,7 +18,7 @@ from winvllm_build.audit.guard.pair import Pair
 from winvllm_build.errors import ToolchainError
 
 SECONDS: Final = 120.0
-ARCHITECTURES: Final = ("7.5,8.9", "8.6")
+ARCHITECTURES: Final = ("8.9", "7.5")
 """The second run finds what the first left: stale files have to be removed alike."""
 PLACE: Final = "csrc/"
 
