@@ -33,7 +33,7 @@ sys.argv = sys.argv[1:]
 sys.path.insert(0, os.path.dirname(sys.argv[0]))
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
-"""What asks for the platform when it is imported is imported before its name is changed; a template is compiled
+"""What asks for the platform when imported is imported before its name is changed; a template is compiled
 once, not for every kernel, which writes the same in a tenth of the time."""
 WINDOWS_WAY: Final = "the generator was run with sys.platform == 'win32'"
 PLAIN_WAY: Final = "the generator was run as on this machine: it failed with sys.platform == 'win32'"
