@@ -234,6 +234,13 @@ def test_near_misses_of_the_grounds(before: str, after: str) -> None:
     assert seen(before, after).verdict is Verdict.CHANGED
 
 
+def test_an_import_into_a_package_that_has_a_module_of_the_name() -> None:
+    siblings = Siblings(Files.of_mapping({"vllm/a/signal.py": b""}))
+    for module, verdict in (("signal", Verdict.CHANGED), ("sys", Verdict.NEUTRAL)):
+        found = view("vllm/a/__init__.py", "x = 1\n", f"import {module}\nx = 1\n", siblings, siblings)
+        assert found.verdict is verdict
+
+
 SEEDS = """\
 import numpy as np
 import torch

@@ -27,6 +27,8 @@ MACRO: Final = re.compile(r"[A-Z][A-Z0-9_]{2,}|assert")
 PASTES: Final = frozenset({"#", "##"})
 INDEX_TAKERS: Final = frozenset({"CUDAGuard", "OptionalCUDAGuard", "HIPGuard", "OptionalHIPGuard"})
 """Their argument is a `c10::DeviceIndex`, which is `int8_t` (c10/core/Device.h)."""
+GIVE_INDEX: Final = frozenset({"get_device", "index"})
+"""They return an integer (ATen/core/TensorBase.h, c10/core/Device.h)."""
 TO_INDEX: Final = ("(", "static_cast", "<", "c10", "::", "DeviceIndex", ">", "(")
 FROM_CHAR: Final = ("{", "(", "char", ")")
 
@@ -109,13 +111,13 @@ def _takes_char(tokens: Sequence[str], at: int) -> bool:
 
 
 def _closing(tokens: Sequence[str], at: int) -> int | None:
-    """The brace that closes the one at `at`, if one operand of the cast stands between: `x.f()`."""
+    """The brace that closes the one at `at`, if the cast is of what `x.get_device()` returns."""
     depth = 0
     for index in range(at, len(tokens)):
         token = tokens[index]
         depth += (token in ("{", "(")) - (token in ("}", ")"))
         if depth == 0:
-            return index
+            return index if tokens[index - 3] in GIVE_INDEX else None
         if depth == 1 and index > at + len(FROM_CHAR) and not re.fullmatch(r"\w+|\.|->|::|\(|\)", token):
             return None
     return None

@@ -144,6 +144,8 @@ def _defines_only(node: ast.Import | ast.ImportFrom) -> bool:
 
 def _is_free(name: str, dotted: str, old: Side) -> bool:
     """Whether a name was nothing before, or the same import; in a function, nothing may read it at all."""
+    if old.module.has_submodule(name):
+        return False
     if old.is_function and any(name in loaded(node) for node in old.body):
         return False
     was = old.names.binding(name, LAST_LINE)

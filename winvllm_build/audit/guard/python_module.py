@@ -55,6 +55,7 @@ class Module:
         self, path: str, text: str, siblings: Siblings, before: frozenset[str] = frozenset()
     ) -> None:
         self.path = path
+        self.siblings = siblings
         self._before = before
         self.tree = ast.parse(text)
         self.package = package_of(path)
@@ -66,6 +67,13 @@ class Module:
         for _ in range(ROUNDS):
             self.tree.body = self._decided(self.tree.body, Decide(self.names(), self.package))
             self.scope = self._scope()
+
+    def has_submodule(self, name: str) -> bool:
+        """Whether it is a package with a module of that name, which would become its attribute."""
+        if not self.path.endswith("/__init__.py"):
+            return False
+        place = self.path.removesuffix("__init__.py") + name
+        return any(one in self.siblings.files for one in (f"{place}.py", f"{place}/__init__.py"))
 
     def _scope(self) -> Scope:
         scope = scope_of_body("module", self.tree.body, self.package)
