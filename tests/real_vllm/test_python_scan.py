@@ -1,4 +1,4 @@
-"""The rules on Python against the real source: what the patch set meets is found, and nothing else of it is left."""
+"""The rules on Python against the real source: what the patch set meets is found before it, not after."""
 
 from __future__ import annotations
 
@@ -79,9 +79,7 @@ def test_what_the_patches_meet_is_found(pristine: Found, patch_set: PatchSet) ->
     elsewhere = {
         (str(patch.path), hazard)
         for patch, hazard in met(patch_set)
-        if not any(
-            hit.hazard == hazard and hit.path == patch.path and in_a_hunk(hit, patch) for hit in found
-        )
+        if not any(hit.hazard == hazard and hit.path == patch.path and in_a_hunk(hit, patch) for hit in found)
     }
     assert elsewhere == {(entry["path"], entry["hazard"]) for table in RECALL.values() for entry in table}
     roots = {(f"{hit.path} {hit.rule}", hit.hazard) for hit in found}

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Final
+from typing import Final, cast
 
 from winvllm_build.audit.hit import State
 from winvllm_build.audit.python.facts import Facts, Verdict
@@ -18,6 +18,8 @@ CHECKS: Final = ("check_", "ensure_", "require_", "verify_", "_check", "_ensure"
 """What a function is called that raises where Windows cannot go on."""
 SUPPRESSORS: Final = frozenset(["contextlib.suppress"])
 SIMPLE: Final = (ast.Expr, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Import, ast.ImportFrom, *LEAVES)
+TRIES: Final = (ast.Try, getattr(ast, "TryStar", ast.Try))
+"""`except*` is new in Python 3.11."""
 FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 NOT_THERE: Final = Verdict(value=False, windows=True)
 Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -98,6 +100,9 @@ class Flow:
         if isinstance(node, SIMPLE):
             return
         inside = place.within(node)
+        if isinstance(node, TRIES):
+            yield from self._try(cast("ast.Try", node), inside)
+            return
         match node:
             case ast.If() | ast.While():
                 yield from self._branches(node, inside)
@@ -114,8 +119,6 @@ class Flow:
             case ast.Match():
                 for branch in node.cases:
                     yield from self._block(branch.body, inside)
-            case ast.Try():
-                yield from self._try(node, inside)
             case _:
                 return
 
