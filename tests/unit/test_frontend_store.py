@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from winvllm_build.audit.frontend import audit
 from winvllm_build.audit.frontend.messages import Message
 from winvllm_build.audit.frontend.outcome import Outcome, Pass, Verdict
 from winvllm_build.audit.frontend.store import Store
@@ -67,3 +68,13 @@ def test_where_an_outcome_was_taken_from_is_no_part_of_it(tmp_path: Path) -> Non
     store = _store(tmp_path)
     store.keep("text", OUTCOME)
     assert store.by_text("text") == replace(OUTCOME, shared=False)
+
+
+def test_texts_of_a_killed_run_are_removed_and_those_of_a_running_one_are_not(tmp_path: Path) -> None:
+    for name in ("unit-old", "unit-new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "unit.ii").write_text("", encoding="utf-8")
+    os.utime(tmp_path / "unit-old", (1, 1))
+    assert audit._tidied(tmp_path) == tmp_path
+    assert [folder.name for folder in tmp_path.iterdir()] == ["unit-new"]
+    assert audit._tidied(tmp_path / "none") == tmp_path / "none"

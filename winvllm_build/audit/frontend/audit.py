@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -10,7 +12,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from threading import Event
-from typing import Protocol
+from typing import Final, Protocol
 
 from typing_extensions import assert_never
 
@@ -26,6 +28,9 @@ from winvllm_build.index import PlatformTag
 from winvllm_build.suggest import did_you_mean
 from winvllm_build.toolchain.environment import allowed
 from winvllm_build.toolchain.system import this_system
+
+LEFT_SECONDS: Final = 24 * 3600.0
+"""No unit takes that long: its texts are of a run that was killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +157,15 @@ def run(request: Request, on_judged: Watcher) -> Result:
     )
 
 
+def _tidied(scratch: Path) -> Path:
+    """The folder for texts, without what runs that were killed left there."""
+    for left in scratch.glob("unit-*"):
+        with contextlib.suppress(OSError):  # another run may be removing its own
+            if time.time() - left.stat().st_mtime > LEFT_SECONDS:
+                shutil.rmtree(left)
+    return scratch
+
+
 def _on_linux(request: Request) -> tuple[list[Configured], Mapping[Side, Judge], dict[str, str]]:
     room, environment = request.room, allowed(os.environ)
     found = parts.find(request.stl, room.workspace, environment)
@@ -161,11 +175,12 @@ def _on_linux(request: Request) -> tuple[list[Configured], Mapping[Side, Judge],
     loader = wine.prepare(found.wine, windows.cuda / "bin" / "cudafe++.exe", room.workspace, environment)
     trees = [sides.prepare(side, room, Linux(windows=windows, headers=headers)) for side in request.sides]
     names = f"{found.clang_version} {windows.cuda_version} {runtime.digest} {found.stl_update}"
+    scratch = _tidied(room.workspace.root / "front-end" / "scratch")
     benches = {
         tree.side: Bench(
             tree=tree.tree, names=tree.names, headers=headers, clang=found.clang, wine=loader,
             store=Store(folder=room.workspace.root / "front-end", tools=names),
-            scratch=room.workspace.root / "front-end" / "scratch", environment=environment,
+            scratch=scratch, environment=environment,
             patched=tree.patched,
         )
         for tree in trees
