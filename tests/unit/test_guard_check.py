@@ -165,9 +165,23 @@ def test_a_record_proves_what_no_other_ground_does() -> None:
     assert judged(one, partly).cuda.grounds[0].detail.endswith("; not compiled: csrc/a.cu for 10.0")
     more = {RepoPath(one.path): one.ids, RepoPath("csrc/b.cuh"): one.ids}
     assert judged(one, recorded(one, files=more)).verdict is Verdict.CHANGED  # made with another header
-    differing = (Difference(kind=Kind.PTX, name="entry _Z1f", reason="told"),)
-    found = judged(one, recorded(one, differences=differing))
-    assert (found.verdict, found.cuda.open) == (Verdict.CHANGED, ("ptx entry _Z1f differs: told",))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "reason", "says"),
+    [
+        (Kind.PTX, "entry _Z1f", "told", "ptx entry _Z1f differs; the header says: told"),
+        (Kind.HOST, "limit_v", "", "host limit_v differs, and no header names it"),
+        (Kind.HOST, "limit_v", "limit_v is gone", ""),
+    ],
+)
+def test_what_a_compiler_makes_otherwise(kind: Kind, name: str, reason: str, says: str) -> None:
+    """Only the host's half may differ, where the header names what does; a kernel never."""
+    one = pair("csrc/a.cu", "a = std::isinf(b);", "a = isinf(b);", guard=NEUTRAL)
+    found = judged(one, recorded(one, differences=(Difference(kind=kind, name=name, reason=reason),)))
+    assert found.verdict is (Verdict.CHANGED if says else Verdict.NEUTRAL)
+    assert "".join(found.cuda.open) == says
+    assert ("all but 1 the same" in found.cuda.grounds[0].detail) if not says else not found.cuda.grounds
 
 
 GUARDED = ("import sys\nx = 1\n", "import sys\nif sys.platform == 'win32':\n    y = 2\nx = 1\n")

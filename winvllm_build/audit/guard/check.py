@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from winvllm_build.audit.device.record import Kind, Proof, Records
+from winvllm_build.audit.device.record import Difference, Kind, Proof, Records
 from winvllm_build.audit.guard import (
     cmake_view,
     cxx_view,
@@ -133,14 +133,24 @@ def _recorded(
     proof = records.confirms(path, *pair.ids, among=among)
     if proof is None or not _is_whole(proof):
         return cuda, rocm
-    if proof.differences:
-        said = tuple(f"{one.kind.value} {one.name} differs: {one.reason}" for one in proof.differences)
+    bad = [one for one in proof.differences if not one.reason or _is_kernel(one)]
+    if bad:
+        said = tuple(f"{one.kind.value} {one.name} differs{_told(one)}" for one in bad)
         return replace(cuda, open=said), replace(rocm, open=said)
     ground = Ground.GENERATED if proof.count(Kind.GENERATED) else Ground.MACHINE_CODE
     where = {f"{one.source or path} for {one.arch or 'the host'}" for one in records.unproven
              if (one.path, one.pair) == (path, pair.ids)}  # fmt: skip
     words = "; not compiled: ".join([proof.words(), *([", ".join(sorted(where))] if where else [])])
     return cxx_view.with_record(cuda, rocm, words, ground)
+
+
+def _is_kernel(one: Difference) -> bool:
+    """A kernel whose instructions changed is a change, whatever a header says."""
+    return one.kind is Kind.PTX and one.name.startswith("entry ")
+
+
+def _told(one: Difference) -> str:
+    return f"; the header says: {one.reason}" if one.reason else ", and no header names it"
 
 
 def _is_whole(proof: Proof) -> bool:
