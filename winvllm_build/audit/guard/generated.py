@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from winvllm_build import process
-from winvllm_build.audit.files import Files
 from winvllm_build.audit.guard.judgement import Confirmed, Ground, View
 from winvllm_build.audit.guard.pair import Pair
 from winvllm_build.errors import ToolchainError
@@ -37,12 +36,10 @@ def is_generator(pair: Pair) -> bool:
     """Whether CMake runs the file while configuring: a Python file beside the sources that it names."""
     if not (pair.path.startswith(PLACE) and pair.path.endswith(".py") and pair.before and pair.after):
         return False
-    name = pair.path.encode()
-    return any(name in (pair.old.files.content(one) or b"") for one in _cmake(pair.old.files))
-
-
-def _cmake(files: Files) -> Iterator[str]:
-    return (name for name in files.names if name.endswith(("CMakeLists.txt", ".cmake")))
+    files = pair.old.files
+    names = [name for name in files.names if name.endswith(("CMakeLists.txt", ".cmake"))]
+    files.fetch(names)
+    return any(pair.path.encode() in (files.content(name) or b"") for name in names)
 
 
 def run(pair: Pair, cuda: View, rocm: View) -> tuple[View, View]:
@@ -69,7 +66,9 @@ def _differing(one: Mapping[str, bytes] | str, other: Mapping[str, bytes] | str)
 def _outcome(pair: Pair, *, new: bool) -> Mapping[str, bytes] | str:
     """What each run wrote, deleted and printed; why not, in words, if one failed."""
     files = pair.new.files if new else pair.old.files
-    given = {name: files.content(name) or b"" for name in files.below(pair.path.rpartition("/")[0])}
+    names = files.below(pair.path.rpartition("/")[0])
+    files.fetch(names)
+    given = {name: files.content(name) or b"" for name in names}
     given[pair.path] = (pair.after if new else pair.before) or b""
     found: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory(prefix="winvllm-generator-") as folder:
