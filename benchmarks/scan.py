@@ -125,15 +125,40 @@ def unheard(event: str) -> None:
     del event
 
 
-def judgements(tag: str) -> dict[tuple[str, str, str], bool]:
-    """Whether a hit is true, by hazard, file and text."""
-    found = {}
+@dataclass
+class Verdicts:
+    """What people said about the hits of a tag.
+
+    Attributes:
+        texts: whether a hit is true, by hazard, file and text.
+        counts: hits that were looked at and those of them that are true, by hazard and rule.
+    """
+
+    texts: dict[tuple[str, str, str], bool] = field(default_factory=dict)
+    counts: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+
+
+def judgements(tag: str) -> Verdicts:
+    """Of every file of judgements; one lists texts, another counts by rule."""
+    found = Verdicts()
     for file in sorted(JUDGED.glob("*_judged.toml")):
         loaded = tomllib.loads(file.read_text("utf-8"))
         for entry in loaded.get("hit", ()):
             if tag in entry["tags"]:
-                found[entry["hazard"], entry["path"], plain(entry["text"])] = bool(entry["true"])
+                found.texts[entry["hazard"], entry["path"], plain(entry["text"])] = bool(entry["true"])
+        for entry in loaded.get("group", ()):
+            if isinstance(entry.get(tag), list):
+                looked, true = entry[tag]
+                found.counts[entry["hazard"], entry["rule"]] = looked, true
     return found
+
+
+def settle(one: Quality, verdicts: list[bool | None], counted: tuple[int, int]) -> None:
+    """True, false and unjudged hits of one rule."""
+    looked, true = counted
+    one.true = verdicts.count(True) + true
+    one.false = verdicts.count(False) + looked - true
+    one.unjudged = max(0, one.hits - one.true - one.false)
 
 
 def named(tag: str) -> set[tuple[str, str]]:
@@ -147,6 +172,12 @@ def named(tag: str) -> set[tuple[str, str]]:
         for hazard in listed(patch.content.header, "Hazards")
         if hazard != NO_HAZARD and patch.pre != NO_OBJECT
     }
+
+
+def shown(pairs: set[tuple[str, str]], hits: Iterable[Hit]) -> set[tuple[str, str]]:
+    """The pairs whose hazard the text of a tree can show: it has a sample, or a hit."""
+    found = {hit.hazard for hit in hits}
+    return {pair for pair in pairs if catalogue()[pair[1]].samples or pair[1] in found}
 
 
 def met(hits: Iterable[Hit], pairs: set[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -168,16 +199,17 @@ def quality(tag: str) -> dict[str, Any]:
     """Precision and recall of a bare tag."""
     live = [hit for hit in look(tag).found.hits if hit.state is State.LIVE]
     every, judged = named(tag), judgements(tag)
-    pairs = {pair for pair in every if catalogue()[pair[1]].samples}
+    pairs = shown(every, live)
     by_rule: dict[tuple[str, str], Quality] = {}
+    verdicts: dict[tuple[str, str], list[bool | None]] = defaultdict(list)
     for hit in live:
-        one = by_rule.setdefault((hit.hazard, hit.rule), Quality(f"{hit.hazard} {hit.rule}"))
+        key = hit.hazard, hit.rule
+        one = by_rule.setdefault(key, Quality(f"{hit.hazard} {hit.rule}"))
         one.hits += 1
         one.named += bool(met([hit], pairs))
-        verdict = judged.get((hit.hazard, hit.path, plain(hit.text)))
-        one.true += verdict is True
-        one.false += verdict is False
-        one.unjudged += verdict is None
+        verdicts[key].append(judged.texts.get((hit.hazard, hit.path, plain(hit.text))))
+    for key, one in by_rule.items():
+        settle(one, verdicts[key], judged.counts.get(key, (0, 0)))
     found = met(live, pairs)
     by_hazard = Counter(hazard for _, hazard in pairs)
     hit_hazard = Counter(hazard for _, hazard in found)
@@ -212,6 +244,8 @@ def show_quality(said: dict[str, Any]) -> None:
         print(
             f"recall: {said['hit']} of {shown} pairs of file and hazard; {said['silent']} that no text shows"
         )
+    true, false, open_ = (sum(rule[name] for rule in said["rules"]) for name in ("true", "false", "unjudged"))
+    print(f"judged: {true} true, {false} false; {open_} not judged")
     for path, hazard in said["missed"]:
         print(f"  missed: {hazard:5} {path}")
 
