@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -80,6 +81,8 @@ def _views(pair: Pair) -> tuple[View, View]:
         return _same(View.of((), left=(f"-{pair.path}",)))
     if pair.modes[0] != pair.modes[1]:
         return _same(View.of((), left=(f"mode {pair.modes[0]} -> {pair.modes[1]}",)))
+    if _form(pair.before) != _form(pair.after):
+        return _same(View.of((), left=("line ends or a byte order mark",)))
     try:
         before, after = (_text(content) for content in (pair.before, pair.after))
     except UnicodeDecodeError:
@@ -118,6 +121,11 @@ def _both(view: Callable[[Platform], View]) -> tuple[View, View]:
 
 def _same(view: View) -> tuple[View, View]:
     return view, view
+
+
+def _form(content: bytes) -> tuple[bool, bool]:
+    """Whether a file has CRLF and a byte order mark: both can keep a script from starting."""
+    return b"\r\n" in content, content.startswith(BOM_UTF8)
 
 
 def _text(content: bytes) -> str:
