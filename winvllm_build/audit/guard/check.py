@@ -79,15 +79,22 @@ def _views(pair: Pair) -> tuple[View, View]:
         return _both(lambda one: new_file.view(pair.path, one, pair.new.files, pair.new.siblings))
     if pair.before is None or pair.after is None:
         return _same(View.of((), left=(f"-{pair.path}",)))
-    if pair.modes[0] != pair.modes[1]:
-        return _same(View.of((), left=(f"mode {pair.modes[0]} -> {pair.modes[1]}",)))
-    if _form(pair.before) != _form(pair.after):
-        return _same(View.of((), left=("line ends or a byte order mark",)))
+    outside = _outside(pair)
+    if outside:
+        return _same(View.of((), left=(outside,)))
     try:
         before, after = (_text(content) for content in (pair.before, pair.after))
     except UnicodeDecodeError:
         return _same(View.of((), left=("bytes that are no text",)))
     return _texts(pair, before, after)
+
+
+def _outside(pair: Pair) -> str:
+    """What changed besides the text."""
+    if pair.modes[0] != pair.modes[1]:
+        return f"mode {pair.modes[0]} -> {pair.modes[1]}"
+    differs = _form(pair.before or b"") != _form(pair.after or b"")
+    return "line ends or a byte order mark" if differs else ""
 
 
 def _texts(pair: Pair, before: str, after: str) -> tuple[View, View]:
