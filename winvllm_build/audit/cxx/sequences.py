@@ -239,7 +239,7 @@ def variadic_commas(source: Source) -> Iterator[Place]:
     row = source.row
     for index in row.at.get("##", ()):
         if row.text(index + 1) == "__VA_ARGS__" and row.text(index - 1) == ",":
-            yield at(source, index, "D51", "variadic-comma")
+            yield at(source, index, "D50", "variadic-comma")
 
 
 def long_widths(source: Source) -> Iterator[Place]:
@@ -255,6 +255,8 @@ def long_widths(source: Source) -> Iterator[Place]:
         opened = index - 1 - unsigned
         if row.text(opened) == "<" and after in (">", ",") and row.text(opened - 1) in INSTANTIATED:
             yield at(source, index, "D53", "instance-for-long", row.text(opened - 1))
+        elif after == "*" and _is_cast(row, index):
+            yield at(source, index, "D51", "pointer-to-long")
         elif (
             row.text(opened) in ("<", ",")
             and row.kind(index + 1) is TokenKind.WORD
@@ -263,6 +265,16 @@ def long_widths(source: Source) -> Iterator[Place]:
             yield at(source, index, "D53", "template-parameter", after)
         else:
             yield at(source, index, "D52", "long-width", f"{before} long {after}")
+
+
+def _is_cast(row: Row, index: int) -> bool:
+    """`reinterpret_cast<const long*>`, `(long*)`: other data is read as long."""
+    start = index
+    while row.text(start - 1) in ("const", "unsigned", "volatile"):
+        start -= 1
+    named = row.text(start - 1) == "<" and row.text(start - 2) in ("reinterpret_cast", "static_cast")
+    called = row.kind(start - 2) is TokenKind.WORD and row.text(start - 2) != "return"
+    return named or (row.text(start - 1) == "(" and row.text(index + 2) == ")" and not called)
 
 
 def _is_parameter(row: Row, index: int) -> bool:
