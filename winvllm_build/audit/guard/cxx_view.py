@@ -47,12 +47,13 @@ def with_record(cuda: View, rocm: View, words: str, ground: Ground) -> tuple[Vie
     The record is of CUDA. ROCm gets the ground where it sees no change that CUDA does not see.
     """
     proven = Confirmed(ground=ground, detail=words)
-    note = f"{words}; {NOT_ROCM}" if ground is Ground.MACHINE_CODE else words
+    if ground is Ground.GENERATED:  # whatever the text is
+        return View.of([proven], cuda.changes), View.of([proven], rocm.changes)
     views = [cuda, rocm]
     if cuda.verdict is Verdict.CHANGED:
         views[0] = View.of([*cuda.grounds, proven], cuda.changes)
     if rocm.verdict is Verdict.CHANGED and _plain(rocm) <= _plain(cuda) and cuda.verdict is Verdict.CHANGED:
-        views[1] = View.of([*rocm.grounds, replace(proven, detail=note)], rocm.changes)
+        views[1] = View.of([*rocm.grounds, replace(proven, detail=f"{words}; {NOT_ROCM}")], rocm.changes)
     return views[0], views[1]
 
 
