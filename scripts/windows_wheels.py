@@ -1,19 +1,21 @@
-"""Write audit/data/windows_wheels.toml: `python scripts/windows_wheels.py [NAME[==VERSION]...]`.
+"""Write audit/data/windows_wheels.toml: `python scripts/windows_wheels.py [REQUIREMENT|FILE...]`.
 
-The package index is asked for the packages and versions that the file names already, and for those given:
-what vLLM's requirements for CUDA name, and what of the common ones is compiled.
+The package index is asked for the packages and versions that the data has already, and for those given: a
+requirement like `torch==2.9.1`, or a list like vLLM's requirements/cuda.txt; run it with that of a new tag.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from email.parser import BytesParser
 from pathlib import Path
 
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.tags import Tag
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
@@ -27,8 +29,16 @@ HEAD = """\
 # What the package index has for Windows; `python scripts/windows_wheels.py` writes it.
 # windows: wheels for win_amd64 or for any platform. linux: wheels, but none of those. source: no wheel.
 # lacks: versions that have wheels but none for Windows, of a package that has them for others.
-# needs: by version, what it asks for on Windows and cannot get there.
+# needs: by version, what it asks for on Windows, with these extras, and cannot get there.
 """
+
+
+@dataclass(kw_only=True)
+class Asked:
+    """What is asked of one package, besides its newest version."""
+
+    versions: set[str] = field(default_factory=set)
+    extras: set[str] = field(default_factory=set)
 
 
 def kinds(files: Iterable[Artifact]) -> Mapping[Version, Kind]:
@@ -53,12 +63,18 @@ def kind(files: Iterable[Artifact]) -> Kind:
     return Kind.WINDOWS if usable else Kind.LINUX
 
 
-def needs(index: Index, name: str, version: Version) -> list[str]:
+def needs(index: Index, name: str, version: Version, extras: Iterable[str]) -> list[str]:
     """The requirements of a package, on Windows, that publish nothing for it."""
+    worlds = [{**ENVIRONMENTS["windows"], "extra": extra} for extra in ("", *extras)]
     found = []
-    for line in _requires(index, name, str(version)):
+    try:
+        lines = _requires(index, name, str(version))
+    except WinvllmError as error:
+        print(f"  not known what {name} {version} needs: {error}")
+        return []
+    for line in lines:
         asked = Requirement(line)
-        if asked.marker is not None and not asked.marker.evaluate({**ENVIRONMENTS["windows"], "extra": ""}):
+        if asked.marker is not None and not any(map(asked.marker.evaluate, worlds)):
             continue
         other = kinds(index.files(asked.name))
         fitting = [kind for version, kind in other.items() if asked.specifier.contains(version)]
@@ -67,7 +83,7 @@ def needs(index: Index, name: str, version: Version) -> list[str]:
     return sorted(set(found))
 
 
-def entry(index: Index, name: str, versions: Iterable[str]) -> str:
+def entry(index: Index, name: str, asked: Asked) -> str:
     found = kinds(index.files(name))
     lines = [f"[{name}]"]
     if not found:
@@ -79,11 +95,13 @@ def entry(index: Index, name: str, versions: Iterable[str]) -> str:
     if overall is Kind.WINDOWS and lacks:
         lines.append(f"lacks = {_listed(lacks)}")
     wanted = {
-        str(version): needs(index, name, version)
-        for version in sorted({*map(Version, versions), newest})
+        str(version): needs(index, name, version, sorted(asked.extras))
+        for version in sorted({*map(Version, asked.versions), newest})
         if found.get(version) is Kind.WINDOWS
     }
-    if any(wanted.values()):
+    if asked.extras:
+        lines.append(f"extras = {_listed(sorted(asked.extras))}")
+    if any(wanted.values()) or asked.versions:
         told = ", ".join(f'"{version}" = {_listed(names)}' for version, names in wanted.items())
         lines.append(f"needs = {{ {told} }}")
     return "\n".join([*lines, ""])
@@ -109,13 +127,29 @@ def _tags(filename: str) -> frozenset[Tag]:
     return parse_wheel_filename(filename)[3]
 
 
+def _lines(words: Iterable[str]) -> Iterator[Requirement]:
+    for word in words:
+        rows = Path(word).read_text("utf-8").split("\n") if Path(word).is_file() else [word]
+        for row in rows:
+            try:
+                yield Requirement(re.sub(r"(?:^|\s+)#.*", "", row).strip())
+            except InvalidRequirement:
+                continue
+
+
+def asked_for(words: Iterable[str]) -> dict[str, Asked]:
+    """What the data has, and what requirements and lists of them name."""
+    known = read() if FILE.is_file() else {}
+    found = {name: Asked(versions=set(one.needs), extras=set(one.extras)) for name, one in known.items()}
+    for line in _lines(words):
+        one = found.setdefault(canonicalize_name(line.name), Asked())
+        one.extras |= line.extras
+        one.versions |= {pin.version for pin in line.specifier if pin.operator == "=="}
+    return found
+
+
 def main() -> None:
-    asked: dict[str, set[str]] = {}
-    if FILE.is_file():
-        asked = {name: set(known.needs) for name, known in read().items()}
-    for word in sys.argv[1:]:
-        name, _, version = word.partition("==")
-        asked.setdefault(canonicalize_name(name), set()).update({version} - {""})
+    asked = asked_for(sys.argv[1:])
     with tempfile.TemporaryDirectory() as scratch:
         index = Index(Workspace(root=Path(scratch)), on_event=print)
         entries = []

@@ -12,13 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.version import Version
 
+from scripts.windows_wheels import kinds
+from tests.real_vllm.conftest import unheard
 from winvllm_build.audit.config.scanner import scan
+from winvllm_build.audit.config.wheels import Kind
 from winvllm_build.audit.files import Files
 from winvllm_build.audit.hazard import catalogue
 from winvllm_build.audit.hit import Found, Hit, Reach, State
+from winvllm_build.index import Index
 from winvllm_build.patchset.patchset import PatchSet
 from winvllm_build.review.find import listed
+from winvllm_build.workspace import Workspace
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -124,3 +130,17 @@ def test_each_group_says_how_many_and_why(before: Found, judged: dict[str, Any])
         assert group["why"]
         assert group["hazard"] in catalogue()
     assert len(rules) <= len(judged["group"])
+
+
+@pytest.mark.parametrize(
+    ("project", "version", "kind"),
+    [
+        ("xgrammar", "0.1.29", Kind.WINDOWS),
+        ("tilelang", "0.1.9", Kind.LINUX),
+        ("uvloop", "0.22.1", Kind.LINUX),
+    ],
+)
+def test_the_index_says_what_the_data_say(tmp_path: Path, project: str, version: str, kind: Kind) -> None:
+    """Releases do not change; the newest ones are for who runs the script."""
+    index = Index(Workspace(root=tmp_path), on_event=unheard)
+    assert kinds(index.files(project))[Version(version)] is kind

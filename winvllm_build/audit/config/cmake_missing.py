@@ -74,8 +74,10 @@ def _options(placed: Sequence[Placed], target: Placed, places: Places) -> Iterat
 def _libraries(placed: Sequence[Placed], targets: Sequence[Placed], places: Places) -> Iterator[Hit]:
     """A target with a source that calls cuBLAS, and without the library: a DLL resolves all at once."""
     lists = _lists(placed)
-    for target in targets:
-        calling = [path for path in _sources(target.words, lists) if _calls(path, places)]
+    sources = [(target, _sources(target.words, lists)) for target in targets]
+    places.files.fetch([path for _, paths in sources for path in paths])
+    for target, paths in sources:
+        calling = [path for path in paths if _calls(path, places)]
         if not calling:
             continue
         name = target.words[0]

@@ -122,11 +122,12 @@ class Reader:
         """What `set` says under a condition on Windows, until another command names the variable."""
 
     def view(self) -> View:
+        names = [name for name in self._files.names if _is_cmake(name)]
+        self._files.fetch(names)
         if TOP in self._files:
             self._read(TOP, (), Reach.BUILD, 0)
-        for name in self._files.names:
-            ours = name.endswith(".cmake") or posixpath.basename(name) == TOP
-            if ours and name not in self._states and not name.startswith(LEFT_OUT):
+        for name in names:
+            if name not in self._states:
                 self._read(name, (), Reach.CORNER if TOP in self._files else Reach.BUILD, 0)
         placed = [one for found in self._found.values() for one in found]
         return View(
@@ -196,6 +197,10 @@ class Reader:
         found = relative(command.arguments[0].text, posixpath.dirname(file))
         if found in self._files:
             self._read(found, tuple(_copy(frame) for frame in frames), reach, depth + 1)
+
+
+def _is_cmake(name: str) -> bool:
+    return (name.endswith(".cmake") or posixpath.basename(name) == TOP) and not name.startswith(LEFT_OUT)
 
 
 def _placed(command: Command, file: str, frames: Sequence[_Frame], reach: Reach, function: str) -> Placed:

@@ -45,6 +45,7 @@ class Line:
 def scan(files: Files) -> Found:
     places = Places(files)
     paths = [path for path in files.below(FOLDER) if path.endswith((".txt", ".in"))]
+    files.fetch([*paths, PROJECT])
     reached = _reached(files)
     hits: list[Hit] = []
     blind: list[Blind] = []

@@ -56,11 +56,12 @@ class Crates:
         self._files = files
         self.blind: list[Blind] = []
         manifests = [path for path in files.names if posixpath.basename(path) == MANIFEST]
+        files.fetch(manifests)
         self._content = {path: self._toml(path) for path in manifests}
         self.crates = tuple(self._crates())
-        self._builders = "\n".join(
-            files.text(path) or "" for path in ("setup.py", *files.below("tools")) if path.endswith(".py")
-        )
+        builders = [path for path in ("setup.py", *files.below("tools")) if path.endswith(".py")]
+        files.fetch(builders)
+        self._builders = "\n".join(files.text(path) or "" for path in builders)
         self._built = self._reached()
 
     def is_built(self, path: str) -> bool:

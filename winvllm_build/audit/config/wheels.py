@@ -50,12 +50,14 @@ class Wheels:
         newest: the newest version that was there; empty where none was.
         lacks: versions with wheels, none of them for Windows.
         needs: by version, what it asks for on Windows that publishes nothing for it.
+        extras: those that `needs` counts.
     """
 
     kind: Kind
     newest: str
     lacks: tuple[str, ...]
     needs: Mapping[str, tuple[str, ...]]
+    extras: tuple[str, ...]
 
 
 @cache
@@ -65,6 +67,7 @@ def read() -> Mapping[str, Wheels]:
         name: Wheels(
             kind=Kind(entry["kind"]), newest=entry.get("newest", ""), lacks=tuple(entry.get("lacks", ())),
             needs={version: tuple(names) for version, names in entry.get("needs", {}).items()},
+            extras=tuple(entry.get("extras", ())),
         )
         for name, entry in tomllib.loads(FILE.read_text("utf-8")).items()
     }  # fmt: skip
