@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from winvllm_build import data
-from winvllm_build.audit.hazard import catalogue, rank
+from winvllm_build.audit.hazard import Severity, catalogue, rank
 from winvllm_build.audit.hit import Hit, State
 from winvllm_build.audit.scan import Scan, scan
 from winvllm_build.audit.subject import Doors, Wanted, opened
@@ -73,6 +73,7 @@ class Quality:
     true: int = 0
     false: int = 0
     unjudged: int = 0
+    advice: bool = False
 
 
 def timed(command: Sequence[str]) -> tuple[float, float, float]:
@@ -131,7 +132,7 @@ class Verdicts:
 
     Attributes:
         texts: whether a hit is true, by hazard, file and text.
-        counts: hits that were looked at and those of them that are true, by hazard and rule.
+        counts: how many hits are true and how many false, by hazard and rule.
     """
 
     texts: dict[tuple[str, str, str], bool] = field(default_factory=dict)
@@ -149,15 +150,19 @@ def judgements(tag: str) -> Verdicts:
         for entry in loaded.get("group", ()):
             if isinstance(entry.get(tag), list):
                 looked, true = entry[tag]
-                found.counts[entry["hazard"], entry["rule"]] = looked, true
+                found.counts[entry["hazard"], entry["rule"]] = true, looked - true
+        for entry in loaded.get("judged", ()):
+            if entry["tag"] == tag:
+                true = entry["patched"] + entry["right"]
+                found.counts[entry["hazard"], entry["rule"]] = true, entry["wrong"]
     return found
 
 
 def settle(one: Quality, verdicts: list[bool | None], counted: tuple[int, int]) -> None:
     """True, false and unjudged hits of one rule."""
-    looked, true = counted
+    true, false = counted
     one.true = verdicts.count(True) + true
-    one.false = verdicts.count(False) + looked - true
+    one.false = verdicts.count(False) + false
     one.unjudged = max(0, one.hits - one.true - one.false)
 
 
@@ -204,7 +209,8 @@ def quality(tag: str) -> dict[str, Any]:
     verdicts: dict[tuple[str, str], list[bool | None]] = defaultdict(list)
     for hit in live:
         key = hit.hazard, hit.rule
-        one = by_rule.setdefault(key, Quality(f"{hit.hazard} {hit.rule}"))
+        advice = catalogue()[hit.hazard].severity is Severity.ADVISORY
+        one = by_rule.setdefault(key, Quality(f"{hit.hazard} {hit.rule}", advice=advice))
         one.hits += 1
         one.named += bool(met([hit], pairs))
         verdicts[key].append(judged.texts.get((hit.hazard, hit.path, plain(hit.text))))
@@ -244,8 +250,10 @@ def show_quality(said: dict[str, Any]) -> None:
         print(
             f"recall: {said['hit']} of {shown} pairs of file and hazard; {said['silent']} that no text shows"
         )
-    true, false, open_ = (sum(rule[name] for rule in said["rules"]) for name in ("true", "false", "unjudged"))
-    print(f"judged: {true} true, {false} false; {open_} not judged")
+    for words, advice in (("all", True), ("without advice", False)):
+        rules = [rule for rule in said["rules"] if advice or not rule["advice"]]
+        true, false, left = (sum(rule[name] for rule in rules) for name in ("true", "false", "unjudged"))
+        print(f"{words}: {true} true, {false} false, {left} not judged")
     for path, hazard in said["missed"]:
         print(f"  missed: {hazard:5} {path}")
 
