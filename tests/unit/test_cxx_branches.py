@@ -33,7 +33,7 @@ def condition(text: str, world: World = SMALL) -> bool | None:
         ("OTHER ? 1 : 0", None), ("NO ? OTHER : 1", True), ("__has_include(<x.h>)", None),
         ("true && !false", True),
         ("1 +", None), ("", None), ("(1", None), ("1 2", None), ("defined", None), ("'a' == 97", None),
-        ("1'000 == 1000", True), ("5 & 3 ^ 1", False),
+        ("1'000 == 1000", True), ("(ONE + ONE) || NO", True), ("-ONE && ONE", True), ("5 & 3 ^ 1", False),
     ],
 )  # fmt: skip
 def test_conditions(text: str, expected: bool | None) -> None:  # noqa: FBT001 - three values

@@ -220,11 +220,17 @@ def _reduced(node: Expression, world: World, *, truth: bool) -> Expression:  # n
             left, right = _reduced(yes, world, truth=truth), _reduced(no, world, truth=truth)
             return (right if asked[1] == 0 else left) if asked[0] == "value" else ("?", asked, left, right)
         case (str(sign), tuple() as one, tuple() as other):
-            return _computed(sign, _reduced(one, world, truth=False), _reduced(other, world, truth=False))
+            made = _computed(sign, _reduced(one, world, truth=False), _reduced(other, world, truth=False))
+            return _as_truth(made) if truth else made
         case (str(sign), tuple() as inner):
-            return _signed(sign, _reduced(inner, world, truth=False))
+            made = _signed(sign, _reduced(inner, world, truth=False))
+            return _as_truth(made) if truth else made
         case _:
             return node
+
+
+def _as_truth(node: Expression) -> Expression:
+    return ("value", int(bool(node[1]))) if node[0] == "value" else node
 
 
 def _value(name: str, world: World) -> int | None:
