@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from winvllm_build.audit.device.audit import Done, Report
     from winvllm_build.audit.device.record import Unit
 
+MOST = 12
+"""Differences of one unit that are shown; where nearly all differ, the rest says no more."""
 HELP = """Compile every patched kernel before and after, on Linux, and compare what comes out.
 
 Upstream's CMake is configured and says how each source is compiled; nothing is built. Where the
@@ -129,12 +131,7 @@ def show(report: Report) -> None:
         for done in report.done
         if done.unit is not None
     ]  # fmt: skip
-    differing = [
-        Row(unit.source, found.kind.value, found.name, found.reason or "no header says why",
-            style="yellow" if found.reason else "red")
-        for unit in report.units
-        for found in unit.differences
-    ]  # fmt: skip
+    differing = [row for unit in report.units for row in _differing(unit)]
     open_ = [
         Row(found.path, f"{found.source or ''} {found.arch}".strip(), found.why, style="yellow")
         for found in report.unproven
@@ -147,6 +144,18 @@ def show(report: Report) -> None:
     render.out(_summary(report))
     if report.record is not None:
         render.out(f"written: {report.record}")
+
+
+def _differing(unit: Unit) -> list[Row]:
+    rows = [
+        Row(
+            unit.source, found.kind.value, found.name, found.reason or "no header says why",
+            style="yellow" if found.reason else "red",
+        )
+        for found in unit.differences[:MOST]
+    ]  # fmt: skip
+    more = len(unit.differences) - MOST
+    return [*rows, Row(unit.source, "", f"and {more} more; --json has them all", "")] if more > 0 else rows
 
 
 def _summary(report: Report) -> str:
