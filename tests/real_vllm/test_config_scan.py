@@ -135,9 +135,8 @@ def test_each_group_says_how_many_and_why(before: Found, judged: dict[str, Any])
 @pytest.mark.parametrize(
     ("project", "version", "kind"),
     [
-        ("xgrammar", "0.1.29", Kind.WINDOWS),
+        ("outlines-core", "0.2.11", Kind.WINDOWS),
         ("tilelang", "0.1.9", Kind.LINUX),
-        ("uvloop", "0.22.1", Kind.LINUX),
     ],
 )
 def test_the_index_says_what_the_data_say(tmp_path: Path, project: str, version: str, kind: Kind) -> None:
