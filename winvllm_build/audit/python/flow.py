@@ -229,7 +229,7 @@ class Flow:
         """What a branch for Windows gives another value: `x = a` before `if win32: x = b`."""
         found: set[str] = set()
         for before, node in pairwise(body):
-            if isinstance(node, ast.If) and isinstance(before, ast.Assign):
+            if isinstance(before, ast.Assign) and isinstance(node, ast.If):
                 verdict = self.decide(node.test)
                 if verdict.value and verdict.windows:
                     found |= {

@@ -21,20 +21,16 @@ from winvllm_build.audit.python.module import Module
 from winvllm_build.audit.python.posix import modules, names
 
 ROOMS: Final = (rule_names, rule_process, rule_loop, rule_files, rule_paths, rule_text, rule_gpu)
-EVERYWHERE: Final = re.compile(
-    r"^[ \t]*(?:from (?:subprocess|asyncio) import (?:run|call)\b"
-    r"|import (?:os|signal|socket|subprocess|tempfile) as )",
-    re.MULTILINE,
-)
-"""Imports after which the words do not stand where the names are used."""
+NAME: Final = re.compile(r"\w+")
+BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
+RENAMED: Final = frozenset(["os", "signal", "socket", "subprocess", "tempfile"])
+SHORT: Final = {"subprocess": {"run", "call"}, "asyncio": {"run"}}
+"""Imports after which a rule's words do not stand where the names are used."""
 
 
 @cache
 def _words() -> tuple[str, ...]:
     return tuple(sorted({word for room in ROOMS for word in room.WORDS}))
-
-
-NAME: Final = re.compile(r"\w+")
 
 
 def hot_lines(module: Module) -> frozenset[int]:
@@ -46,18 +42,31 @@ def hot_lines(module: Module) -> frozenset[int]:
         line += text.count("\n", before, place)
         before = place
         lines.add(line)
-    if lines and EVERYWHERE.search(text):
+    if _is_hidden(module):
         return frozenset(range(1, text.count("\n") + 2))
     return frozenset(lines)
 
 
-def _import_lines(module: Module) -> Iterator[int]:
-    lacking = modules() | set(names())
+def _is_hidden(module: Module) -> bool:
     for node, _ in module.imports:
-        found = (
-            [node.module or ""] if isinstance(node, ast.ImportFrom) else [name.name for name in node.names]
-        )
-        if any(name in lacking or name.partition(".")[0] in lacking for name in found):
+        if isinstance(node, ast.ImportFrom):
+            if SHORT.get(node.module or "", set()) & {name.name for name in node.names}:
+                return True
+        elif any(name.asname and name.name in RENAMED for name in node.names):
+            return True
+    return False
+
+
+def _import_lines(module: Module) -> Iterator[int]:
+    """Imports of what Windows lacks, and from what it lacks a part of."""
+    for node, _ in module.imports:
+        if isinstance(node, ast.ImportFrom):
+            found = {node.module or ""} & (modules() | set(names()))
+        else:
+            found = {
+                part for name in node.names for part in (name.name, name.name.partition(".")[0])
+            } & modules()
+        if found:
             yield node.lineno
 
 
@@ -87,4 +96,4 @@ def _unusual(text: str) -> Iterator[int]:
     try:
         text.encode(rule_text.CODE_PAGE)
     except UnicodeEncodeError:
-        yield from (place for place, letter in enumerate(text) if not letter.isascii())
+        yield from (match.start() for match in BEYOND_ASCII.finditer(text))

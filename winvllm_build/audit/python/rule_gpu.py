@@ -27,7 +27,7 @@ HANDLES: Final = frozenset(
         "cudaIpcOpenMemHandle",
         "_share_cuda_",
         "_new_shared_cuda",
-        "reduce_tensor",
+        "reduce_tensor(",
         "rebuild_cuda_tensor",
     ]
 )
@@ -256,8 +256,9 @@ RULES: Final[Rules] = {
 }
 WORDS: Final = (
     "process_group", "new_group", "device_mesh", "TCPStore", '"inductor"', "ProcessGroup",
-    "import flashinfer", "from flashinfer", "import triton", "from triton", "vllm._",
-    "cumem_allocator", "cudaIpc", "_share_cuda_", "_new_shared_cuda", "reduce_tensor",
+    "import flashinfer", "from flashinfer", "import triton", "from triton", "vllm._C",
+    "vllm._moe_C", "vllm._flashmla", "_vllm_fa",
+    "cumem_allocator", "cudaIpc", "_share_cuda_", "_new_shared_cuda", "reduce_tensor(",
     "rebuild_cuda", "randint", "random_integers", "dtype=int", "dtype=np.int_", "safe_open",
     "load_file", "SharedMemory", "MultiProcessCollector", "gethostbyname", "getfqdn",
     "sys.platform", "platform.system", "os.name",

@@ -174,7 +174,7 @@ WORDS: Final = (
     "unix_connection",
     "_pipe(",
     "Process(",
-    "_context(",
+    "get_context(",
     "start_method(",
     "getattr(signal",
     "getattr(os",

@@ -12,13 +12,12 @@ from typing import Final
 from winvllm_build.audit.files import Files
 from winvllm_build.audit.hit import Found, Hit, Reach, State
 from winvllm_build.audit.python import rule_names
-from winvllm_build.audit.python.flow import Flow
 from winvllm_build.audit.python.helpers import Seen, helped
 from winvllm_build.audit.python.hot import ROOMS
-from winvllm_build.audit.python.module import Module, module_name
+from winvllm_build.audit.python.module import module_name
 from winvllm_build.audit.python.reach import is_corner, reaches
 from winvllm_build.audit.python.site import Finding, Rule, Rules, Site, sites
-from winvllm_build.audit.python.tree import Tree, read
+from winvllm_build.audit.python.tree import Kept, read
 
 RULES: Final[Rules] = {
     kind: tuple(rule for room in ROOMS for rule in room.RULES.get(kind, ()))
@@ -31,7 +30,8 @@ def scan(files: Files) -> Found:
     """Every place in the Python of a tree that breaks on Windows, with what is known to be guarded."""
     with _uncollected():
         tree = read(files)
-        seen = [each for module in tree.kept for each in _seen(module, tree)]
+        imported = tree.imported
+        seen = [each for kept in _taken(tree.kept) for each in _seen(kept, imported)]
     reach = reaches(tree.paths, tree.edges)
     loadable = any(reach[name] is Reach.START for name in tree.loaders)
     own = tree.for_windows()
@@ -65,9 +65,15 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _seen(module: Module, tree: Tree) -> Iterator[Seen]:
-    flow = Flow(module, tree.facts)
-    steps = list(flow.steps())
+def _taken(kept: list[Kept]) -> Iterator[Kept]:
+    """Each once, in their order; a tree that was looked at is given back."""
+    kept.reverse()
+    while kept:
+        yield kept.pop()
+
+
+def _seen(kept: Kept, imported: AbstractSet[str]) -> Iterator[Seen]:
+    module, flow, steps = kept.module, kept.flow, kept.steps
     found = [
         Seen(hit=_hit(site, finding), function=site.place.function.name if site.place.function else "")
         for step in steps
@@ -76,7 +82,7 @@ def _seen(module: Module, tree: Tree) -> Iterator[Seen]:
         for rule in _rules(site)
         for finding in rule(site)
     ]
-    return helped(found, module, steps, flow, tree.imported)
+    return helped(found, module, steps, flow, imported)
 
 
 def _rules(site: Site) -> tuple[Rule, ...]:

@@ -10,7 +10,7 @@ from typing import Final
 from winvllm_build.audit.files import Files
 from winvllm_build.audit.hit import Blind
 from winvllm_build.audit.python.facts import Facts
-from winvllm_build.audit.python.flow import Flow
+from winvllm_build.audit.python.flow import Flow, Step
 from winvllm_build.audit.python.hot import hot_lines
 from winvllm_build.audit.python.imports import Edge, aliases, all_aliases, edges, imports, plain_edges
 from winvllm_build.audit.python.module import Module, parse
@@ -20,19 +20,30 @@ LOADS_DLLS: Final = "os.add_dll_directory("
 IMPORTS: Final = (ast.Import, ast.ImportFrom)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A module that rules look at, and its statements."""
+
+    module: Module
+    flow: Flow
+    steps: tuple[Step, ...]
+
+
 @dataclass(kw_only=True)
 class Tree:
     """What is kept of all files while they are read one by one.
 
     Attributes:
-        kept: the modules with a line that some rule has to look at.
+        hot: the modules with a line that some rule has to look at.
+        kept: the same once all names of the tree are known.
         paths: of each module, by its name.
         edges: what each module names.
         loaders: modules that make folders of DLLs known.
     """
 
     facts: Facts = field(default_factory=Facts)
-    kept: list[Module] = field(default_factory=list)
+    hot: list[Module] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
     paths: dict[str, str] = field(default_factory=dict)
     edges: dict[str, tuple[Edge, ...]] = field(default_factory=dict)
     blind: list[Blind] = field(default_factory=list)
@@ -61,8 +72,8 @@ def read(files: Files) -> Tree:
     files.fetch(paths)
     for path in paths:
         _take(path, files.text(path) or "", tree)
-    for module in tree.kept:
-        _link(module, tree)
+    tree.kept = [_linked(module, tree) for module in tree.hot]
+    tree.hot.clear()
     return tree
 
 
@@ -85,15 +96,17 @@ def _take(path: str, text: str, tree: Tree) -> None:
         tree.loaders.append(module.name)
     module.hot = hot_lines(module)
     if module.hot:
-        tree.kept.append(module)
+        tree.hot.append(module)
     else:
         tree.edges[module.name] = tuple(plain_edges(module))
 
 
-def _link(module: Module, tree: Tree) -> None:
+def _linked(module: Module, tree: Tree) -> Kept:
     """What the module imports, and what its names stand for on Windows."""
-    flow = list(Flow(module, tree.facts).steps())
-    steps = [step for step in flow if isinstance(step.node, IMPORTS)]
-    module.windows_text = tuple(module.line(step.node.lineno) for step in flow if step.place.windows)
-    tree.edges[module.name] = tuple(edges(module, steps))
-    module.aliases = aliases(module, steps)
+    flow = Flow(module, tree.facts)
+    steps = tuple(flow.steps())
+    imported = [step for step in steps if isinstance(step.node, IMPORTS)]
+    module.windows_text = tuple(module.line(step.node.lineno) for step in steps if step.place.windows)
+    tree.edges[module.name] = tuple(edges(module, imported))
+    module.aliases = aliases(module, imported)
+    return Kept(module=module, flow=flow, steps=steps)
