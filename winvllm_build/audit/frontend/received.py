@@ -23,10 +23,10 @@ REFUSED: Final = {
     "xor": "alternative token", "xor_eq": "alternative token",
     "__attribute__": "GCC attribute", "__attribute": "GCC attribute",
     "__asm__": "GCC spelling of asm", "__volatile__": "GCC spelling of volatile",
-    "__int128": "128-bit integer", "__int128_t": "128-bit integer", "__uint128_t": "128-bit integer",
     "__typeof__": "typeof", "__PRETTY_FUNCTION__": "GCC's name of the function",
 }  # fmt: skip
-"""A word and what it is; none of them is the compiler's, nor a macro any more after preprocessing."""
+"""A word and what it is. Names of 128-bit integers are not among them: where the text does not define them,
+the front end itself refuses them."""
 BUILTIN: Final = re.compile(r"__builtin_\w+|__sync_\w+|__atomic_\w+")
 KNOWN_BUILTINS: Final = frozenset({"__builtin_addressof", "__builtin_bit_cast", "__builtin_offsetof"})
 """What cl.exe has under GCC's names."""
