@@ -250,12 +250,48 @@ def show_quality(said: dict[str, Any]) -> None:
         print(
             f"recall: {said['hit']} of {shown} pairs of file and hazard; {said['silent']} that no text shows"
         )
-    for words, advice in (("all", True), ("without advice", False)):
-        rules = [rule for rule in said["rules"] if advice or not rule["advice"]]
+    for words, rules in (("all", said["rules"]), ("without advice", _severe(said["rules"]))):
         true, false, left = (sum(rule[name] for rule in rules) for name in ("true", "false", "unjudged"))
         print(f"{words}: {true} true, {false} false, {left} not judged")
     for path, hazard in said["missed"]:
         print(f"  missed: {hazard:5} {path}")
+
+
+PAGE_HEAD = """\
+# Rules of scan, measured
+
+Written by `python benchmarks/scan.py --rounds 0 --quality --page docs/scan-measured.md`. Hits are the live
+ones of a tag as published. True and false is what people said who read them, or what cudafe++ in Microsoft
+mode did with the file (`tests/real_vllm/data/*_judged.toml`); the rest nobody judged. Named are hits in a
+file whose patch header names the hazard.
+"""
+
+
+def page(said: Sequence[dict[str, Any]]) -> str:
+    """The quality of several tags as Markdown."""
+    parts = [PAGE_HEAD]
+    for one in said:
+        sums = [f"\n## {one['tag']}: {one['live']} live hits\n"]
+        for words, rules in (("All rules", one["rules"]), ("Without advice", _severe(one["rules"]))):
+            true, false, left = (sum(rule[name] for rule in rules) for name in ("true", "false", "unjudged"))
+            share = f", precision {true / (true + false):.1%}" if true + false else ""
+            sums.append(f"{words}: {true} true, {false} false{share}; {left} not judged.")
+        if one["pairs"]:
+            sums.append(
+                f"Recall: {one['hit']} of {one['pairs']} pairs of file and hazard that patch headers name. "
+                "Missed, with the reasons in `tests/real_vllm/data/scan_expected.toml`: "
+                + ", ".join(f"{hazard} {path}" for path, hazard in one["missed"])
+                + "."
+            )
+        rows = ["\n| rule | hits | named | true | false | not judged |", "|---|---|---|---|---|---|"]
+        names = ("hits", "named", "true", "false", "unjudged")
+        rows += [f"| {r['name']} | {' | '.join(str(r[name]) for name in names)} |" for r in one["rules"]]
+        parts.append("\n".join([*sums, *rows]) + "\n")
+    return "".join(parts)
+
+
+def _severe(rules: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [rule for rule in rules if not rule["advice"]]
 
 
 def main() -> None:
@@ -263,10 +299,13 @@ def main() -> None:
     parser.add_argument("--tags", nargs="*", default=["v0.14.1", "v0.19.0", "v0.33.0"])
     parser.add_argument("--rounds", type=int, default=3, help="0 leaves the timing out")
     parser.add_argument("--quality", action="store_true")
+    parser.add_argument("--page", type=Path, help="write the quality to this file, as Markdown")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     timings = times(chosen.tags, chosen.rounds) if chosen.rounds else []
     said = [quality(tag) for tag in chosen.tags] if chosen.quality else []
+    if chosen.page is not None:
+        chosen.page.write_text(page(said), encoding="utf-8")
     if chosen.json:
         print(json.dumps({"times": [vars(one) for one in timings], "quality": said}, indent=1))
         return
