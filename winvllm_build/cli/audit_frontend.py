@@ -133,8 +133,9 @@ def _room(resolved: ResolvedProfile, patches: Path | None, meter: Meter, *, offl
 
 def _tell(meter: Meter, one: Judged, progress: Progress, left: float) -> None:
     words = f"[{progress.done}/{progress.total}] {one.side.value} {one.unit.path}: {one.verdict.value}"
-    eta = f", ETA {render.duration(left)}" if progress.done < progress.total else ""
-    meter.note(f"{words} ({render.duration(one.cpu)} CPU{eta})")
+    spent = "of an earlier run" if one.kept else f"{render.duration(one.cpu)} CPU"
+    eta = f", ETA {render.duration(left)}" if left else ""
+    meter.note(f"{words} ({spent}{eta})")
 
 
 def _show(result: Result) -> None:

@@ -65,6 +65,8 @@ class Judged:
     side: Side
     unit: Unit
     outcomes: tuple[Outcome, ...]
+    kept: bool = False
+    """Whether an earlier run found all of it."""
 
     @property
     def verdict(self) -> Verdict:
@@ -94,17 +96,19 @@ class Result:
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """How far a run is; the remaining time is guessed from what the finished units took."""
+    """How far a run is; the remaining time is guessed from what units took that were judged now."""
 
     total: int
     done: int = 0
+    fresh: int = 0
     begun: float = field(default_factory=time.monotonic)
 
-    def step(self) -> float:
-        """Count one; the seconds that are left."""
+    def step(self, *, kept: bool) -> float:
+        """Count one; the seconds that are left, 0 while nothing tells."""
         self.done += 1
+        self.fresh += not kept
         spent = time.monotonic() - self.begun
-        return spent / self.done * (self.total - self.done)
+        return spent / self.fresh * (self.total - self.done) if self.fresh else 0.0
 
 
 class Judge(Protocol):
@@ -238,7 +242,7 @@ def _judge_all(
             for future in as_completed(waiting):
                 one = future.result()
                 found[one.side, one.unit.name] = one
-                on_judged(one, progress, progress.step())
+                on_judged(one, progress, progress.step(kept=one.kept))
         except BaseException:
             for future in waiting:
                 future.cancel()
@@ -249,10 +253,11 @@ def _judge_all(
 
 
 def _judge(bench: Judge, side: Side, unit: Unit, request: Request) -> Judged:
-    outcomes = []
+    outcomes, kept = [], True
     for kind in bench.passes_of(unit, device=request.device):
         if kind is Pass.DEVICE and not request.files and not bench.changes(unit):
             continue
         known = None if request.fresh else bench.known(unit, kind)
+        kept = kept and known is not None
         outcomes.append(known or bench.judge(unit, kind, fresh=request.fresh))
-    return Judged(side=side, unit=unit, outcomes=tuple(outcomes))
+    return Judged(side=side, unit=unit, outcomes=tuple(outcomes), kept=kept)
