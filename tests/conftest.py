@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ PIP_CONFIGURATIONS = (".config/pip/pip.conf", ".pip/pip.conf", "pip/pip.ini", "A
 SEALED_PREFIXES = ("GIT_", "WINVLLM_")
 """Variables that would let the machine's own settings into a test; those of the test run itself stay."""
 TEST_RUN_PREFIX = "WINVLLM_TEST_"
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a run in the background of a shell ignores Ctrl-C, and so would the programs that tests interrupt
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _pip_configuration(home: Path) -> Path | None:
