@@ -12,5 +12,5 @@ def test_git_is_recorded(record_testsuite_property: Callable[[str, object], None
     program = find_git()
     version = process.capture([program, "--version"]).text.strip()
     record_testsuite_property("git", f"{version} at {program}")
-    print(f"{version} at {program}")  # noqa: T201
+    print(f"{version} at {program}")  # noqa: T201 - pytest -rP shows it
     assert version.startswith("git version ")

@@ -214,7 +214,7 @@ def test_an_interactive_shell_on_a_terminal(
     upstream: Upstream, monkeypatch: pytest.MonkeyPatch, program: str
 ) -> None:
     if not Path(program).exists():
-        pytest.skip(f"there is no {program}")
+        pytest.skip(f"there is no {program}")  # both are tested where both are; a minimal system has sh alone
     monkeypatch.setenv("SHELL", program)
     with Terminal(upstream) as terminal:
         assert terminal.shows(b"(v1.2.3) ")

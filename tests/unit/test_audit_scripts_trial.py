@@ -19,7 +19,7 @@ def cmd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cmd]:
     try:
         found = find_cmd(Workspace(root=tmp_path_factory.mktemp("wine")))
     except ToolchainError as missing:
-        pytest.skip(missing.message)
+        pytest.skip(missing.message)  # Wine is not on the package index, CI has none
     yield found
     found.stop()
 

@@ -275,7 +275,7 @@ def requirement(line: str, path: str = "requirements/common.txt") -> list[Hit]:
         'xgrammar == 0.1.29; platform_machine == "x86_64" or platform_machine == "AMD64"',
         'uvloop; sys_platform == "linux" and platform_machine == "x86_64"',
         'six>=1.16.0; python_version > "3.11"',
-        "--extra-index-url https://example.org/simple",
+        "--extra-index-url ${WHEELS}",
         "# uvloop",
         "numpy",
     ],

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from winvllm_build.audit.device import jobs
-from winvllm_build.audit.device.choice import Chooser, changed_names
+from winvllm_build.audit.device.choice import Chooser, Chosen, changed_names
 from winvllm_build.audit.device.closure import Includes
 from winvllm_build.audit.device.compare import Compared
 from winvllm_build.audit.device.reasons import differences, identifiers
@@ -111,8 +111,8 @@ def chooser(*patched: str) -> Chooser:
     return Chooser([recipe(path) for path in sources], includes(FILES), contents)
 
 
-def names(found: Sequence[object]) -> list[str]:
-    return [one.recipe.source for one in found]  # type: ignore[attr-defined]
+def names(found: Sequence[Chosen]) -> list[str]:
+    return [one.recipe.source for one in found]
 
 
 def test_a_patched_source_is_its_own_proof_and_a_header_is_proven_by_who_uses_it() -> None:

@@ -8,6 +8,7 @@ import inspect
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -36,14 +37,16 @@ def test_quiet_modules_change_nothing_when_they_are_imported() -> None:
     }
 
 
-def function(dotted: str) -> object:
+def function(dotted: str) -> Callable[..., object]:
     module, _, name = dotted.rpartition(".")
-    return getattr(builtins if module == "builtins" else importlib.import_module(module), name)
+    found: object = getattr(builtins if module == "builtins" else importlib.import_module(module), name)
+    assert callable(found)
+    return found
 
 
 @pytest.mark.parametrize("dotted", sorted(facts().defaults))
 def test_defaults_are_those_of_the_signatures(dotted: str) -> None:
-    parameters = inspect.signature(function(dotted)).parameters  # type: ignore[arg-type]
+    parameters = inspect.signature(function(dotted)).parameters
     for name, value in facts().defaults[dotted].items():
         assert repr(parameters[name].default) == value, name
 

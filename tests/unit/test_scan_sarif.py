@@ -94,7 +94,7 @@ def check(said: dict[str, Any]) -> dict[str, Any]:
     return dict(run)
 
 
-def told(coverage: Coverage, *, guarded: bool = False, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+def told(coverage: Coverage, *, guarded: bool = False, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever SARIF holds
     found = more.pop("found", Found())
     return check(log(found=found, coverage=coverage, since=more.get("since"), version="1.0", guarded=guarded))
 

@@ -55,7 +55,7 @@ STYLES = {"clean": "green", "found": "red", "failed": "red", "not run": "yellow"
 class _Group(TyperGroup):
     """A group that takes tags and options for arguments of `all`."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # typer.Context is what typer passes
         meant = not args or TAG.match(args[0]) or (args[0].startswith("-") and args[0] != "--help")
         return super().parse_args(ctx, [DEFAULT, *args] if meant else args)
 

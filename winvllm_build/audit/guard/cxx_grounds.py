@@ -67,7 +67,7 @@ def _free(lines: Iterable[Line]) -> Iterator[list[tuple[str, bool]]]:
         for token in line:
             if token == "(":  # noqa: S105 - a parenthesis
                 stack.append(before in pasting or bool(MACRO.fullmatch(before)))
-            elif token == ")" and stack:  # noqa: S105
+            elif token == ")" and stack:  # noqa: S105 - a token, no password
                 stack.pop()
             told.append((token, not any(stack)))
             before = token
@@ -82,7 +82,7 @@ def _without_long(lines: Sequence[Line]) -> list[Line]:
     made: list[list[str]] = [[] for _ in lines]
     for index, (token, free, at) in enumerate(flat):
         around = {flat[other][0] for other in (index - 1, index + 1) if 0 <= other < len(flat)}
-        alone = token == "long" and free and lines[at][0] != "#" and not around & LONGER  # noqa: S105
+        alone = token == "long" and free and lines[at][0] != "#" and not around & LONGER  # noqa: S105 - a token, no password
         made[at].append("int64_t" if alone else token)
     return [tuple(line) for line in made]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable
-from typing import Final, TypeGuard
+from typing import Final, TypeGuard, cast
 
 from winvllm_build.audit.guard.facts import facts
 from winvllm_build.audit.guard.python_names import Names
@@ -38,7 +38,7 @@ def is_folded(node: ast.expr | None) -> TypeGuard[ast.Constant]:
 
 
 def folded(value: object, at: ast.expr) -> ast.expr:
-    made = ast.Constant(value, kind=FROM_PLATFORM)  # type: ignore[arg-type]
+    made = ast.Constant(cast("str", value), kind=FROM_PLATFORM)  # a tuple of names is folded, too
     return ast.copy_location(made, at)
 
 

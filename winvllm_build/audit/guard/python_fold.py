@@ -55,10 +55,10 @@ class Fold(Decide):
 
     # functions and classes
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.stmt:  # noqa: N802
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.stmt:  # noqa: N802 - ast calls it so
         return self._def(node)
 
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.stmt:  # noqa: N802
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.stmt:  # noqa: N802 - ast calls it so
         return self._def(node)
 
     def _def(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.stmt:
@@ -81,13 +81,13 @@ class Fold(Decide):
         self._notes[id(node)] = f"{node.name}: {'; '.join(told)}" if told else ""
         return node
 
-    def visit_Lambda(self, node: ast.Lambda) -> ast.expr:  # noqa: N802
+    def visit_Lambda(self, node: ast.Lambda) -> ast.expr:  # noqa: N802 - ast calls it so
         node.args = self.visit(node.args)
         with self._inside(scope_of_function(node, self.package)):
             node.body = self.expr(node.body)
         return node
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.stmt:  # noqa: N802
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.stmt:  # noqa: N802 - ast calls it so
         node.decorator_list = [self.expr(one) for one in node.decorator_list]
         node.bases = [self.expr(one) for one in node.bases]
         with self._inside(scope_of_body("class", node.body, self.package)):
@@ -98,16 +98,16 @@ class Fold(Decide):
         with self._inside(scope_of_comprehension(node)):
             return self.generic(node)
 
-    def visit_ListComp(self, node: ast.ListComp) -> ast.expr:  # noqa: N802
+    def visit_ListComp(self, node: ast.ListComp) -> ast.expr:  # noqa: N802 - ast calls it so
         return self._comprehension(node)
 
-    def visit_SetComp(self, node: ast.SetComp) -> ast.expr:  # noqa: N802
+    def visit_SetComp(self, node: ast.SetComp) -> ast.expr:  # noqa: N802 - ast calls it so
         return self._comprehension(node)
 
-    def visit_DictComp(self, node: ast.DictComp) -> ast.expr:  # noqa: N802
+    def visit_DictComp(self, node: ast.DictComp) -> ast.expr:  # noqa: N802 - ast calls it so
         return self._comprehension(node)
 
-    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.expr:  # noqa: N802
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.expr:  # noqa: N802 - ast calls it so
         return self._comprehension(node)
 
     # statements
@@ -122,7 +122,7 @@ class Fold(Decide):
         end = next((at for at, node in enumerate(kept) if isinstance(node, ENDS)), len(kept))
         return kept[: end + 1]
 
-    def visit_If(self, node: ast.If) -> Left:  # noqa: N802
+    def visit_If(self, node: ast.If) -> Left:  # noqa: N802 - ast calls it so
         node.test = self.test(node.test)
         answer = decided(node.test)
         if answer is not None:
@@ -133,18 +133,18 @@ class Fold(Decide):
         node.body = node.body or [ast.Pass()]
         return node
 
-    def visit_While(self, node: ast.While) -> Left:  # noqa: N802
+    def visit_While(self, node: ast.While) -> Left:  # noqa: N802 - ast calls it so
         node.test = self.test(node.test)
         if decided(node.test) is False:
             return self.block(node.orelse)
         node.body, node.orelse = self.block(node.body) or [ast.Pass()], self.block(node.orelse)
         return node
 
-    def visit_Assert(self, node: ast.Assert) -> Left:  # noqa: N802
+    def visit_Assert(self, node: ast.Assert) -> Left:  # noqa: N802 - ast calls it so
         node.test = self.test(node.test)
         return [] if decided(node.test) is True else node
 
-    def visit_Try(self, node: ast.Try) -> Left:  # noqa: N802
+    def visit_Try(self, node: ast.Try) -> Left:  # noqa: N802 - ast calls it so
         answer = self._imports(node)
         if answer is True:
             return self.block([*node.body, *node.orelse, *node.finalbody])
@@ -157,27 +157,27 @@ class Fold(Decide):
             handler.body = self.block(handler.body) or [ast.Pass()]
         return node if node.body else [*node.orelse, *node.finalbody]
 
-    def visit_For(self, node: ast.For) -> ast.stmt:  # noqa: N802
+    def visit_For(self, node: ast.For) -> ast.stmt:  # noqa: N802 - ast calls it so
         node.iter = self.expr(node.iter)
         node.body, node.orelse = self.block(node.body) or [ast.Pass()], self.block(node.orelse)
         return node
 
-    def visit_AsyncFor(self, node: ast.AsyncFor) -> ast.stmt:  # noqa: N802
+    def visit_AsyncFor(self, node: ast.AsyncFor) -> ast.stmt:  # noqa: N802 - ast calls it so
         node.iter = self.expr(node.iter)
         node.body, node.orelse = self.block(node.body) or [ast.Pass()], self.block(node.orelse)
         return node
 
-    def visit_With(self, node: ast.With) -> ast.stmt:  # noqa: N802
+    def visit_With(self, node: ast.With) -> ast.stmt:  # noqa: N802 - ast calls it so
         node.items = [self.visit(one) for one in node.items]
         node.body = self.block(node.body) or [ast.Pass()]
         return node
 
-    def visit_AsyncWith(self, node: ast.AsyncWith) -> ast.stmt:  # noqa: N802
+    def visit_AsyncWith(self, node: ast.AsyncWith) -> ast.stmt:  # noqa: N802 - ast calls it so
         node.items = [self.visit(one) for one in node.items]
         node.body = self.block(node.body) or [ast.Pass()]
         return node
 
-    def visit_Match(self, node: ast.Match) -> Left:  # noqa: N802
+    def visit_Match(self, node: ast.Match) -> Left:  # noqa: N802 - ast calls it so
         node.subject = self.expr(node.subject)
         for case in node.cases:
             case.body = self.block(case.body) or [ast.Pass()]

@@ -17,7 +17,7 @@ def stored_as_int64(call: ast.Call, body: Iterable[ast.stmt], tree: ast.Module, 
         tree: the module, where the array is made.
         names: resolves names.
     """
-    if any(keyword.arg in ("size", None) for keyword in call.keywords) or len(call.args) > 2:  # noqa: PLR2004
+    if any(keyword.arg in ("size", None) for keyword in call.keywords) or len(call.args) > 2:  # noqa: PLR2004 - as many arguments as it takes
         return False
     nodes = [part for node in body for part in ast.walk(node)]
     name = next((_target(one) for one in nodes if isinstance(one, ast.Assign) and one.value is call), None)

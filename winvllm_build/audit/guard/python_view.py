@@ -158,7 +158,7 @@ def _without_unused(old: Side, new: Side, module: Module) -> list[Confirmed]:
     used = _used(module, skip=set())
     found: list[Confirmed] = []
     for node in added:
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]  # type: ignore[attr-defined]
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         names = {one.id for one in targets if isinstance(one, ast.Name)}
         if not names & (used | set(old.module.scope.names)):
             new.body.remove(node)

@@ -96,7 +96,7 @@ class Facts:
 
     def _called(self, node: ast.Call, module: Module) -> Verdict:
         name = module.dotted(node.func)
-        if name == "hasattr" and len(node.args) == 2:  # noqa: PLR2004
+        if name == "hasattr" and len(node.args) == 2:  # noqa: PLR2004 - as many arguments as it takes
             return _has(module.dotted(node.args[0]), node.args[1])
         if isinstance(node.func, ast.Attribute) and node.func.attr == "startswith" and node.args:
             return _starts(_value(node.func.value, module), node.args[0])
@@ -140,7 +140,7 @@ def _value(node: ast.expr, module: Module) -> str | None:
     return PLATFORM.get(module.dotted(node))
 
 
-def _constant(node: ast.expr) -> Any:  # noqa: ANN401
+def _constant(node: ast.expr) -> Any:  # noqa: ANN401 - a literal may be anything
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
@@ -165,7 +165,7 @@ def _compared(node: ast.Compare, module: Module) -> Verdict:
     return Verdict(value=value, windows=value is not None)
 
 
-def _within(own: str, other: Any, node: ast.Compare) -> bool:  # noqa: ANN401
+def _within(own: str, other: Any, node: ast.Compare) -> bool:  # noqa: ANN401 - a literal may be anything
     """`sys.platform in (...)`, and `"win" in sys.platform`."""
     if isinstance(other, str) and isinstance(node.left, ast.Constant):
         return other in own

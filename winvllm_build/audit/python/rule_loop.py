@@ -83,7 +83,7 @@ def _is_question(site: Site) -> bool:
 def connection_classes(site: Site) -> Iterator[Finding]:
     """`isinstance(pipe, Connection)`: Windows' pipes are PipeConnection."""
     node = site.node
-    if isinstance(node, ast.Call) and site.dotted(node.func) == "isinstance" and len(node.args) == 2:  # noqa: PLR2004
+    if isinstance(node, ast.Call) and site.dotted(node.func) == "isinstance" and len(node.args) == 2:  # noqa: PLR2004 - as many arguments as it takes
         kinds = node.args[1].elts if isinstance(node.args[1], ast.Tuple) else [node.args[1]]
         if PIPE_CLASSES & {site.dotted(kind) for kind in kinds}:
             yield Finding(hazard="E10", rule="connection-class", detail=ast.unparse(node)[:60])

@@ -86,7 +86,7 @@ def used(site: Site) -> Iterator[Finding]:
 def read_by_name(site: Site) -> Iterator[Finding]:
     """`getattr(signal, "SIGUSR1")` without a default."""
     node = site.node
-    if not (isinstance(node, ast.Call) and site.dotted(node.func) == "getattr" and len(node.args) == 2):  # noqa: PLR2004
+    if not (isinstance(node, ast.Call) and site.dotted(node.func) == "getattr" and len(node.args) == 2):  # noqa: PLR2004 - as many arguments as it takes
         return
     owner, name = site.dotted(node.args[0]), node.args[1]
     if isinstance(name, ast.Constant) and isinstance(name.value, str) and lacks(owner, name.value):

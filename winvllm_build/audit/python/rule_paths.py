@@ -11,7 +11,9 @@ from winvllm_build.audit.python.site import Finding, Rules, Site
 
 KERNEL: Final = re.compile(r"^/(?:proc|sys)/")
 SHARED_MEMORY: Final = re.compile(r"^/dev/shm\b")
-FOLDERS: Final = re.compile(r"^/(?:tmp|usr|etc|opt|var|home|root|mnt|run|bin|dev)(?:/|$)")
+TOPS: Final = ("tmp", "usr", "etc", "opt", "var", "home", "root", "mnt", "run", "bin", "dev")
+"""Folders at the top of a Linux system."""
+FOLDERS: Final = re.compile(rf"^/(?:{'|'.join(TOPS)})(?:/|$)")
 LIBRARY: Final = re.compile(r"^[\w+./*{}-]*(?:\.so(?:\.\d+)*|\.so\*)$")
 EXISTS: Final = frozenset(["os.path.exists", "os.path.isfile", "os.path.isdir"])
 LOADS: Final = frozenset(["ctypes.CDLL", "ctypes.cdll.LoadLibrary", "ctypes.PyDLL", "cdll.LoadLibrary"])
@@ -48,7 +50,7 @@ def folders(site: Site) -> Iterator[Finding]:
             met=met,
         )
     elif FOLDERS.search(text) and " " not in text:
-        rule = "tmp-path" if text.startswith("/tmp") else "linux-path"  # noqa: S108
+        rule = "tmp-path" if text.startswith("/tmp") else "linux-path"  # noqa: S108 - what is looked for
         yield Finding(
             hazard="E19",
             rule=rule,
@@ -205,8 +207,8 @@ RULES: Final[Rules] = {
     ast.Attribute: (permissions,),
 }
 WORDS: Final = (
-    "/tmp", "/proc/", "/sys/", "/dev/", '"/usr/', '"/etc/', '"/opt/', '"/var/', '"/home/',  # noqa: S108
-    '"/root/', '"/mnt/', '"/run/', "/bin/", ".so", "CDLL", "expandable_segments",
+    *(f'"/{name}/' for name in TOPS), "/tmp", "/proc/", "/sys/", "/dev/", "/bin/",  # noqa: S108 - what is looked for
+    ".so", "CDLL", "expandable_segments",
     "hf_hub_download", "fs.ls", "fs.glob", "fs.open", "fs.find", "HfFileSystem", "X_OK",
     "file_exists", "try_to_load_from_cache", "get_hf_file",
 )  # fmt: skip

@@ -113,7 +113,7 @@ def inherited(site: Site) -> Iterator[Finding]:
 def kills(site: Site) -> Iterator[Finding]:
     """os.kill: signal 0 is Ctrl+C on Windows, the others end the process at once."""
     node = site.node
-    if not (isinstance(node, ast.Call) and site.dotted(node.func) == "os.kill" and len(node.args) == 2):  # noqa: PLR2004
+    if not (isinstance(node, ast.Call) and site.dotted(node.func) == "os.kill" and len(node.args) == 2):  # noqa: PLR2004 - as many arguments as it takes
         return
     sent = node.args[1]
     if isinstance(sent, ast.Constant) and sent.value == 0:

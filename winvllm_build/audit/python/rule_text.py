@@ -47,7 +47,7 @@ def opened(site: Site) -> Iterator[Finding]:
     if "r" in mode and BINARY.search(ast.unparse(node.args[0])):
         yield Finding(hazard="E16", rule="text-mode", detail=ast.unparse(node)[:60])
     given = next((keyword.value for keyword in node.keywords if keyword.arg == "encoding"), None)
-    if given is None and len(node.args) > 3:  # noqa: PLR2004
+    if given is None and len(node.args) > 3:  # noqa: PLR2004 - as many arguments as it takes
         given = node.args[3]
     if given is None:
         yield _unencoded(site, ast.unparse(node.args[0]), writes=not mode.startswith("r"))
