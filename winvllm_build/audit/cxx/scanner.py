@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Final
 
+from winvllm_build.audit.collection import uncollected
 from winvllm_build.audit.cxx import sequences, words
 from winvllm_build.audit.cxx.branches import Sight
 from winvllm_build.audit.cxx.compile_set import CompileSet, compile_set, read
@@ -33,20 +32,8 @@ def scan(files: Files, checkout: Checkout | None) -> Found:
     Raises:
         SourceError: CMake's files are missing or not CMake.
     """
-    with _no_collection():
+    with uncollected():
         return _scan(files, checkout)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """A million tokens live until the end: looking for garbage among them takes half of the time."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
 
 
 def _scan(files: Files, checkout: Checkout | None) -> Found:

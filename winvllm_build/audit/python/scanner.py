@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
+from winvllm_build.audit.collection import uncollected
 from winvllm_build.audit.files import Files
 from winvllm_build.audit.hit import Found, Hit, Reach, State
 from winvllm_build.audit.python import rule_names
@@ -28,7 +27,7 @@ OWN: Final = ("vllm/", "csrc/")
 
 def scan(files: Files) -> Found:
     """Every place in the Python of a tree that breaks on Windows, with what is known to be guarded."""
-    with _uncollected():
+    with uncollected():
         tree = read(files)
         imported = tree.imported
         seen = [each for kept in _taken(tree.kept) for each in _seen(kept, imported)]
@@ -51,18 +50,6 @@ def _settled(each: Seen, reach: Mapping[str, Reach], *, loadable: bool, own: Abs
     met = name in own or (loadable and hit.rule == "extension-import")
     state = State.GUARDED if met and hit.state is State.LIVE else hit.state
     return replace(hit, reach=found, state=state)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Syntax trees have no cycles; looking for some takes a third of the time."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
 
 
 def _taken(kept: list[Kept]) -> Iterator[Kept]:
