@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import stat
 import tarfile
@@ -171,6 +173,32 @@ def test_a_tar_truncated_anywhere(tmp_path: Path) -> None:
     for length in range(0, len(whole) - 1, 97):
         cut.write_bytes(whole[:length])
         assert "cut.tar.gz" in refused(cut, tmp_path)
+
+
+@pytest.mark.parametrize("packing", ["gz", "bz2", "xz"])
+def test_a_tar_whose_packed_stream_lacks_its_end(tmp_path: Path, packing: str) -> None:
+    """Every member can be read, yet the checksum of what was read is gone or wrong."""
+    plain = gzip.decompress(make_tar(tmp_path, [("f", os.urandom(3000))]).read_bytes())
+    packed = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}[packing](plain)
+    cut = tmp_path / f"cut.tar.{packing}"
+    for length in range(len(packed) - 12, len(packed)):
+        cut.write_bytes(packed[:length])
+        assert cut.name in refused(cut, tmp_path)
+
+
+def test_a_wrong_checksum(tmp_path: Path) -> None:
+    archive = make_tar(tmp_path, [("f", os.urandom(3000))])
+    content = bytearray(archive.read_bytes())
+    content[-6] ^= 0xFF
+    archive.write_bytes(content)
+    assert "damaged" in refused(archive, tmp_path)
+
+
+def test_bytes_without_end_behind_the_last_member(tmp_path: Path) -> None:
+    plain = gzip.decompress(make_tar(tmp_path, [("f", b"1")]).read_bytes())
+    archive = tmp_path / "long.tar.gz"
+    archive.write_bytes(gzip.compress(plain + bytes(4 << 20)))
+    assert "follow its last member" in refused(archive, tmp_path, Limits(total_bytes=2 << 20))
 
 
 def test_damaged_bytes(tmp_path: Path) -> None:

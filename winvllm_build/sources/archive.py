@@ -85,6 +85,7 @@ def members(archive: Path, *, limits: Limits | None = None) -> Generator[Member,
         else:
             with tarfile.open(archive, "r:*") as tar:
                 yield from _checked(archive, _tar_entries(tar), allowed)
+                _read_to_the_end(tar, allowed)
 
 
 def extract(archive: Path, into: Path, *, strip_root: bool = False, limits: Limits | None = None) -> Path:
@@ -194,6 +195,20 @@ def _read_tar(tar: tarfile.TarFile, info: tarfile.TarInfo, size: int) -> bytes:
         return b""
     with stream:
         return stream.read(size)
+
+
+def _read_to_the_end(tar: tarfile.TarFile, limits: Limits) -> None:
+    """The packed stream's checksum and length lie behind the tar's own end mark, where tarfile stops."""
+    if tar.fileobj is None:
+        return
+    left = limits.total_bytes
+    try:
+        while left > 0 and (block := tar.fileobj.read(BLOCK)):
+            left -= len(block)
+    except OSError as error:
+        raise tarfile.ReadError(str(error)) from error
+    if left <= 0:
+        raise tarfile.ReadError(f"more than {limits.total_bytes} bytes follow its last member")
 
 
 def _zip_entries(opened: zipfile.ZipFile) -> Iterator[tuple[_Entry, Read]]:
