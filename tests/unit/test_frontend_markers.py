@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from winvllm_build.audit.frontend.markers import Names, convert
 
 NAMES = Names({Path("/t/vllm"): "", Path("/t/vllm/deps/torch"): "torch", Path("/w/cuda/include"): "cuda"})
@@ -37,3 +39,8 @@ def test_the_options_for_file_name_the_shortest_folder_first() -> None:
         "-fmacro-prefix-map=/w/cuda/include/=cuda/",
         "-fmacro-prefix-map=/t/vllm/deps/torch/=torch/",
     ]
+
+
+@pytest.mark.parametrize("file", ["/t/vllm/deps/torch/all.h", "/t/vllm/csrc/a.cu", "/w/cuda/include/cuda.h"])
+def test_a_short_name_leads_back_to_its_file(file: str) -> None:
+    assert NAMES.file(NAMES.short(file)) == Path(file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from winvllm_build.audit.frontend.passes import own_files
 from winvllm_build.audit.frontend.units import (
     Language,
     Replacement,
@@ -76,3 +77,18 @@ def test_of_the_files_of_a_generator_the_first_of_each_folder_stands_for_all() -
 def test_definitions_of_torch_s_targets_that_windows_does_not_have() -> None:
     linux = 'INTERFACE_COMPILE_DEFINITIONS "USE_DISTRIBUTED;USE_RPC"\nINTERFACE_COMPILE_DEFINITIONS "\\$<T>"'
     assert only_on_linux(linux, 'INTERFACE_COMPILE_DEFINITIONS "USE_DISTRIBUTED"') == {"USE_RPC"}
+
+
+def test_units_of_a_dependency_follow_under_its_name_and_others_are_left_out() -> None:
+    entries = [
+        {"file": file, "command": CUDA}
+        for file in ("/deps/fa/src/x.cu", "/deps/fa2/src/x.cu", "/t/vllm/csrc/a.cu")
+    ]
+    found = read(
+        entries, tree=TREE, generated=frozenset(), swap=SWAP, dependencies={"flash-attn": Path("/deps/fa")}
+    )
+    assert [(unit.path, unit.dependency) for unit in found] == [
+        ("csrc/a.cu", ""), ("flash-attn/src/x.cu", "flash-attn"),
+    ]  # fmt: skip
+    assert own_files(found[0]) == ("csrc/",)
+    assert own_files(found[1]) == ("csrc/", "flash-attn/")

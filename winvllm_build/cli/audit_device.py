@@ -79,7 +79,7 @@ def device(
     wanted = Wanted(
         patches=load(root, name), workspace=workspace, offline=offline, tell=render.note,
         index=Index(workspace, offline=offline, on_event=render.note),
-        dependencies=_folders(dependency or ()),
+        dependencies=folders(dependency or []),
     )  # fmt: skip
     request = room.Request(
         wanted=wanted, archs=wanted_archs, jobs=jobs, units=tuple(unit or ()), every=every, again=again,
@@ -93,7 +93,12 @@ def device(
     return FINDINGS if report.unexplained else 0
 
 
-def _folders(words: list[str] | tuple[str, ...]) -> dict[str, Path]:
+def folders(words: list[str]) -> dict[str, Path]:
+    """The folders that `NAME=PATH` words name.
+
+    Raises:
+        UsageError: a word has another form.
+    """
     from winvllm_build.errors import UsageError
 
     found: dict[str, Path] = {}

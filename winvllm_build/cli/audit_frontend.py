@@ -11,6 +11,8 @@ from winvllm_build.cli import render
 from winvllm_build.cli.patches import JsonOption, PatchesOption
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from winvllm_build.audit.frontend.audit import Judged, Progress, Result
     from winvllm_build.audit.frontend.outcome import Side
     from winvllm_build.audit.frontend.sides import Room
@@ -29,6 +31,7 @@ Examples:
   winvllm-build audit frontend --stl ~/STL                       the newest set, patched
   winvllm-build audit frontend v0.14.1 --stl ~/STL --both        before and after the patches
   winvllm-build audit frontend v0.14.1 'csrc/attention/*.cu' --stl ~/STL.zip
+  winvllm-build audit frontend --stl ~/STL --dependency flash-attn=../flash-attention 'flash-attn/*_sm80.cu'
   winvllm-build audit frontend --stl ~/STL --device 'csrc/attention/merge_attn_states.cu'
 Exit code 0: every file passes; 1: findings.
 """
@@ -64,16 +67,22 @@ def frontend(
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Files at a time.")] = 1,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget what earlier runs found.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Use only what is cached.")] = False,
+    dependency: Annotated[
+        list[str] | None,
+        typer.Option("--dependency", metavar="NAME=PATH", help="Your own folder of a dependency."),
+    ] = None,
     patches: PatchesOption = None,
     as_json: JsonOption = False,
 ) -> int:
     from winvllm_build.audit.frontend import audit, record
+    from winvllm_build.cli.audit_device import folders
     from winvllm_build.cli.meter import Meter
 
     tag, files = _words(words or [])
+    own = folders(dependency or [])
     with Meter() as meter:
         request = audit.Request(
-            room=_room(_profile(tag, arch, patches), patches, meter, offline=offline),
+            room=_room(_profile(tag, arch, patches), patches, meter, own, offline=offline),
             sides=_sides(before=before, both=both),
             files=tuple(files),
             stl=stl.absolute() if stl is not None else None,
@@ -114,7 +123,14 @@ def _profile(tag: str | None, arch: list[str] | None, patches: Path | None) -> R
     return resolve_profile(None, overrides={"tag": chosen, "cuda.arch_list": arch or ["8.6"]})
 
 
-def _room(resolved: ResolvedProfile, patches: Path | None, meter: Meter, *, offline: bool) -> Room:
+def _room(
+    resolved: ResolvedProfile,
+    patches: Path | None,
+    meter: Meter,
+    dependencies: Mapping[str, Path],
+    *,
+    offline: bool,
+) -> Room:
     from winvllm_build import data
     from winvllm_build.audit.frontend.sides import Room
     from winvllm_build.index import Index
@@ -128,6 +144,7 @@ def _room(resolved: ResolvedProfile, patches: Path | None, meter: Meter, *, offl
         index=Index(workspace, offline=offline, on_event=meter.note),
         offline=offline,
         tell=meter.note,
+        dependencies=dependencies,
     )
 
 

@@ -214,9 +214,10 @@ def _on_windows(request: Request) -> tuple[list[Configured], Mapping[Side, Judge
 
 
 def _chosen(tree: Configured, request: Request) -> tuple[Unit, ...]:
-    """The units that the patterns mean; without patterns all, of generated ones the first of each folder."""
+    """The units that the patterns mean; without patterns all but repetitions, and none of a dependency."""
     if not request.files:
-        return tree.units if request.everything else representatives(tree.units)
+        own = [unit for unit in tree.units if not unit.dependency]
+        return tuple(own) if request.everything else representatives(own)
     known = [unit.path for unit in tree.units]
     for pattern in request.files:
         if not any(fnmatchcase(path, pattern) for path in known):

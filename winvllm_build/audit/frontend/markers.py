@@ -34,6 +34,13 @@ class Names:
             self._known[file] = known
         return known
 
+    def file(self, short: str) -> Path:
+        """The file that a short name means."""
+        for root, name in self.roots.items():
+            if name and short.startswith(f"{name}/"):
+                return root / short[len(name) + 1 :]
+        return next((root for root, name in self.roots.items() if not name), Path()) / short
+
     def options(self) -> list[str]:
         """Options of clang that make `__FILE__` speak the same language; the last that fits wins there."""
         return [f"-fmacro-prefix-map={start}={name}" for start, name in reversed(self._starts)]

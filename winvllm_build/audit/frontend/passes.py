@@ -92,7 +92,7 @@ class Bench:
             told = None if fresh else self.store.by_text(key)
             shared = told is not None
             outcome = told or self._run(unit, kind, folder, spent)
-            outcome = self._with_sources(replace(outcome, text=text))
+            outcome = self._with_sources(unit, replace(outcome, text=text))
             if not shared and outcome.verdict is not Verdict.UNJUDGED:
                 self.store.keep(key, outcome)
             if outcome.verdict is not Verdict.UNJUDGED:
@@ -102,7 +102,7 @@ class Bench:
 
     def _reading(self, unit: Unit, kind: Pass) -> list[str]:
         """The command that reads the unit."""
-        source = self.tree / unit.path
+        source = self.names.file(unit.path)
         device = unit.archs[0] if kind is Pass.DEVICE else None
         return lines.preprocess(
             self.clang,
@@ -132,7 +132,7 @@ class Bench:
         done = metered.run(words, env=self.environment, cwd=folder, timeout=SECONDS, stop=self.stop)
         if done.code != 0 or done.late:
             found = messages.parse(done.lines, self.names.short)
-            return self._with_sources(judged(kind, done, found, failing=(1,)))
+            return self._with_sources(unit, judged(kind, done, found, failing=(1,), files=own_files(unit)))
         digest = hashlib.sha256()
         target = folder / (lines.DEVICE_TEXT if kind is Pass.DEVICE else lines.TEXT)
         with (
@@ -156,24 +156,25 @@ class Bench:
                 words = lines.cicc(unit, self.headers, unit.archs[0])
                 done = self.wine.run(words, cwd=folder, timeout=SECONDS, stop=self.stop)
             case Pass.CLANG:
-                words = lines.check(self.clang, unit, self.headers, source=self.tree / unit.path)
+                words = lines.check(self.clang, unit, self.headers, source=self.names.file(unit.path))
                 done = metered.run(words, env=self.environment, cwd=folder, timeout=SECONDS, stop=self.stop)
             case _:
                 assert_never(kind)
         found = messages.parse(done.lines, self.names.short)
-        outcome = judged(kind, done, found, failing=(1, 2))
+        outcome = judged(kind, done, found, failing=(1, 2), files=own_files(unit))
         if kind is Pass.HOST and outcome.verdict is Verdict.PASS:
             with (folder / lines.RECEIVED).open(encoding="utf-8", errors="replace", newline="") as text:
-                outcome = replace(outcome, lint=received.lint(text, OWN))
+                outcome = replace(outcome, lint=received.lint(text, own_files(unit)))
         return replace(outcome, cpu=round(done.cpu + reading.cpu, 1), peak=max(done.peak, reading.peak))
 
-    def _with_sources(self, outcome: Outcome) -> Outcome:
+    def _with_sources(self, unit: Unit, outcome: Outcome) -> Outcome:
         """The messages with the line of the file that each is about."""
-        return replace(outcome, messages=tuple(self._with_source(one) for one in outcome.messages))
+        own = own_files(unit)
+        return replace(outcome, messages=tuple(self._with_source(one, own) for one in outcome.messages))
 
-    def _with_source(self, message: Message) -> Message:
-        file = self.tree / message.file
-        if message.source or not message.file.startswith(OWN) or not file.is_file():
+    def _with_source(self, message: Message, own: tuple[str, ...]) -> Message:
+        file = self.names.file(message.file)
+        if message.source or not message.file.startswith(own) or not file.is_file():
             return message
         text = file.read_text("utf-8", "replace").splitlines()
         inside = 0 < message.line <= len(text)
@@ -187,9 +188,24 @@ class Bench:
                 yield Path(folder)
 
 
-def judged(kind: Pass, done: Ran, found: tuple[Message, ...], *, failing: tuple[int, ...]) -> Outcome:
-    """The verdict that an exit code and messages mean."""
-    own = any(message.file.startswith(OWN) for message in found)
+def own_files(unit: Unit) -> tuple[str, ...]:
+    """How the short names of the files begin whose faults are the unit's own, and not the system's."""
+    return (*OWN, f"{unit.dependency}/") if unit.dependency else OWN
+
+
+def judged(
+    kind: Pass, done: Ran, found: tuple[Message, ...], *, failing: tuple[int, ...], files: tuple[str, ...]
+) -> Outcome:
+    """The verdict that an exit code and messages mean.
+
+    Args:
+        kind: the pass.
+        done: how the program ended.
+        found: what it said.
+        failing: the exit codes that mean errors in the source.
+        files: how the names of the unit's own files begin.
+    """
+    own = any(message.file.startswith(files) for message in found)
     if done.code == 0 and not done.late:
         verdict = Verdict.PASS
     elif own and done.code in failing:

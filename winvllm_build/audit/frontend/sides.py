@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +26,7 @@ from winvllm_build.patchset import manifest, patchset
 from winvllm_build.patchset.layers import select
 from winvllm_build.profile.loader import ResolvedProfile
 from winvllm_build.sources import source as source_room
-from winvllm_build.sources.dependency import acquire_dependencies
+from winvllm_build.sources.dependency import Dependency, acquire_dependencies
 from winvllm_build.sources.pins import read_pins
 from winvllm_build.sources.remote import Remotes
 from winvllm_build.toolchain import cuda_wheels, torch_headers
@@ -49,6 +49,7 @@ class Room:
     index: Index
     offline: bool
     tell: Callable[[str], None]
+    dependencies: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def tag(self) -> str:
@@ -160,25 +161,34 @@ def prepare(side: Side, room: Room, linux: Linux | None) -> Configured:
     )
     outcomes = acquire_dependencies(
         source, pins.dependencies, archs=room.archs, workspace=room.workspace, offline=room.offline,
-        on_event=room.tell, locations={k: Path(v) for k, v in profile.source.dependencies.items()},
+        on_event=room.tell, locations=_own_folders(room),
         index=room.index, remotes=remotes,
     )  # fmt: skip
     folders = {outcome.variable: outcome.folder.as_posix() for outcome in outcomes}
     build = _configure(side, room, tree, toolchain, {**toolchain.environment, **folders})
     commands = ninja.read_compile_commands(build)
+    there = {one.name: one.folder for one in outcomes if isinstance(one, Dependency)}
     if linux is None:
         real = Replacement(folders={}, dropped=frozenset())
-        found = units.read(commands, tree=tree, generated=_untracked(tree), swap=real, split=split)
-        names = Names({tree: "", toolchain.cuda.home / "include": "cuda"})
+        found = units.read(
+            commands, tree=tree, generated=_untracked(tree), swap=real, dependencies=there, split=split
+        )
+        own = {folder: name for name, folder in there.items()}
+        names = Names({tree: "", toolchain.cuda.home / "include": "cuda", **own})
     else:
         python = crt.lay_down_python(toolchain.python.include, room.workspace)
         swap = _replacement(toolchain, linux.windows, python)
-        found = units.read(commands, tree=tree, generated=_untracked(tree), swap=swap)
-        names = _names(tree, linux, python, [outcome.folder for outcome in outcomes])
+        found = units.read(commands, tree=tree, generated=_untracked(tree), swap=swap, dependencies=there)
+        names = _names(tree, linux, python, {one.folder: one.name for one in outcomes})
     changed = frozenset(patches.selected(select(patches.manifest, ())))
     return Configured(
         side=side, tree=tree, units=found, names=names, patched=changed, toolchain=toolchain
     )  # fmt: skip
+
+
+def _own_folders(room: Room) -> dict[str, Path]:
+    profile = {name: Path(folder) for name, folder in room.resolved.profile.source.dependencies.items()}
+    return {**profile, **room.dependencies}
 
 
 def _torch_request(room: Room) -> ToolchainRequest:
@@ -250,7 +260,7 @@ def _replacement(toolchain: Toolchain, windows: WindowsParts, python: Path) -> R
     return Replacement(folders=folders, dropped=units.only_on_linux(linux, other))
 
 
-def _names(tree: Path, linux: Linux, python: Path, dependencies: list[Path]) -> Names:
+def _names(tree: Path, linux: Linux, python: Path, dependencies: Mapping[Path, str]) -> Names:
     windows, headers = linux.windows, linux.headers
     return Names(
         {
@@ -261,7 +271,7 @@ def _names(tree: Path, linux: Linux, python: Path, dependencies: list[Path]) -> 
             headers.stl: "stl",
             headers.wine: "wine",
             headers.windows: "windows",
-            **{folder: folder.name.partition("-")[0] for folder in dependencies},
+            **dependencies,
             tree: "",
         }
     )

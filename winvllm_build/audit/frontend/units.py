@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -28,7 +28,7 @@ class Unit:
     """One source file in one target.
 
     Attributes:
-        path: relative to the tree.
+        path: relative to the tree; that of a dependency begins with its name.
         target: CMake's target.
         definitions: `NAME` or `NAME=VALUE`.
         includes: folders, in the order they are searched.
@@ -38,6 +38,7 @@ class Unit:
         suppressed: the front end's own options that silence diagnostics.
         archs: like `86`; only of CUDA.
         generated: a generator of the tree wrote the file.
+        dependency: the project it belongs to; empty is the tree itself.
     """
 
     path: str
@@ -51,6 +52,7 @@ class Unit:
     suppressed: tuple[str, ...] = ()
     archs: tuple[str, ...] = ()
     generated: bool = False
+    dependency: str = ""
 
     @property
     def name(self) -> str:
@@ -84,25 +86,34 @@ def read(
     tree: Path,
     generated: frozenset[str],
     swap: Replacement,
+    dependencies: Mapping[str, Path] | None = None,
     split: Callable[[str], list[str]] = shlex.split,
 ) -> tuple[Unit, ...]:
-    """Every unit of the tree itself; sources of dependencies are left out.
+    """Every unit of the tree itself, and after them those of the dependencies.
 
     Args:
         commands: the compilation database.
         tree: the configured source.
         generated: paths that a generator wrote.
         swap: what Windows has in the place of Linux' folders.
+        dependencies: folder of each by name; the name stands before the path of its units.
         split: takes a command line apart.
     """
-    found = []
-    for entry in commands:
-        file = Path(entry["file"])
-        if file.is_relative_to(tree):
-            path = file.relative_to(tree).as_posix()
-            words = split(entry["command"])
-            found.append(_unit(path, _target(entry), words, generated=path in generated, swap=swap))
-    return tuple(found)
+    roots = [(tree, ""), *((folder, f"{name}/") for name, folder in (dependencies or {}).items())]
+    found = [
+        (start, _unit(path, _target(entry), split(entry["command"]), generated=path in generated, swap=swap))
+        for entry in commands
+        for start, path in _named(Path(entry["file"]), roots)
+    ]
+    own = [unit for start, unit in found if not start]
+    return (*own, *(replace(unit, dependency=start[:-1]) for start, unit in found if start))
+
+
+def _named(file: Path, roots: Sequence[tuple[Path, str]]) -> Iterator[tuple[str, str]]:
+    for root, start in roots:
+        if file.is_relative_to(root):
+            yield start, start + file.relative_to(root).as_posix()
+            return
 
 
 def representatives(units: Sequence[Unit]) -> tuple[Unit, ...]:

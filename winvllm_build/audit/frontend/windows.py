@@ -22,7 +22,7 @@ from winvllm_build.audit.frontend import messages, metered
 from winvllm_build.audit.frontend.command_lines import Headers
 from winvllm_build.audit.frontend.markers import Names
 from winvllm_build.audit.frontend.outcome import Outcome, Pass, Verdict
-from winvllm_build.audit.frontend.passes import SECONDS, judged
+from winvllm_build.audit.frontend.passes import SECONDS, judged, own_files
 from winvllm_build.audit.frontend.units import Language, Unit
 from winvllm_build.toolchain.toolchain import Toolchain
 from winvllm_build.workspace import storage_errors
@@ -135,9 +135,9 @@ class WindowsBench:
         return outcome
 
     def _outcomes(self, unit: Unit, kind: Pass, folder: Path) -> Iterator[Outcome]:
-        for words in steps(self.msvc, unit, kind, source=self.tree / unit.path):
+        for words in steps(self.msvc, unit, kind, source=self.names.file(unit.path)):
             done = metered.run(words, env=self.msvc.environment, cwd=folder, timeout=SECONDS, stop=self.stop)
-            yield judged(kind, done, self._messages(done.lines), failing=(1, 2))
+            yield judged(kind, done, self._messages(done.lines), failing=(1, 2), files=own_files(unit))
 
     def _messages(self, said: Sequence[str]) -> tuple[messages.Message, ...]:
         return messages.parse(said, self.names.short)
