@@ -41,7 +41,8 @@ TAG = "v1.0"
 FILES: dict[str, bytes] = {
     ".gitattributes": b"* text=auto eol=crlf\n*.h filter=hostile\n",
     ".gitignore": b"*.log\n",
-    "CMakeLists.txt": b"set(S ${flashmla_SOURCE_DIR}/csrc/a.cu ${flashmla_SOURCE_DIR}/b.cpp)\n",
+    "CMakeLists.txt": b"set(S ${flashmla_SOURCE_DIR}/csrc/a.cu ${flashmla_SOURCE_DIR}/b.cpp)\n"
+    b'file(READ "${flashmla_SOURCE_DIR}/py/read.py"\n  TEXT)\n',
     "crlf.txt": b"one\r\ntwo\r\n",
     "kept.log": b"tracked although ignored\n",
     "run.sh": b"#!/bin/sh\n",
@@ -508,7 +509,7 @@ def test_dependency_no_arch_needs_is_not_fetched(
     own = dependency_pin(upstream, url="file:///nowhere/at/all")
     found = outcome(take, pin, workspace, own, archs=("8.6", "12.0"))
     assert isinstance(found, NotNeeded)
-    assert bytes_in(found.folder).keys() == {"README", "csrc/a.cu", "b.cpp"}
+    assert bytes_in(found.folder).keys() == {"README", "csrc/a.cu", "b.cpp", "py/read.py"}
 
 
 def test_unavailable_dependency_leaves_its_targets_out(

@@ -260,7 +260,7 @@ def _from_package(request: _Request, package: PackagePin, into: Path) -> None:
 
 
 def _placeholder(request: _Request, pin: DependencyPin) -> Path:
-    """A folder FetchContent takes: not empty, with an empty file for each source the CMake files name."""
+    """A folder FetchContent takes: not empty, with an empty file for each that the CMake files name."""
     folder = request.root / f"{pin.name}-placeholder"
     if not folder.is_dir():
         with staged_folder(folder) as part:
@@ -274,11 +274,13 @@ def _placeholder(request: _Request, pin: DependencyPin) -> Path:
 
 
 def _named_sources(source: Source, pin: DependencyPin) -> list[str]:
-    """Source files that upstream lists one by one as `${<content>_SOURCE_DIR}/...`."""
-    pattern = re.compile(rf"\$\{{{re.escape(pin.content)}_SOURCE_DIR\}}/([\w./-]+\.(?:cu|cc|cpp))")
+    """Sources that upstream lists one by one as `${<content>_SOURCE_DIR}/...`, and what CMake reads."""
+    place = rf"\$\{{{re.escape(pin.content)}_SOURCE_DIR\}}/([\w./-]+"
+    pattern = re.compile(rf'{place}\.(?:cu|cc|cpp))|file\(\s*READ\s+"?{place})"?\s')
     git = Git(source.repository)
     found: set[str] = set()
     for path, entry in git.entries(source.tree).items():
         if path.endswith((".cmake", "CMakeLists.txt")):
-            found.update(pattern.findall(git.out("cat-file", "blob", entry.oid).decode("utf-8", "replace")))
+            text = git.out("cat-file", "blob", entry.oid).decode("utf-8", "replace")
+            found.update(one[1] or one[2] for one in pattern.finditer(text))
     return sorted(name for name in found if ".." not in name.split("/"))
