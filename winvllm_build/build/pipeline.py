@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from winvllm_build import data
-from winvllm_build.build import codemodel, configure, equipment, facts, ninja, trees, wheel
+from winvllm_build.build import codemodel, configure, dependencies, equipment, facts, ninja, trees, wheel
 from winvllm_build.build.events import Note, Step, StepBegun, StepDone, Watcher
 from winvllm_build.build.result import BuildResult, DryRun
 from winvllm_build.build.selection import Selection, select
@@ -126,14 +126,19 @@ class _Build:
         with locked(open_worktree(tree.folder).lock_file, f"the tree {tree.folder}"):
             expect, file = patches.manifest.expect, patches.folder / manifest.FILE
             tag = equipment.with_expectations(facts.read(tree.folder), expect, file)
-            return self.build(source, tree, tag, pins)
+            return self.build(source, tree, tag, pins, patches)
 
     def build(
-        self, source: Source, tree: trees.PatchedTree, tag: facts.TagFacts, pins: Pins
+        self,
+        source: Source,
+        tree: trees.PatchedTree,
+        tag: facts.TagFacts,
+        pins: Pins,
+        patches: patchset.PatchSet,
     ) -> BuildResult | DryRun:
         """Everything after the tree, which nobody may patch or regenerate meanwhile."""
         toolchain = self.toolchain(tag)
-        outcomes = self.dependencies(source, pins)
+        outcomes = self.dependencies(source, pins, patches)
         environment = {**toolchain.environment, **{o.variable: o.folder.as_posix() for o in outcomes}}
         build = self.configure(tree, toolchain, environment)
         model = codemodel.read(build)
@@ -206,7 +211,7 @@ class _Build:
             summary.append(found.summary())
         return found
 
-    def dependencies(self, source: Source, pins: Pins) -> tuple[Outcome, ...]:
+    def dependencies(self, source: Source, pins: Pins, patches: patchset.PatchSet) -> tuple[Outcome, ...]:
         with self.step(Step.DEPENDENCIES, ", ".join(pin.name for pin in pins.dependencies)) as summary:
             outcomes = acquire_dependencies(
                 source,
@@ -219,6 +224,10 @@ class _Build:
                 index=self.index,
                 remotes=self.remotes,
             )
+            outcomes = dependencies.with_patches(
+                outcomes, pins.dependencies, patches, equipment.layers_of(self.profile, self.request.patches),
+                own=frozenset(self.profile.source.dependencies), on_event=self.tell,
+            )  # fmt: skip
             missing = [o.name for o in outcomes if isinstance(o, Unavailable)]
             summary.append(f"without {', '.join(missing)}" if missing else "all there")
         return outcomes

@@ -14,6 +14,7 @@ from packaging.specifiers import SpecifierSet
 
 from winvllm_build.audit.device.recipe import Recipe, recipes
 from winvllm_build.build import configure, equipment, facts, ninja, trees
+from winvllm_build.build.dependencies import with_patches
 from winvllm_build.choices import SourceKind, TorchSource
 from winvllm_build.errors import ToolchainError
 from winvllm_build.index import Index
@@ -127,6 +128,10 @@ def configured(wanted: Wanted, source: Source, pins: Pins, archs: tuple[str, ...
         outcomes = acquire_dependencies(
             source, pins.dependencies, archs=archs, workspace=wanted.workspace, offline=wanted.offline,
             on_event=wanted.tell, locations=wanted.dependencies, index=wanted.index,
+        )  # fmt: skip
+        outcomes = with_patches(
+            outcomes, pins.dependencies, wanted.patches, selection, own=frozenset(wanted.dependencies),
+            on_event=wanted.tell,
         )  # fmt: skip
         environment = {**toolchain.environment, **{o.variable: o.folder.as_posix() for o in outcomes}}
         build = wanted.workspace.builds / name

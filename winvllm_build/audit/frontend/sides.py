@@ -18,6 +18,7 @@ from winvllm_build.audit.frontend.parts import Parts
 from winvllm_build.audit.frontend.units import Replacement, Unit
 from winvllm_build.audit.frontend.windows import split
 from winvllm_build.build import configure, equipment, facts, ninja, trees
+from winvllm_build.build.dependencies import with_patches
 from winvllm_build.choices import TorchSource
 from winvllm_build.errors import ToolchainError
 from winvllm_build.git import Git
@@ -164,6 +165,11 @@ def prepare(side: Side, room: Room, linux: Linux | None) -> Configured:
         on_event=room.tell, locations=_own_folders(room),
         index=room.index, remotes=remotes,
     )  # fmt: skip
+    if side is Side.AFTER:
+        outcomes = with_patches(
+            outcomes, pins.dependencies, patches, select(patches.manifest, ()),
+            own=frozenset(_own_folders(room)), on_event=room.tell,
+        )  # fmt: skip
     folders = {outcome.variable: outcome.folder.as_posix() for outcome in outcomes}
     build = _configure(side, room, tree, toolchain, {**toolchain.environment, **folders})
     commands = ninja.read_compile_commands(build)
