@@ -20,7 +20,8 @@ from winvllm_build.workspace import Workspace
 
 pytestmark = [pytest.mark.network, pytest.mark.nvcc]
 KERNEL = "csrc/cuda_utils_kernels.cu"
-SMALL = ("--profile", "quickstart", "--targets", "cumem_allocator", "--object", KERNEL)
+TAG = "v0.14.1"
+SMALL = ("--profile", "quickstart", "--tag", TAG, "--targets", "cumem_allocator", "--object", KERNEL)
 
 
 class Builder:
@@ -66,9 +67,9 @@ def shared(test_cache: Path) -> Builder:
 
 @pytest.fixture(scope="module")
 def built(shared: Builder) -> dict[str, Any]:
-    tree = Workspace(root=shared.home).trees / "v0.14.1-sm86"
+    tree = Workspace(root=shared.home).trees / f"{TAG}-sm86"
     if tree.is_dir():  # an earlier, failed run may have left its edits
-        assert shared.run("apply", "v0.14.1", "--tree", str(tree), "--restore").returncode == 0
+        assert shared.run("apply", TAG, "--tree", str(tree), "--restore").returncode == 0
         subprocess.run(["git", "-C", str(tree), "checkout", "--", KERNEL], check=True)
     return shared.build()
 
@@ -102,7 +103,7 @@ def test_build_makes_the_library_and_the_object(built: dict[str, Any]) -> None:
 def test_the_tree_is_applied_and_only_the_patched_files_differ(
     shared: Builder, built: dict[str, Any]
 ) -> None:
-    done = shared.run("status", "v0.14.1", "--tree", built["tree"], "--json")
+    done = shared.run("status", TAG, "--tree", built["tree"], "--json")
     assert (done.returncode, json.loads(done.stdout)["state"]) == (0, "applied")
     changed = subprocess.run(
         ["git", "-C", built["tree"], "diff", "--name-only", "HEAD"],
@@ -166,7 +167,7 @@ def test_two_builds_on_one_tree_exclude_each_other(
 ) -> None:
     kernel.write_bytes(kernel.read_bytes() + b"\n// slow\n")
     first = shared.start("build", *SMALL)
-    lock = Path(built["tree"]).with_name("v0.14.1-sm86.lock.owner")
+    lock = Path(built["tree"]).with_name(f"{TAG}-sm86.lock.owner")
     wait_for(lambda: lock.is_file() and str(first.pid) in lock.read_text())
     said = shared.fails(11, "build", *SMALL)
     assert str(first.pid) in said
@@ -240,7 +241,7 @@ def test_patching_waits_for_a_build_on_the_same_tree(
     kernel.write_bytes(kernel.read_bytes() + b"\n// compiling\n")
     child = shared.start("build", *SMALL)
     wait_for((Path(built["build"]) / ".winvllm-running.json").is_file)
-    said = shared.fails(11, "apply", "v0.14.1", "--tree", built["tree"], "--reverse")
+    said = shared.fails(11, "apply", TAG, "--tree", built["tree"], "--reverse")
     assert str(child.pid) in said
     child.communicate()
     assert child.returncode == 0
@@ -290,8 +291,9 @@ def test_status_and_apply_find_the_tree_that_was_built(shared: Builder, built: d
 def test_bad_input_is_one_clear_error(
     shared: Builder, built: dict[str, Any], code: int, arguments: tuple[str, ...], expected: str
 ) -> None:
-    assert built["tag"] == "v0.14.1"
-    chosen = () if "--profile" in arguments else ("--profile", "quickstart")
+    assert built["tag"] == TAG
+    given = {"--profile": "quickstart", "--tag": TAG}
+    chosen = [word for name, value in given.items() if name not in arguments for word in (name, value)]
     assert expected in shared.fails(code, "build", *chosen, *arguments)
 
 

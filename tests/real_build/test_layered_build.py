@@ -62,7 +62,7 @@ def built(
         "quickstart", roots=ProfileRoots(shipped=checkout / "profiles", user=tmp_path), environment={},
         overrides={
             "build.targets": ["cumem_allocator"], "build.objects": "", "source.layers": layers,
-            "source.kind": "sdist",
+            "source.kind": "sdist", "tag": TAG,
         },
     )  # fmt: skip
     request = pipeline.BuildRequest(resolved=resolved, workspace=workspace, patches=patches)

@@ -12,7 +12,7 @@ from packaging.version import Version
 from tests.layered import expected, layered
 from tests.patch_upstream import BASE, TAG, Upstream, nothing
 from winvllm_build.build import trees, wheel
-from winvllm_build.build.equipment import layers_of
+from winvllm_build.build.equipment import for_tag, layers_of
 from winvllm_build.build.result import DryRun
 from winvllm_build.choices import SourceKind
 from winvllm_build.cli.main import run
@@ -169,6 +169,21 @@ def test_a_profile_names_layers(tree: Upstream, tmp_path: Path, checkout: Path) 
         UsageError, match=r'source\.layers of v1\.2\.3: no layer named .*did you mean "narrow"'
     ):
         layers_of(wrong, tree.patches)
+
+
+def test_layers_of_a_profiles_own_tag_are_no_obstacle_to_another(
+    tree: Upstream, tmp_path: Path, checkout: Path
+) -> None:
+    profile = tmp_path / "mine.toml"
+    profile.write_text('tag = "v9.9"\n[source]\nlayers = ["later", "fast"]\n', encoding="utf-8")
+    roots = ProfileRoots(shipped=checkout / "profiles", user=tmp_path)
+    found = resolve(str(profile), roots=roots, environment={}, overrides={"tag": TAG})
+    fitted = for_tag(found, tree.patches)
+    assert fitted.profile.source.layers == ("fast",)
+    assert fitted.notes == (f"{TAG} has no layer later, which {profile}:3 asks for",)
+    asked = {"tag": TAG, "source.layers": "later"}
+    found = resolve(str(profile), roots=roots, environment={}, overrides=asked)
+    assert for_tag(found, tree.patches) == found
 
 
 def test_names_of_trees_and_wheels() -> None:

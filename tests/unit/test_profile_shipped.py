@@ -41,7 +41,7 @@ def test_these_are_shipped_each_with_a_description(roots: ProfileRoots) -> None:
 def test_each_resolves_for_its_cards_and_some_toolkit(roots: ProfileRoots, name: str) -> None:
     found = resolve(name, roots=roots, environment={}, overrides={})
     assert found.profile.cuda.arch_list == ARCHS[name]
-    assert found.profile.tag == "v0.14.1"
+    assert found.profile.tag == ("v0.33.0" if name == "quickstart" else "v0.14.1")
     assert check(found.profile, ToolkitFacts()) == []
     assert check(found.profile, ToolkitFacts(cuda_version=Version("13.0"))) == []
     assert found.profile.build.wheel is (name != "quickstart")

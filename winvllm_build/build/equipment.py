@@ -44,6 +44,31 @@ def refuse_early(resolved: ResolvedProfile, *, patched_tags: tuple[str, ...]) ->
     validate.require(validate.check(resolved.profile, known), resolved.origins)
 
 
+def for_tag(resolved: ResolvedProfile, patches: Path) -> ResolvedProfile:
+    """The profile without layers that its tag lacks, where the tag was chosen in a later place than they.
+
+    So a profile's layers for its own tag are no obstacle to `--tag`.
+
+    Raises:
+        PatchError: the manifest is malformed.
+    """
+    tag, asked = resolved.origins["tag"], resolved.origins["source.layers"]
+    if tag.layer.rank <= asked.layer.rank:
+        return resolved
+    profile = resolved.profile
+    known = {layer.name for layer in manifest.read(patches / profile.tag / manifest.FILE).layers}
+    kept = tuple(name for name in profile.source.layers if name in known)
+    lost = [name for name in profile.source.layers if name not in known]
+    if not lost:
+        return resolved
+    source = profile.source.model_copy(update={"layers": kept})
+    return dataclasses.replace(
+        resolved,
+        profile=profile.model_copy(update={"source": source}),
+        notes=(*resolved.notes, f"{profile.tag} has no layer {', '.join(lost)}, which {asked} asks for"),
+    )
+
+
 def layers_of(profile: Profile, patches: Path) -> Selection:
     """The layers of the tag's patch set that a profile asks for.
 

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -71,6 +71,7 @@ def run(request: BuildRequest, watch: Watcher) -> BuildResult | DryRun:
             "a dry run changes nothing, --fresh drops the build folder", fix="leave one of them out"
         )
     equipment.refuse_early(request.resolved, patched_tags=patchset.tags(request.patches))
+    request = replace(request, resolved=equipment.for_tag(request.resolved, request.patches))
     profile = request.resolved.profile
     layers = equipment.layers_of(profile, request.patches)
     folder = trees.tree_folder(request.workspace, profile.tag, profile.cuda.arch_list, layers.optional)

@@ -92,6 +92,7 @@ def _equipped(resolved: ResolvedProfile, *, offline: bool) -> Toolchain:
 
     patches, workspace = data.patches_root(), Workspace.default()
     equipment.refuse_early(resolved, patched_tags=patchset.tags(patches))
+    resolved = equipment.for_tag(resolved, patches)
     return equipment.equip(
         resolved,
         equipment.facts_without_source(resolved.profile, workspace=workspace, patches=patches),
