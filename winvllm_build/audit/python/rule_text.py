@@ -149,10 +149,24 @@ def descriptors(site: Site) -> Iterator[Finding]:
     if not (isinstance(node, ast.Call) and site.dotted(node.func) == "os.open" and len(node.args) > 1):
         return
     flags = ast.unparse(node.args[1])
-    if "devnull" in ast.unparse(node.args[0]):
+    if "devnull" in ast.unparse(node.args[0]) or _binary_by_name(site, node.args[1]):
         return
     if "O_BINARY" not in flags and "O_DIRECTORY" not in flags and "lock" not in ast.unparse(node).lower():
         yield Finding(hazard="E16", rule="text-mode-descriptor", detail=flags[:60])
+
+
+def _binary_by_name(site: Site, flags: ast.expr) -> bool:
+    """`flags |= os.O_BINARY`, before."""
+    names = {node.id for node in ast.walk(flags) if isinstance(node, ast.Name)}
+    function = site.place.function
+    return function is not None and any(
+        isinstance(node, ast.AugAssign)
+        and isinstance(node.target, ast.Name)
+        and node.target.id in names
+        and node.lineno < site.statement.lineno
+        and "O_BINARY" in ast.unparse(node.value)
+        for node in ast.walk(function)
+    )
 
 
 RULES: Final[Rules] = {ast.Call: (opened, methods, descriptors), ast.Constant: (console,)}
