@@ -54,6 +54,7 @@ def test_long_strings() -> None:
         "int f(S s) { return s.uint + s->ssize_t; }",
         "typedef unsigned int uint;\nuint a;",
         "#define ssize_t long long\nssize_t a;",
+        "#ifdef _MSC_VER\n#define long int64_t\n#endif\nlong* a = reinterpret_cast<long*>(b); long c;",
         "__device__ bool f(float a) { return cuda::std::isfinite(a) && isnan(a); }",
         "bool f(float a) { return std::isfinite(a); }",
         "__device__ int f(int a) { return __builtin_clz(a); }",

@@ -251,6 +251,8 @@ def long_widths(source: Source) -> Iterator[Place]:
             continue
         if row.text(index - 2) == "long" or row.text(index + 2) == "long":
             continue  # `long unsigned long`
+        if source.names("long", row.tokens[index].line):
+            continue  # a macro for MSVC says what it stands for
         unsigned = before == "unsigned"
         opened = index - 1 - unsigned
         if row.text(opened) == "<" and after in (">", ",") and row.text(opened - 1) in INSTANTIATED:
