@@ -14,6 +14,7 @@ POSIX_ONLY = {"fcntl", "uvloop", "termios", "resource", "pwd", "grp"}
 ONLY_ON_WINDOWS = {
     "vllm.utils.uvloop_compat",
     "vllm.utils.win32_dll",
+    "vllm.utils.win32_safetensors",
     "vllm.distributed.win32_process_group",
 }
 WINDOWS = "sys.platform == 'win32'"

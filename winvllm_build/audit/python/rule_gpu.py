@@ -188,7 +188,7 @@ def weights(site: Site) -> Iterator[Finding]:
     node = site.node
     if isinstance(node, ast.Call):
         name = site.dotted(node.func)
-        if LOADERS.search(name) and "safetensors" in name:
+        if LOADERS.search(name) and name.startswith("safetensors."):
             yield Finding(hazard="E26", rule="mapped-weights", detail=name)
 
 
