@@ -1,0 +1,112 @@
+"""vLLM's Python files of a tag, run by a Python of their own as on Windows or as they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from winvllm_build.choices import SourceKind
+from winvllm_build.patchset.apply import apply
+from winvllm_build.patchset.patchset import load
+from winvllm_build.sources.pins import read_pins
+from winvllm_build.sources.source import acquire, worktree
+from winvllm_build.workspace import Workspace, locked
+
+EMULATION = Path(__file__).resolve().parent / "emulation"
+PATCHES = Path(__file__).resolve().parents[2] / "patches"
+LOCK_SECONDS = 300.0
+
+
+def unheard(event: str) -> None:
+    assert event
+
+
+def published(tag: str, cache: Path, *, patched: bool) -> Path:
+    """The source of a tag as published or with its patch set; a folder for each state of the set."""
+    source = acquire(
+        read_pins(PATCHES / tag / "patchset.toml").upstream,
+        kind=SourceKind.SDIST,
+        location=None,
+        workspace=Workspace(root=cache / "workspace"),
+        offline=False,
+        on_event=unheard,
+    )
+    lock = (PATCHES / tag / "patchset.lock").read_bytes()
+    state = hashlib.sha256(lock).hexdigest()[:12] if patched else "published"
+    folder = cache / "winsim-trees" / f"{tag}-{state}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with locked(folder.with_suffix(".lock"), str(folder), wait=LOCK_SECONDS):
+        tree = worktree(source, folder)
+        if patched:
+            apply(load(PATCHES, tag), tree, on_event=unheard)
+    return tree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a program ended."""
+
+    status: int
+    text: str
+    answer: Any
+
+    @property
+    def error(self) -> str:
+        """The last line that names an exception."""
+        found = [line for line in self.text.splitlines() if "Error: " in line]
+        return found[-1].rpartition("] ")[2] if found else self.text[-300:]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A Python that imports `vllm` from a tree."""
+
+    python: Path
+    tree: Path
+    tag: str
+    scratch: Path
+    emulated: bool = True
+
+    def environment(self, **more: str) -> dict[str, str]:
+        information = self.scratch / "metadata" / f"vllm-{self.tag.removeprefix('v')}+empty.dist-info"
+        information.mkdir(parents=True, exist_ok=True)
+        about = f"Metadata-Version: 2.1\nName: vllm\nVersion: {self.tag.removeprefix('v')}+empty\n"
+        (information / "METADATA").write_text(about, encoding="utf-8")
+        path = os.pathsep.join(map(str, (EMULATION, information.parent, self.tree)))
+        return {
+            **os.environ,
+            "HF_HUB_OFFLINE": "1",
+            "OMP_NUM_THREADS": "1",
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPATH": path,
+            "TORCHDYNAMO_DISABLE": "1",  # compiling what a CPU samples takes longer than the test
+            "VLLM_CPU_KVCACHE_SPACE": "1",
+            "VLLM_CPU_OMP_THREADS_BIND": "nobind" if self.tag < "v0.20" else "0",
+            "VLLM_NO_USAGE_STATS": "1",
+            "WINSIM": str(int(self.emulated)),
+            **more,
+        }
+
+    def run(self, program: str, *arguments: Path | str, timeout: float = 500, **more: str) -> Ended:
+        """`python -m PROGRAM ARGUMENTS... ANSWER`, with what it wrote to ANSWER."""
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        answer = self.scratch / "answer.json"
+        ended = subprocess.run(
+            [self.python, "-m", program, *arguments, answer],
+            cwd=self.scratch,
+            env=self.environment(**more),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout,
+            check=False,
+        )
+        found = json.loads(answer.read_text(encoding="utf-8")) if answer.is_file() else None
+        return Ended(status=ended.returncode, text=ended.stdout, answer=found)
