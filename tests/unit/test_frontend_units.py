@@ -64,6 +64,14 @@ def test_a_host_unit_searches_i_before_isystem_and_has_no_gnu_extensions() -> No
     assert unit.archs == ()
 
 
+def test_what_the_tree_defines_on_windows_follows_and_does_not_replace() -> None:
+    swap = Replacement(folders={}, dropped=frozenset(), defined=("NOMINMAX", "NAME=other"))
+    (unit,) = read(
+        [{"file": "/t/vllm/csrc/a.cu", "command": CUDA}], tree=TREE, generated=frozenset(), swap=swap
+    )
+    assert unit.definitions[-2:] == ("NAME=two words", "NOMINMAX")
+
+
 def test_sources_of_dependencies_are_left_out() -> None:
     assert _read(("/t/deps/flash/a.cu", CUDA)) == ()
 

@@ -10,7 +10,7 @@ from typing import Final
 from packaging.version import Version
 from typing_extensions import assert_never
 
-from winvllm_build.audit.frontend import crt, units
+from winvllm_build.audit.frontend import crt, definitions, units
 from winvllm_build.audit.frontend.command_lines import Headers
 from winvllm_build.audit.frontend.markers import Names
 from winvllm_build.audit.frontend.outcome import Side
@@ -183,7 +183,7 @@ def prepare(side: Side, room: Room, linux: Linux | None) -> Configured:
         names = Names({tree: "", toolchain.cuda.home / "include": "cuda", **own})
     else:
         python = crt.lay_down_python(toolchain.python.include, room.workspace)
-        swap = _replacement(toolchain, linux.windows, python)
+        swap = _replacement(toolchain, linux.windows, python, definitions.on_windows(tree))
         found = units.read(commands, tree=tree, generated=_untracked(tree), swap=swap, dependencies=there)
         names = _names(tree, linux, python, {one.folder: one.name for one in outcomes})
     changed = frozenset(patches.selected(select(patches.manifest, ())))
@@ -249,7 +249,9 @@ def _configure(
     return folder
 
 
-def _replacement(toolchain: Toolchain, windows: WindowsParts, python: Path) -> Replacement:
+def _replacement(
+    toolchain: Toolchain, windows: WindowsParts, python: Path, defined: tuple[str, ...]
+) -> Replacement:
     cuda = windows.cuda / "include"
     homes = {toolchain.cuda.home, toolchain.cuda.home.resolve()}
     folders = {
@@ -263,7 +265,7 @@ def _replacement(toolchain: Toolchain, windows: WindowsParts, python: Path) -> R
         (package / TARGETS_FILE).read_text("utf-8", "replace")
         for package in (toolchain.torch.package, windows.torch)
     )
-    return Replacement(folders=folders, dropped=units.only_on_linux(linux, other))
+    return Replacement(folders=folders, dropped=units.only_on_linux(linux, other), defined=defined)
 
 
 def _names(tree: Path, linux: Linux, python: Path, dependencies: Mapping[Path, str]) -> Names:

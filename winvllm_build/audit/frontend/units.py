@@ -67,10 +67,12 @@ class Replacement:
     Attributes:
         folders: a folder, and the one that is searched in its place.
         dropped: definitions that torch's targets carry on Linux alone.
+        defined: definitions that the tree itself has on Windows alone.
     """
 
     folders: Mapping[Path, Path]
     dropped: frozenset[str]
+    defined: tuple[str, ...] = ()
 
     def include(self, folder: Path) -> Path:
         """The folder for Windows: the longest prefix decides."""
@@ -153,11 +155,13 @@ def _target(entry: Mapping[str, str]) -> str:
 def _unit(path: str, target: str, words: Sequence[str], *, generated: bool, swap: Replacement) -> Unit:
     cuda = path.endswith(".cu")
     definitions = [word[2:] for word in words if word.startswith(("-D", "/D"))]
+    kept = [name for name in definitions if name.partition("=")[0] not in swap.dropped]
+    known = {name.partition("=")[0] for name in kept}
     return Unit(
         path=path,
         target=target,
         language=Language.CUDA if cuda else Language.CXX,
-        definitions=tuple(name for name in definitions if name.partition("=")[0] not in swap.dropped),
+        definitions=(*kept, *(name for name in swap.defined if name.partition("=")[0] not in known)),
         includes=tuple(dict.fromkeys(swap.include(folder) for folder in _includes(words))),
         standard=next((w[5:].replace("gnu", "c") for w in words if STANDARD.match(w)), "c++17"),
         relaxed_constexpr="--expt-relaxed-constexpr" in words,

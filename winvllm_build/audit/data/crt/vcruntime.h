@@ -19,6 +19,7 @@
 #define _HAS_CXX20 0
 #endif
 #define _HAS_CXX23 0
+#define _MSVC_CONSTEXPR [[msvc::constexpr]]
 #define _CONST_RETURN const
 typedef bool __vcrt_bool;
 
