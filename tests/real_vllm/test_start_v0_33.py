@@ -9,6 +9,8 @@ import hashlib
 import io
 import json
 import os
+import select
+import socket
 import stat
 import sys
 import tempfile
@@ -33,6 +35,8 @@ from winvllm_build.workspace import Workspace, locked
 pytestmark = pytest.mark.network
 TAG = "v0.33.0"
 LOCK_SECONDS = 300.0
+FD_SETSIZE = 512
+"""Of Python for Windows."""
 ENVS = "vllm/envs.py"
 RUN_BATCH = "vllm/entrypoints/launchers/run_batch.py"
 STORES = "vllm/distributed/utils.py"
@@ -315,6 +319,51 @@ def test_why_a_model_is_not_imported_is_told_in_any_language(
     monkeypatch.setitem(sys.modules, "cloudpickle", types.SimpleNamespace(dumps=lambda _: b""))
     with pytest.raises(RuntimeError, match="DLL load failed: Le module"):
         inspect_model(lambda: None)
+
+
+def few_at_once(
+    readers: set[int], writers: set[int], failed: set[int], timeout: float | None
+) -> list[list[int]]:
+    """`select.select` of Windows, with its limit."""
+    if max(map(len, (readers, writers, failed))) > FD_SETSIZE:
+        raise ValueError("too many file descriptors in select()")
+    asked = select.poll()
+    for number in set(readers) | set(writers):
+        asked.register(number, select.POLLIN * (number in readers) | select.POLLOUT * (number in writers))
+    events = asked.poll(None if timeout is None else timeout * 1000)
+    return [
+        [socket for socket, event in events if event & wanted]
+        for wanted in (select.POLLIN, select.POLLOUT, 0)
+    ]
+
+
+@pytest.mark.parametrize("pairs", [1, 300])
+def test_more_sockets_are_watched_than_select_takes(
+    start: Modules, pairs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compat = start.load("vllm/utils/uvloop_compat.py", "many_sockets_v0_33")
+    monkeypatch.setattr(compat, "select", types.SimpleNamespace(select=few_at_once))
+
+    async def watch(sockets: list[socket.socket]) -> socket.socket:
+        loop = asyncio.get_running_loop()
+        heard: asyncio.Future[socket.socket] = loop.create_future()
+
+        def hear(each: socket.socket) -> None:
+            if not heard.done():
+                heard.set_result(each)
+
+        for each in sockets:
+            loop.add_reader(each, hear, each)
+        loop.call_later(0.05, sockets[0].send, b"x")
+        found = await asyncio.wait_for(heard, 10)
+        for each in sockets:
+            loop.remove_reader(each)
+        await asyncio.sleep(0.01)
+        return found
+
+    with contextlib.ExitStack() as opened:
+        sockets = [opened.enter_context(each) for _ in range(pairs) for each in socket.socketpair()]
+        assert compat.run(watch(sockets)) is sockets[1]
 
 
 def test_the_batch_runner_gets_a_loop_that_watches_sockets(start: Modules) -> None:
