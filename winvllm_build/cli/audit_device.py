@@ -22,7 +22,8 @@ HELP = """Compile every patched kernel before and after, on Linux, and compare w
 Upstream's CMake is configured and says how each source is compiled; nothing is built. Where the
 preprocessor leaves the same text, that is the proof. Otherwise nvcc's PTX is compared kernel by kernel, and
 the host's part as text or as assembly. Generators of kernels are run before and after. What does not compile
-here is unproven. A unit takes one to five minutes and 3 GB; what is proven already is not compiled again.
+here is unproven. A unit takes one to five minutes and 3 GB; what is proven already, by this set's record or
+for the same contents by another's, is not compiled again.
 
 \b
 Examples:

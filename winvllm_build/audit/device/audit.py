@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from winvllm_build.audit.device import generators, record
+from winvllm_build.audit.device import elsewhere, generators, record
 from winvllm_build.audit.device.choice import Chosen
 from winvllm_build.audit.device.record import Difference, Records, Unit, Unproven
 from winvllm_build.audit.device.rounds import Result, Round
@@ -103,7 +103,7 @@ def run(request: Request, on_done: Callable[[Done], None]) -> Report:
 
 @dataclass(slots=True, kw_only=True)
 class _Audit:
-    """One run; `records` is what it found, `known` what was found before."""
+    """One run; `records` is what it found, `known` what was found before, `others` for other tags."""
 
     request: Request
     source: Source
@@ -112,6 +112,7 @@ class _Audit:
     done: list[Done] = field(default_factory=list)
     records: Records = field(default_factory=Records)
     known: Records = field(init=False)
+    others: tuple[Unit, ...] = ()
     subject: Subject = field(init=False)
 
     def __post_init__(self) -> None:
@@ -119,6 +120,7 @@ class _Audit:
         self.subject = Subject.of(patches, self.source)
         self.known = Records()
         if not self.request.again:
+            self.others = elsewhere.units(patches.folder, self.subject.pairs)
             held = record.read(patches.folder).current(self.subject.pairs)
             with contextlib.suppress(PatchError):  # what an earlier run left is a help, not a duty
                 held = held.with_units(record.read(self.progress).current(self.subject.pairs).units, ())
@@ -169,10 +171,11 @@ class _Audit:
         return tuple(sorted(open_))
 
     def _take(self, one: Round, chosen: Collection[Chosen]) -> None:
-        known = {unit.key for unit in self.records.units}
-        fresh = [c for c in chosen if c.recipe.key not in known]
+        told = {unit.key for unit in self.records.units}
+        fresh = [c for c in chosen if c.recipe.key not in told]
         workspace = self.request.wanted.workspace
-        results = one.run(fresh, self.known, workspace=workspace, jobs=self.request.jobs)
+        known = Records(units=(*self.others, *self.known.units))
+        results = one.run(fresh, known, workspace=workspace, jobs=self.request.jobs)
         for number, result in enumerate(results, 1):
             self._finish(number, len(fresh), result)
 
