@@ -4,8 +4,8 @@
 #   scripts\quickstart.bat                       builds the profile quickstart
 #   scripts\quickstart.bat --profile sm86        arguments go to `winvllm-build build`
 #
-# Needs git and a 64-bit Python >= 3.10 (the variable PYTHON names one that is not on PATH). Visual Studio
-# is found by the tool itself. Running it again continues where the last run was ended.
+# Needs git and a 64-bit Python >= 3.10, 3.11 for the profile quickstart (the variable PYTHON names one that
+# is not on PATH). Visual Studio is found by the tool itself. Running it again continues where the last run was ended.
 
 Set-StrictMode -Version 2.0
 $ErrorActionPreference = 'Stop'

@@ -4,8 +4,8 @@
 #   sh scripts/quickstart.sh                     builds the profile quickstart
 #   sh scripts/quickstart.sh --profile sm86      arguments go to `winvllm-build build`
 #
-# Needs git, a C++ compiler and Python >= 3.10 (PYTHON names another one than python3). Running it again
-# continues where the last run was ended, and takes no time where nothing changed.
+# Needs git, a C++ compiler and Python >= 3.10, 3.11 for the profile quickstart (PYTHON names another one than
+# python3). Running it again continues where the last run was ended, and takes no time where nothing changed.
 set -u
 . "$(dirname -- "$0")/environment.sh"
 

@@ -48,6 +48,47 @@ def test_cmake_of_linux_is_told(old: str, new: str, expected: list[str]) -> None
     assert list(cmake(CMAKE, CMAKE.replace(old, new)).changes) == expected
 
 
+STOP = 'if(OLD)\n  message(FATAL_ERROR "no")\nendif()\nuse(X)\n'
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [
+        (STOP, STOP.replace('message(FATAL_ERROR "no")', "b()\n  set(VLLM_NEW 1)"), Verdict.NEUTRAL),
+        (STOP, STOP.replace('FATAL_ERROR "no"', "WARNING w").replace("use(X)", "use(Y)"), Verdict.CHANGED),
+        (STOP, STOP.replace("if(OLD)", "if(NEW)"), Verdict.CHANGED),
+        (STOP, "if(OLD)\n  b()\nendif()\n" + STOP, Verdict.CHANGED),
+        (STOP, STOP.replace("endif", "else()\n  b()\nendif"), Verdict.CHANGED),
+        (STOP.replace("FATAL_ERROR", "STATUS"), STOP, Verdict.CHANGED),
+        (STOP.replace("  m", "  if(A)\n  m").replace(")\nendif", ")\n endif()\nendif"),
+         STOP.replace("message", "b"), Verdict.CHANGED),
+    ],
+)  # fmt: skip
+def test_where_upstream_stops_a_patch_may_go_on(before: str, after: str, verdict: Verdict) -> None:
+    found = cmake(before, after)
+    assert found.verdict is verdict
+    assert [one.ground for one in found.grounds] == ([Ground.STOPS] if verdict is Verdict.NEUTRAL else [])
+
+
+@pytest.mark.parametrize(
+    ("after", "others", "verdict"),
+    [
+        ("if(VLLM_NEW AND A)\n  b()\nendif()\nuse(X)\n", "", Verdict.NEUTRAL),
+        ("if(MSVC)\n  set(_NEW 1)\nendif()\nif(_NEW)\n  b(${_NEW})\nendif()\nuse(X)\n", "", Verdict.NEUTRAL),
+        ("if(VLLM_NEW)\n  set(_NEW 1)\nendif()\nif(_NEW)\n  b()\nelse()\n  use(X)\nendif()\n", "",
+         Verdict.NEUTRAL),
+        ("if(NOT VLLM_NEW)\n  b()\nendif()\nuse(X)\n", "", Verdict.CHANGED),
+        ("option(VLLM_NEW t ON)\nif(VLLM_NEW)\n  b()\nendif()\nuse(X)\n", "", Verdict.CHANGED),
+        ("if(VLLM_NEW)\n  b()\nendif()\nuse(X)\n", "set(VLLM_NEW 1)\n", Verdict.CHANGED),
+        ("if(NEW)\n  b()\nendif()\nuse(X)\n", "", Verdict.CHANGED),
+    ],
+)  # fmt: skip
+def test_a_condition_on_a_variable_of_the_patch_alone_is_false(
+    after: str, others: str, verdict: Verdict
+) -> None:
+    assert cmake("use(X)\n", after, callers=others).verdict is verdict
+
+
 def test_the_languages_of_cmake_are_two_views() -> None:
     changed = CMAKE.replace("use(X)", "use(Y)")
     assert [cmake(CMAKE, changed, one).verdict for one in Platform] == [Verdict.CHANGED, Verdict.IDENTICAL]

@@ -74,9 +74,10 @@ def judge(pair: Pair, records: Records, among: Mapping[RepoPath, tuple[Oid, Oid]
 
 def _views(pair: Pair) -> tuple[View, View]:
     if pair.change is Change.ADDED:
+        trees = (pair.old.files, pair.new.files)
         if pair.path.endswith(".py"):
-            return _same(new_file.view(pair.path, Platform.CUDA, pair.new.files, pair.new.siblings))
-        return _both(lambda one: new_file.view(pair.path, one, pair.new.files, pair.new.siblings))
+            return _same(new_file.view(pair.path, Platform.CUDA, trees, pair.new.siblings))
+        return _both(lambda one: new_file.view(pair.path, one, trees, pair.new.siblings))
     if pair.before is None or pair.after is None:
         return _same(View.of((), left=(f"-{pair.path}",)))
     outside = _outside(pair)

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from winvllm_build.audit.files import Files
+from winvllm_build.audit.guard import cmake_own
 from winvllm_build.audit.guard.cmake_quotes import Quotes
 from winvllm_build.audit.guard.difference import Line, differences
 from winvllm_build.audit.guard.facts import facts
-from winvllm_build.audit.guard.judgement import Platform, View
+from winvllm_build.audit.guard.judgement import Confirmed, Ground, Platform, View
 from winvllm_build.errors import SourceError
 from winvllm_build.intake.cmake_text import Argument, Command, Quoting, commands
 
@@ -50,10 +51,37 @@ def view(path: str, texts: tuple[str, str], platform: Platform, trees: tuple[Fil
     changes = differences(*(lines(side) for side in sides))
     if not changes:
         return View.of(())
+    before, after, grounds = cmake_own.without_stops(*sides)
+    after, names = without_own(after, path, trees)
+    grounds += [Confirmed(ground=Ground.OWN, detail=name) for name in names]
     quotes = Quotes(*trees)
-    bare = [quotes.without(side) for side in sides]
+    bare = [quotes.without(side) for side in (before, after)]
     rest = differences(*(lines(side) for side in bare))
-    return View.of(quotes.needed(changes, rest), changes, left=rest)
+    remaining = differences(lines(before), lines(after))
+    return View.of([*grounds, *quotes.needed(remaining, rest)], changes, left=rest)
+
+
+def on_linux(text: str, path: str, platform: Platform, trees: tuple[Files, Files]) -> list[Command]:
+    """What Linux reads of a file, unless somebody sets a variable of the patches by hand.
+
+    Raises:
+        SourceError: it is not CMake.
+        ValueError: a conditional is not closed, or closed without being open.
+    """
+    return without_own(left(commands(text, path), known_on(platform)), path, trees)[0]
+
+
+def without_own(
+    found: list[Command], path: str, trees: tuple[Files, Files]
+) -> tuple[list[Command], list[str]]:
+    """The commands without the branches behind variables that nothing sets, and those variables."""
+    names: list[str] = []
+    while True:
+        unset = cmake_own.unset(found, path, *trees)
+        if not unset:
+            return found, names
+        found = left(found, dict.fromkeys(unset, False))
+        names += unset
 
 
 def lines(found: Iterable[Command]) -> list[Line]:

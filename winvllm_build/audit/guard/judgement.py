@@ -62,6 +62,10 @@ class Ground(Enum):
     """Both versions of the generator were run: the files are the same, byte for byte."""
     QUOTES = "quoted argument"
     """Without the quotes it is one argument as well: neither empty nor a list."""
+    STOPS = "where upstream stops"
+    """Upstream's configure ends there with FATAL_ERROR, so nothing is built that could change."""
+    OWN = "variable of its own"
+    """A condition on a variable that upstream does not know and nothing sets, which is false."""
     MARKERS = "requirement markers"
     """They are true and false for the same Linux machines and Pythons as before."""
 

@@ -28,22 +28,23 @@ ALWAYS: Final = ("__init__", "__main__", "conftest", "sitecustomize", "usercusto
 SHOWN: Final = 3
 
 
-def view(path: str, platform: Platform, new: Files, siblings: Siblings) -> View:
+def view(path: str, platform: Platform, trees: tuple[Files, Files], siblings: Siblings) -> View:
     """How one platform sees an added file.
 
     Args:
         path: where it is in the tree.
         platform: decides conditions of C++ and CMake.
-        new: the tree with all patches of the layer.
-        siblings: of that tree.
+        trees: without the patches of the layer, and with all of them.
+        siblings: of the latter.
     """
+    new = trees[1]
     stem = posixpath.basename(path).rpartition(".")[0]
     added = f"+{path}"
     if not path.endswith(KINDS) or stem in ALWAYS:
         return View.of((), left=(added, "it is found without being named, or nothing says how it is found"))
     naming = list(_naming(stem, path, new))
     try:
-        using = [name for name in naming if _uses(name, path, platform, new, siblings)]
+        using = [name for name in naming if _uses(name, path, platform, trees, siblings)]
     except (SyntaxError, ValueError, SourceError) as error:
         return View.of((), left=(added, f"a file that names it cannot be read: {error}"))
     using += _globs(path, platform, new)
@@ -66,18 +67,14 @@ def _naming(stem: str, path: str, new: Files) -> Iterator[str]:
             yield name
 
 
-def _uses(name: str, path: str, platform: Platform, new: Files, siblings: Siblings) -> bool:
+def _uses(name: str, path: str, platform: Platform, trees: tuple[Files, Files], siblings: Siblings) -> bool:
     """Whether what is left of a file on Linux names the path."""
-    text = new.text(name) or ""
+    text = trees[1].text(name) or ""
     base = posixpath.basename(path)
     if name.endswith(".py"):
         return _imports(Module(name, text, siblings), path)
     if name.endswith(CMAKE):
-        words = [
-            word
-            for one in cmake_view.left(commands(text, name), cmake_view.known_on(platform))
-            for word in one.words
-        ]
+        words = [word for one in cmake_view.on_linux(text, name, platform, trees) for word in one.words]
         stem = base.rpartition(".")[0]
         return any(base in word or stem == word for word in words)
     if name.endswith(cxx_view.SUFFIXES):
