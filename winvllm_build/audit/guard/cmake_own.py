@@ -56,6 +56,11 @@ def unset(found: Sequence[Command], path: str, old: Files, new: Files) -> list[s
     return [name for name in names if not _mentions(old, name) and not _mentions(new, name, but=path)]
 
 
+def is_asked(found: Sequence[Command], name: str) -> bool:
+    """Whether a condition is left that names the variable, such as a comparison."""
+    return any(name in one.words for one in found if one.name in CONDITIONS)
+
+
 def _bodies(found: Sequence[Command]) -> list[tuple[str, int, int]]:
     """The outermost conditionals without another branch: condition, begin and end of the body."""
     return [span for span in _spans(found) if span[0]]

@@ -77,9 +77,9 @@ def without_own(
     """The commands without the branches behind variables that nothing sets, and those variables."""
     names: list[str] = []
     while True:
-        unset = cmake_own.unset(found, path, *trees)
+        unset = [name for name in cmake_own.unset(found, path, *trees) if name not in names]
         if not unset:
-            return found, names
+            return found, [name for name in names if not cmake_own.is_asked(found, name)]
         found = left(found, dict.fromkeys(unset, False))
         names += unset
 
