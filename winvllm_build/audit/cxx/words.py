@@ -156,7 +156,10 @@ def missing(source: Source) -> Iterator[Place]:
 
 def _counts(source: Source, index: int, one: Words) -> bool:
     row = source.row
-    if row.kind(index) is not TokenKind.WORD or source.names(row.text(index), row.tokens[index].line):
+    quoted = row.text(index).startswith('"')
+    if row.kind(index) is not (TokenKind.STRING if quoted else TokenKind.WORD) or source.names(
+        row.text(index), row.tokens[index].line
+    ):
         return False
     if not _stands(source, index, one.where):
         return False

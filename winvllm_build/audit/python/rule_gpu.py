@@ -62,6 +62,15 @@ def groups(site: Site) -> Iterator[Finding]:
         yield Finding(hazard="E24", rule="libuv", detail="TCPStore without use_libuv")
 
 
+def copies(site: Site) -> Iterator[Finding]:
+    """`cuGetProcAddress(b"cuMemcpyBatchAsync", ...)`."""
+    node = site.node
+    if isinstance(node, ast.Call) and site.dotted(node.func).endswith("cuGetProcAddress") and node.args:
+        asked = ast.unparse(node.args[0])
+        if "MemcpyBatchAsync" in asked or "Memcpy3DBatchAsync" in asked:
+            yield Finding(hazard="E40", rule="batched-copy", detail=asked)
+
+
 def defaults(site: Site) -> Iterator[Finding]:
     """`simple_compile_backend: str = "inductor"`."""
     node = site.statement
@@ -245,7 +254,7 @@ LINUX_ONLY: Final = re.compile(
 )
 
 RULES: Final[Rules] = {
-    ast.Call: (groups, handles, numbers, weights, shared_memory, metrics, host_names),
+    ast.Call: (groups, copies, handles, numbers, weights, shared_memory, metrics, host_names),
     ast.AnnAssign: (defaults,),
     ast.Assign: (defaults,),
     ast.Import: (packages,),
@@ -261,5 +270,5 @@ WORDS: Final = (
     "cumem_allocator", "cudaIpc", "_share_cuda_", "_new_shared_cuda", "reduce_tensor(",
     "rebuild_cuda", "randint", "random_integers", "dtype=int", "dtype=np.int_", "safe_open",
     "load_file", "SharedMemory", "MultiProcessCollector", "gethostbyname", "getfqdn",
-    "sys.platform", "platform.system", "os.name",
+    "sys.platform", "platform.system", "os.name", "cuGetProcAddress",
 )  # fmt: skip
