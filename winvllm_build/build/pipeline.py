@@ -250,6 +250,7 @@ class _Build:
                 "CMAKE_BUILD_TYPE": self.profile.build.type.value,
                 "FETCHCONTENT_BASE_DIR": (folder / "_deps").as_posix(),
                 "NVCC_THREADS": str(self.profile.cuda.nvcc_threads),
+                "VLLM_FA3_IF_HOPPER": "ON",  # more than half of all edges, and of no use to other cards
                 "VLLM_TARGET_DEVICE": "cuda",
             },
             environment=environment,
