@@ -25,7 +25,7 @@ bool both = one and two; // __int128
 const char *s = "__asm__ not";
 __attribute__((aligned(16))) int x;
 typedef int4 __int128_t;
-auto p = __builtin_offsetof(S, x), q = p->__int128;
+auto p = __builtin_offsetof(S, x), q = p->__int128, r = __builtin_huge_valf();
 """
 
 

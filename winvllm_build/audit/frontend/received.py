@@ -28,8 +28,11 @@ REFUSED: Final = {
 """A word and what it is. Names of 128-bit integers are not among them: where the text does not define them,
 the front end itself refuses them."""
 BUILTIN: Final = re.compile(r"__builtin_\w+|__sync_\w+|__atomic_\w+")
-KNOWN_BUILTINS: Final = frozenset({"__builtin_addressof", "__builtin_bit_cast", "__builtin_offsetof"})
-"""What cl.exe has under GCC's names."""
+KNOWN_BUILTINS: Final = frozenset(
+    {"__builtin_addressof", "__builtin_bit_cast", "__builtin_huge_val", "__builtin_huge_valf",
+     "__builtin_nan", "__builtin_nanf", "__builtin_nans", "__builtin_nansf", "__builtin_offsetof"}
+)  # fmt: skip
+"""What cl.exe has under GCC's names; <limits> of its own library uses those of infinity and NaN."""
 
 
 def lint(content: Iterable[str], folders: tuple[str, ...]) -> tuple[Message, ...]:
