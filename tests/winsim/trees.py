@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from winvllm_build.choices import SourceKind
 from winvllm_build.patchset.apply import apply
@@ -40,11 +44,18 @@ def published(tag: str, cache: Path, *, patched: bool) -> Path:
     state = hashlib.sha256(lock).hexdigest()[:12] if patched else "published"
     folder = cache / "winsim-trees" / f"{tag}-{state}"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with locked(folder.with_suffix(".lock"), str(folder), wait=LOCK_SECONDS):
+    with locked(folder.with_name(f"{folder.name}.lock"), str(folder), wait=LOCK_SECONDS):
         tree = worktree(source, folder)
         if patched:
             apply(load(PATCHES, tag), tree, on_event=unheard)
     return tree
+
+
+def patched_modules(tag: str) -> list[str]:
+    """The Python files of vLLM that the required layer touches."""
+    root = PATCHES / tag / "windows" / "vllm"
+    found = root.joinpath("vllm").rglob("*.py.patch")
+    return sorted(path.relative_to(root).with_suffix("").as_posix() for path in found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +71,32 @@ class Ended:
         """The last line that names an exception."""
         found = [line for line in self.text.splitlines() if "Error: " in line]
         return found[-1].rpartition("] ")[2] if found else self.text[-300:]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A running program."""
+
+    process: psutil.Process
+    popen: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def text(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def children(self) -> list[psutil.Process]:
+        return self.process.children(recursive=True)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is not None:
+        return
+    family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
+    process.wait()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +126,42 @@ class Machine:
             "VLLM_CPU_OMP_THREADS_BIND": "nobind" if self.tag < "v0.20" else "0",
             "VLLM_NO_USAGE_STATS": "1",
             "WINSIM": str(int(self.emulated)),
+            **self._measured(),
             **more,
         }
+
+    def _measured(self) -> dict[str, str]:
+        """Which lines of the tree run, for scripts/winsim_lines.py."""
+        folder = os.environ.get("WINVLLM_TEST_WINSIM_LINES")
+        if not folder or not self.emulated:
+            return {}
+        settings = Path(folder, self.tag, "coverage.ini").absolute()
+        settings.parent.mkdir(parents=True, exist_ok=True)
+        names = [f"    {self.tree / path}" for path in patched_modules(self.tag)]
+        settings.write_text(
+            f"[run]\nparallel = true\nsigterm = true\ndata_file = {settings.parent / 'data'}\ninclude =\n"
+            + "\n".join(names),
+            encoding="utf-8",
+        )
+        return {"COVERAGE_PROCESS_START": str(settings)}
+
+    @contextlib.contextmanager
+    def start(self, *arguments: Path | str, **more: str) -> Iterator[Started]:
+        """`vllm ARGUMENTS...` in the background, ended at the end of the block."""
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        log = self.scratch / "log.txt"
+        with log.open("wb") as stream:
+            process = subprocess.Popen(
+                [self.python, "-m", "winsim.command", *arguments],
+                cwd=self.scratch,
+                env=self.environment(**more),
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            yield Started(process=psutil.Process(process.pid), popen=process, log=log)
+        finally:
+            _end(process)
 
     def run(self, program: str, *arguments: Path | str, timeout: float = 500, **more: str) -> Ended:
         """`python -m PROGRAM ARGUMENTS... ANSWER`, with what it wrote to ANSWER."""

@@ -16,7 +16,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
-from winsim import files, loops, processes
+from winsim import files, loops, processes, sockets
 from winsim.absent import ABSENT, POSIX_MODULES
 from winsim.view import Asked, View
 
@@ -87,6 +87,7 @@ CHANGED: dict[str, dict[str, object]] = {
         "uname": uname,
     },
     "signal": processes.SIGNAL,
+    "socket": sockets.CHANGED,
     "subprocess": processes.SUBPROCESS,
     "sys": {"platform": "win32"},
 }
@@ -130,8 +131,8 @@ class Windows:
         if name == "importlib":
             changed["import_module"] = self._import_module
         elif name.startswith("zmq"):
-            sockets = importlib.import_module("winsim.sockets")
-            changed |= sockets.ASYNC_CHANGED if name == "zmq.asyncio" else sockets.CHANGED
+            queues = importlib.import_module("winsim.queues")
+            changed |= queues.ASYNC_CHANGED if name == "zmq.asyncio" else queues.CHANGED
         for child in self._children(name):
             shown = self.shown(child)
             if shown is not None:

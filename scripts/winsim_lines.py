@@ -1,0 +1,97 @@
+"""Which lines of the Python patches ran on Windows' branches: `python scripts/winsim_lines.py FOLDER`.
+
+FOLDER is what `WINVLLM_TEST_WINSIM_LINES=FOLDER pytest tests/winsim` wrote, with a folder for each tag; the
+Python of tests/winsim (`WINVLLM_TEST_WINSIM_PYTHON`, or that of the test cache) reads it. Prints, for each patch,
+how many of the added statements ran; with --missing, also the lines of the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unidiff.patch import PatchSet as Diff
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """The added statements of one file."""
+
+    path: str
+    statements: frozenset[int]
+    missing: frozenset[int]
+
+    def __str__(self) -> str:
+        return f"{len(self.statements) - len(self.missing):4} of {len(self.statements):4}  {self.path}"
+
+
+def interpreter() -> Path:
+    chosen = os.environ.get("WINVLLM_TEST_WINSIM_PYTHON")
+    cache = os.environ.get("WINVLLM_TEST_CACHE") or ROOT / "build" / "test-cache"
+    return Path(chosen) if chosen else Path(cache, "winsim", "bin", "python")
+
+
+def measured(folder: Path) -> Mapping[str, Any]:
+    """What coverage knows of each file, by the path in the source."""
+    with tempfile.TemporaryDirectory() as scratch:
+        data, report = Path(scratch, "all"), Path(scratch, "report.json")
+        settings = f"--rcfile={folder / 'coverage.ini'}"
+        coverage = [str(interpreter()), "-m", "coverage"]
+        subprocess.run(
+            [*coverage, "combine", settings, "--keep", "--quiet", f"--data-file={data}", folder], check=True
+        )
+        subprocess.run(
+            [*coverage, "json", settings, "--quiet", f"--data-file={data}", "-o", report], check=True
+        )
+        files = json.loads(report.read_text(encoding="utf-8"))["files"]
+    return {f"vllm/{path.rpartition('/vllm/')[2]}": values for path, values in files.items()}
+
+
+def added(patch: Path) -> frozenset[int]:
+    lines = Diff(patch.read_text(encoding="utf-8"))[0]
+    return frozenset(
+        line.target_line_no for hunk in lines for line in hunk if line.is_added and line.target_line_no
+    )
+
+
+def of_tag(folder: Path) -> list[Ran]:
+    files = measured(folder)
+    root = ROOT / "patches" / folder.name / "windows" / "vllm"
+    found = []
+    for patch in sorted(root.joinpath("vllm").rglob("*.py.patch")):
+        path = patch.relative_to(root).with_suffix("").as_posix()
+        values = files.get(path, {"executed_lines": (), "missing_lines": ()})
+        ran, missing = (
+            added(patch) & frozenset(values[name]) for name in ("executed_lines", "missing_lines")
+        )
+        found.append(Ran(path=path, statements=ran | missing, missing=missing))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--missing", action="store_true", help="also the lines that did not run")
+    arguments = parser.parse_args()
+    for settings in sorted(arguments.folder.glob("*/coverage.ini")):
+        files = of_tag(settings.parent)
+        total = sum(len(file.statements) for file in files)
+        ran = total - sum(len(file.missing) for file in files)
+        print(f"{settings.parent.name}: {ran} of {total} added statements ran, in {len(files)} files")
+        for file in files:
+            print(file)
+            if arguments.missing and file.missing:
+                print(f"              {', '.join(map(str, sorted(file.missing)))}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""`vllm serve` on Windows' branches: a spawned engine, loopback TCP between, HTTP in front, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.winsim.conftest import Machines
+from tests.winsim.trees import Started
+
+pytestmark = pytest.mark.network
+TAGS = ("v0.14.1", "v0.19.0", "v0.33.0")
+UP_SECONDS, END_SECONDS = 300, 60
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
+
+
+def arguments(model: Path, port: int, *more: str) -> list[str]:
+    given = (
+        f"--host 127.0.0.1 --port {port} --max-model-len 256 --enforce-eager --dtype float32 --max-num-seqs 8"
+    )
+    return ["serve", str(model), "--served-model-name", "tiny", *given.split(), *more]
+
+
+def ask(port: int, path: str, body: dict[str, object] | None = None) -> bytes:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}{path}", data=data, headers={"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310 - our own server
+        found: bytes = response.read()
+    return found
+
+
+def wait_until_up(server: Started, port: int) -> None:
+    end = time.monotonic() + UP_SECONDS
+    while time.monotonic() < end and server.popen.poll() is None:
+        try:
+            ask(port, "/health")
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.2)
+        else:
+            return
+    raise AssertionError(server.text[-3000:])
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_a_server_completes_streams_and_ends_at_ctrl_c(machine: Machines, model: Path, tag: str) -> None:
+    golden = json.loads((model / "expected.json").read_text(encoding="utf-8"))
+    port = free_port()
+    with machine(tag).start(*arguments(model, port)) as server:
+        wait_until_up(server, port)
+        assert "EngineCore" in server.text  # a process of its own
+        asked: dict[str, object] = {
+            "model": "tiny",
+            "temperature": 0,
+            "ignore_eos": True,
+            "return_token_ids": True,
+        }
+        for prompt, tokens in zip(golden["prompts"], golden["tokens"], strict=True):
+            body = {**asked, "prompt": prompt, "max_tokens": len(tokens)}
+            found: Any = json.loads(ask(port, "/v1/completions", body))
+            assert found["choices"][0]["token_ids"] == tokens
+        messages = [{"role": "user", "content": "naïve 你好"}]
+        body = {**asked, "messages": messages, "max_tokens": 4, "stream": True}
+        events = ask(port, "/v1/chat/completions", body).decode().split("\n\n")
+        assert events[-2:] == ["data: [DONE]", ""]
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            ask(port, "/v1/completions", {**asked, "model": "other", "prompt": "x"})
+        children = server.children()
+        assert children
+        server.process.send_signal(signal.SIGINT)
+        assert server.popen.wait(END_SECONDS) == 0
+        assert not [child for child in children if child.is_running() and child.status() != "zombie"]
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_an_engine_that_dies_while_starting_is_noticed(machine: Machines, model: Path, tag: str) -> None:
+    too_few = ("--num-gpu-blocks-override", "1")
+    with machine(tag).start(*arguments(model, free_port(), *too_few)) as server:
+        assert server.popen.wait(UP_SECONDS) != 0
+        assert "Engine core initialization failed" in server.text
+
+
+def test_a_killed_engine_ends_the_server(machine: Machines, model: Path) -> None:
+    port = free_port()
+    with machine(TAGS[-1]).start(*arguments(model, port)) as server:
+        wait_until_up(server, port)
+        engine = next(child for child in server.children() if "spawn_main" in " ".join(child.cmdline()))
+        engine.kill()
+        body = {"model": "tiny", "prompt": "hello", "max_tokens": 4}
+        with pytest.raises((urllib.error.HTTPError, urllib.error.URLError, ConnectionError)):
+            ask(port, "/v1/completions", body)
+        server.popen.wait(END_SECONDS)
