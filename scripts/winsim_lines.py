@@ -1,8 +1,8 @@
 """Which lines of the Python patches ran on Windows' branches: `python scripts/winsim_lines.py FOLDER`.
 
 FOLDER is what `WINVLLM_TEST_WINSIM_LINES=FOLDER pytest tests/winsim` wrote, with a folder for each tag; the
-Python of tests/winsim (`WINVLLM_TEST_WINSIM_PYTHON`, or that of the test cache) reads it. Prints, for each patch,
-how many of the added statements ran; with --missing, also the lines of the others.
+Python of tests/winsim (`WINVLLM_TEST_WINSIM_PYTHON`, or that of the test cache) reads it. Printed for each
+patch: how many of the added statements ran; with --missing, also the lines of the others.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.winsim.conftest import Machines
@@ -83,7 +84,7 @@ def test_a_server_completes_streams_and_ends_at_ctrl_c(machine: Machines, model:
         assert children
         server.process.send_signal(signal.SIGINT)
         assert server.popen.wait(END_SECONDS) == 0
-        assert not [child for child in children if child.is_running() and child.status() != "zombie"]
+        assert psutil.wait_procs(children, timeout=END_SECONDS)[1] == []
 
 
 @pytest.mark.parametrize("tag", TAGS)
