@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,18 +41,17 @@ def interpreter() -> Path:
 
 def measured(folder: Path) -> Mapping[str, Any]:
     """What coverage knows of each file, by the path in the source."""
-    with tempfile.TemporaryDirectory() as scratch:
-        data, report = Path(scratch, "all"), Path(scratch, "report.json")
-        settings = f"--rcfile={folder / 'coverage.ini'}"
-        coverage = [str(interpreter()), "-m", "coverage"]
-        subprocess.run(
-            [*coverage, "combine", settings, "--keep", "--quiet", f"--data-file={data}", folder], check=True
-        )
-        subprocess.run(
-            [*coverage, "json", settings, "--quiet", f"--data-file={data}", "-o", report], check=True
-        )
-        files = json.loads(report.read_text(encoding="utf-8"))["files"]
-    return {f"vllm/{path.rpartition('/vllm/')[2]}": values for path, values in files.items()}
+    coverage = [str(interpreter()), "-m", "coverage"]
+    settings, report = f"--rcfile={folder / 'coverage.ini'}", folder / "report.json"
+    if any(folder.glob("data.*")):
+        subprocess.run([*coverage, "combine", settings, "--append", "--quiet", folder], check=True)
+    subprocess.run([*coverage, "json", settings, "--quiet", "-o", report], check=True)
+    files = json.loads(report.read_text(encoding="utf-8"))["files"]
+    return {
+        f"vllm/{path.rpartition('/vllm/')[2]}": values
+        for path, values in files.items()
+        if "-published/" not in path
+    }
 
 
 def added(patch: Path) -> frozenset[int]:

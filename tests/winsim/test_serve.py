@@ -99,7 +99,7 @@ def test_a_killed_engine_ends_the_server(machine: Machines, model: Path) -> None
     port = free_port()
     with machine(TAGS[-1]).start(*arguments(model, port)) as server:
         wait_until_up(server, port)
-        engine = next(child for child in server.children() if "spawn_main" in " ".join(child.cmdline()))
+        engine = next(child for child in server.children() if "EngineCore" in " ".join(child.cmdline()))
         engine.kill()
         body = {"model": "tiny", "prompt": "hello", "max_tokens": 4}
         with pytest.raises((urllib.error.HTTPError, urllib.error.URLError, ConnectionError)):

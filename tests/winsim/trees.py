@@ -133,7 +133,7 @@ class Machine:
     def _measured(self) -> dict[str, str]:
         """Which lines of the tree run, for scripts/winsim_lines.py."""
         folder = os.environ.get("WINVLLM_TEST_WINSIM_LINES")
-        if not folder or not self.emulated:
+        if not folder or not self.emulated or self.tree.name.endswith("-published"):
             return {}
         settings = Path(folder, self.tag, "coverage.ini").absolute()
         settings.parent.mkdir(parents=True, exist_ok=True)
