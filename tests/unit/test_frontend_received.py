@@ -17,6 +17,11 @@ inline float2 f(const int v) {int volatile ___ = 1;(void)v;::exit(___);}
 #if 0
 #line 31
 {
+auto g = __nv_dl_wrapper_t<int>();
+#if 0
+__builtin_trap();
+#endif
+#line 33
 __builtin_unreachable();
 }
 #endif

@@ -71,16 +71,18 @@ def _words(code: str) -> Iterator[str]:
 
 
 def _lines(text: Iterable[str]) -> Iterator[tuple[str, int, str]]:
-    """Each line of code with the place it came from; bodies of kernels are kept under `#if 0`."""
-    file, line, hidden = "", 0, False
+    """Each line of code with the place it came from; `#if 0`, which nests, hides bodies of the device."""
+    file, line, hidden = "", 0, 0
     for raw in text:
         match = LINE.match(raw)
         if match:
             line = int(match[1])
             file = match[2].replace("\\\\", "/") if match[2] is not None else file
             continue
-        if raw.startswith(("#if 0", "#endif")):
-            hidden = raw.startswith("#if 0")
+        if raw.startswith("#if 0"):
+            hidden += 1
+        elif raw.startswith("#endif"):
+            hidden = max(hidden - 1, 0)
         elif not hidden:
             yield file, line, raw
         line += 1
