@@ -23,7 +23,8 @@ TAG = "v0.33.0"
 PROJECTS = ("deepgemm", "deepselect", "fmha_sm100", "flashmla", "flashkda", "qutlass", "tml_fa4")
 OTHERS = {
     "cumem_allocator", "spinloop", "fs_io_C", "_C_stable_libtorch", "_moe_C_stable_libtorch",
-    "triton_kernels", "_vllm_fa2_C", "_vllm_fa3_C", "_vllm_fa4_cutedsl_C", "_rocm_C", "_C", "_C_AVX2", "_C_AVX512",
+    "triton_kernels", "_vllm_fa2_C", "_vllm_fa3_C", "_vllm_fa4_cutedsl_C", "_rocm_C", "_C",
+    "_C_AVX2", "_C_AVX512",
 }  # fmt: skip
 """Built or copied on Windows too, or for another device."""
 LISTS = """\
