@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from winvllm_build.build import codemodel, configure, equipment, facts, ninja
+from winvllm_build.build import codemodel, configure, equipment, facts, ninja, older_gcc
 from winvllm_build.choices import SourceKind
 from winvllm_build.index import Index
 from winvllm_build.patchset.apply import apply
@@ -20,8 +20,6 @@ from winvllm_build.sources.source import Source, acquire, worktree
 from winvllm_build.toolchain.toolchain import Toolchain
 from winvllm_build.workspace import Workspace
 
-FATAL = 'message(FATAL_ERROR\n    "GCC >= 13'
-"""Upstream's refusal of older compilers; both trees go on there, so that GCC 12 can compare them."""
 FLASH_ATTENTION = """\
 cmake_minimum_required(VERSION 3.26)
 project(stand_in LANGUAGES CXX)
@@ -65,7 +63,9 @@ class Bench:
         wanted = configure.Configuration(
             cmake=toolchain.cmake, ninja=toolchain.ninja, source=tree, build=build,
             definitions={
-                **toolchain.cmake_definitions(), "CMAKE_BUILD_TYPE": "Release", "VLLM_TARGET_DEVICE": "cuda",
+                **toolchain.cmake_definitions(),
+                **older_gcc.definitions(tree, toolchain.host, build),
+                "CMAKE_BUILD_TYPE": "Release", "VLLM_TARGET_DEVICE": "cuda",
                 "FETCHCONTENT_BASE_DIR": (build / "_deps").as_posix(), **definitions,
             },
             environment={**toolchain.environment, **{o.variable: o.folder.as_posix() for o in outcomes}},
@@ -97,10 +97,6 @@ class Bench:
         tree = worktree(source, self.folder / ("patched" if patched else "upstream"))
         if patched:
             apply(load(self.checkout / "patches", self.tag), tree, on_event=unheard, restore=True)
-        lists = tree / "CMakeLists.txt"
-        lists.write_bytes(
-            lists.read_bytes().replace(FATAL.encode(), FATAL.replace("FATAL_ERROR", "WARNING").encode())
-        )
         resolved = resolve(
             None, roots=ProfileRoots(shipped=self.checkout / "profiles", user=self.folder),
             environment={name: os.environ[name] for name in ("CUDA_HOME",) if name in os.environ},

@@ -13,7 +13,7 @@ from typing import Final
 from packaging.specifiers import SpecifierSet
 
 from winvllm_build.audit.device.recipe import Recipe, recipes
-from winvllm_build.build import configure, equipment, facts, ninja, trees
+from winvllm_build.build import configure, equipment, facts, ninja, older_gcc, trees
 from winvllm_build.build.dependencies import with_patches
 from winvllm_build.choices import SourceKind, TorchSource
 from winvllm_build.errors import ToolchainError
@@ -172,6 +172,7 @@ def _configure(
         cmake=toolchain.cmake, ninja=toolchain.ninja, source=tree, build=build, environment=environment,
         definitions={
             **toolchain.cmake_definitions(),
+            **older_gcc.definitions(tree, toolchain.host, build),
             "CMAKE_BUILD_TYPE": "Release",
             "FETCHCONTENT_BASE_DIR": (build / "_deps").as_posix(),
             "VLLM_TARGET_DEVICE": "cuda",

@@ -17,7 +17,7 @@ from winvllm_build.audit.frontend.outcome import Side
 from winvllm_build.audit.frontend.parts import Parts
 from winvllm_build.audit.frontend.units import Replacement, Unit
 from winvllm_build.audit.frontend.windows import split
-from winvllm_build.build import configure, equipment, facts, ninja, trees
+from winvllm_build.build import configure, equipment, facts, ninja, older_gcc, trees
 from winvllm_build.build.dependencies import with_patches
 from winvllm_build.choices import TorchSource
 from winvllm_build.errors import ToolchainError
@@ -237,6 +237,7 @@ def _configure(
         build=folder,
         definitions={
             **toolchain.cmake_definitions(),
+            **older_gcc.definitions(tree, toolchain.host, folder),
             "CMAKE_BUILD_TYPE": profile.build.type.value,
             "FETCHCONTENT_BASE_DIR": (folder / "_deps").as_posix(),
             "NVCC_THREADS": str(profile.cuda.nvcc_threads),
