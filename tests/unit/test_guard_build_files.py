@@ -178,6 +178,22 @@ def test_pyproject() -> None:
 RUST = 'use a::b;\nfn f() -> u8 { let s = "#[cfg(windows)]"; 1 }\n'
 
 
+@pytest.mark.parametrize(
+    ("attribute", "verdict"),
+    [
+        ('#[cfg_attr(windows, arg(default_value = "python"))]', Verdict.IDENTICAL),
+        ("#[cfg_attr(not(unix), allow(dead_code), inline)]", Verdict.IDENTICAL),
+        ("#[cfg_attr(any(windows, test), allow(dead_code))]", Verdict.CHANGED),
+        ("#[cfg_attr(unix, allow(dead_code))]", Verdict.CHANGED),
+        ("#[allow(dead_code)]", Verdict.CHANGED),
+    ],
+)
+def test_attributes_for_windows_alone(attribute: str, verdict: Verdict) -> None:
+    before = "struct A {\n    #[arg(long)]\n    python: String,\n}\n"
+    after = before.replace("    python", f"    {attribute}\n    python")
+    assert rust_view.view(before, after).verdict is verdict
+
+
 def test_rust() -> None:
     view = rust_view.view
     for added in (

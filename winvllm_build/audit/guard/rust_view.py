@@ -43,9 +43,12 @@ def _lines(text: str) -> list[Line]:
     made: list[str] = []
     at = 0
     while at < len(tokens):
-        condition, behind = _attribute(tokens, at)
+        condition, behind = _attribute(tokens, at, "cfg")
+        given, behind_given = _attribute(tokens, at, "cfg_attr")
         if condition in WINDOWS:
             at = _item(tokens, behind)
+        elif given.partition(",")[0] in WINDOWS:
+            at = behind_given
         elif condition in LINUX:
             at = behind
         else:
@@ -54,9 +57,9 @@ def _lines(text: str) -> list[Line]:
     return [(token,) for token in made]
 
 
-def _attribute(tokens: Sequence[str], at: int) -> tuple[str, int]:
-    """The condition of `#[cfg(...)]` at a place, blanks left out, and what follows it."""
-    if tuple(tokens[at : at + 4]) != ("#", "[", "cfg", "("):
+def _attribute(tokens: Sequence[str], at: int, name: str) -> tuple[str, int]:
+    """What stands in the brackets of `#[name(...)]` at a place, blanks left out, and what follows it."""
+    if tuple(tokens[at : at + 4]) != ("#", "[", name, "("):
         return "", at
     end = _closing(tokens, at + 1)
     return "".join(tokens[at + 4 : end - 1]), end + 1
