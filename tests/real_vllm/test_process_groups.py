@@ -38,6 +38,7 @@ class FakeDistributed(types.ModuleType):
         super().__init__("torch.distributed")
         self.begun: list[dict[str, object]] = []
         self.Store = object
+        self.world = 0
         self.ProcessGroupGloo = types.SimpleNamespace(create_default_device=create_default_device)
 
     @staticmethod
@@ -47,6 +48,12 @@ class FakeDistributed(types.ModuleType):
     @staticmethod
     def is_backend_available(name: str) -> bool:
         return name == "gloo"
+
+    def is_initialized(self) -> bool:
+        return self.world > 0
+
+    def get_world_size(self) -> int:
+        return self.world
 
     @staticmethod
     def FileStore(path: str, _: int) -> str:  # noqa: N802 - torch's name
@@ -90,6 +97,17 @@ def test_the_size_in_the_environment_is_refused_too(stand_in: Pair, monkeypatch:
     with pytest.raises(RuntimeError, match="world of 2"):
         groups.init_process_group("nccl", "env://", -1, -1, None)
     assert dist.begun == []
+
+
+@pytest.mark.parametrize("size", [0, 1, 2])
+def test_groups_of_a_world_that_another_began(stand_in: Pair, size: int) -> None:
+    groups, dist = stand_in
+    dist.world = size
+    if size < 2:
+        assert groups.get_cpu_backend() == "fake"
+        return
+    with pytest.raises(RuntimeError, match="world of 2 processes needs"):
+        groups.get_cpu_backend()
 
 
 @pytest.mark.parametrize("backend", ["nccl", "gloo"])
