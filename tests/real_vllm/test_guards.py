@@ -133,7 +133,8 @@ def test_new_files_are_used_on_windows_only(judged: dict[str, Judgement], pairs:
     modules = {path.removesuffix(".py").replace("/", ".") for path in added if path.endswith(".py")}
     assert modules == ONLY_ON_WINDOWS
     others = {path for path in added if not path.endswith(".py")}
-    assert others == {"cmake/windows.cmake", "cmake/external_projects/fa3_unavailable.cpp"}
+    cmake = {"cmake/windows.cmake", "cmake/windows_cuda.h", "cmake/external_projects/fa3_unavailable.cpp"}
+    assert others == cmake
     for path, found in added.items():
         assert [one.ground for one in found.grounds] == [Ground.NEW_FILE], path
         assert found.grounds[0].detail.startswith("named only for Windows, in "), path
