@@ -24,6 +24,8 @@ from winvllm_build.workspace import replace, storage_errors, write_atomic
 
 LIMITED_API: Final = "cp38"
 """Upstream's own wheels are tagged so; its extensions use the stable ABI."""
+SHORT: Final = "w"
+"""What bdist_wheel copies into. Below its own folder v0.33.0's longest names pass Windows' 260 characters."""
 NOT_PACKED: Final = shutil.ignore_patterns(".git", ".deps", "*.egg-info", "csrc", "tests", "docs", "examples")
 FROM_ELSEWHERE: Final = frozenset({"torch", "cmake", "ninja"})
 """Build requirements that packing takes from the toolchain or does not need."""
@@ -195,6 +197,8 @@ def _bdist(request: PackRequest, python: Path, *, tree: Path, stage: Path, runne
         "bdist_wheel",
         "--skip-build",
         f"--py-limited-api={LIMITED_API}",
+        "--bdist-dir",
+        str(tree.parent / SHORT),
         "--dist-dir",
         str(dist),
     ]

@@ -18,7 +18,7 @@ GIVEN: Final = re.compile(r"VLLM_\w+|FETCHCONTENT_\w+")
 """Variables that `-D` sets: nothing has turned their backslashes."""
 NESTED: Final = re.compile(r"flash.?mla|flash.?kda|deep.?gemm|flash.attention|qutlass|MSA\b", re.IGNORECASE)
 """Repositories that bring CUTLASS along: its longest path has 164 characters, and theirs comes before it."""
-LONGEST: Final = 170
+LONGEST: Final = 171
 """Characters: 259, less a user's `site-packages` below `AppData\\Local`, where the user's name has 20."""
 NEW_ARCH: Final = re.compile(r"(?:^|[;\s\"])(1[0-9]\.\d)[af]?")
 ARCH_LISTS: Final = re.compile(r"CUDA_SUPPORTED_ARCHS|CMAKE_CUDA_ARCHITECTURES")
