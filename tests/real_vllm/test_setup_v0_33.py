@@ -35,35 +35,49 @@ def statements(newest: Modules, *words: str) -> list[ast.stmt]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("platform", "required", "built", "told"),
-    [
-        ("linux", False, CARGO, 0),
-        ("linux", True, CARGO, 0),
-        ("win32", False, [], 1),
-        ("win32", True, CARGO, 0),
-    ],
-)
-def test_the_rust_front_end_is_built_on_windows_when_asked_for(
-    newest: Modules, *, platform: str, required: bool, built: list[str], told: int
-) -> None:
-    heard = Recorder()
-    asked: list[bool] = []
+def rust_extensions(
+    newest: Modules, platform: str, folder: Path, *, required: bool, programs: set[str]
+) -> tuple[list[str], int]:
+    """What is built of Rust, and the number of messages."""
 
-    def rust_extensions(*, optional: bool) -> list[str]:
-        asked.append(optional)
+    def made(*, optional: bool) -> list[str]:
+        assert optional is not required
         return CARGO
 
+    heard = Recorder()
     names: dict[str, object] = {
         "sys": fake_sys(platform),
         "logger": heard,
+        "which": lambda name: name if name in programs else None,
         "should_require_rust_frontend": lambda: required,
-        "rust_build": types.SimpleNamespace(rust_extensions=rust_extensions),
+        "rust_build": types.SimpleNamespace(rust_extensions=made),
+        "PRECOMPILED_RUST_FRONTEND_PATH": folder / "vllm-rs.exe",
     }
     wanted = statements(newest, "rust_extensions = rust_build", "is not built on Windows unless")
-    assert execute(wanted, SETUP, names)["rust_extensions"] == built
-    assert asked == [not required]
-    assert len(heard.calls) == told
+    return execute(wanted, SETUP, names)["rust_extensions"], len(heard.calls)
+
+
+@pytest.mark.parametrize(
+    ("platform", "required", "expected"),
+    [
+        ("linux", False, (CARGO, 0)),
+        ("linux", True, (CARGO, 0)),
+        ("win32", False, ([], 1)),
+        ("win32", True, (CARGO, 0)),
+    ],
+)
+def test_the_rust_front_end_is_built_on_windows_when_asked_for(
+    newest: Modules, tmp_path: Path, *, platform: str, required: bool, expected: tuple[list[str], int]
+) -> None:
+    programs = {"cargo", "perl"} if platform == "win32" else set()
+    assert rust_extensions(newest, platform, tmp_path, required=required, programs=programs) == expected
+
+
+def test_what_rust_needs_is_missed_before_cmake_runs(newest: Modules, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"=1, but not on PATH: cargo$"):
+        rust_extensions(newest, "win32", tmp_path, required=True, programs={"perl"})
+    (tmp_path / "vllm-rs.exe").touch()
+    assert rust_extensions(newest, "win32", tmp_path, required=True, programs=set()) == (CARGO, 0)
 
 
 @pytest.mark.parametrize(
