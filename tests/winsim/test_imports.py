@@ -8,7 +8,11 @@ from tests.winsim.conftest import Machines
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(1200)]
 TAGS = ("v0.14.1", "v0.19.0", "v0.33.0")
-ONLY_ON_LINUX: dict[str, dict[str, str]] = {}
+ONLY_ON_LINUX = {
+    "v0.33.0": {
+        "vllm.model_executor.model_loader.weight_cache.daemon": "`vllm preload` alone starts it, and refuses",
+    },
+}
 """Modules that Windows cannot import, by tag, with the reason why that is right."""
 
 
