@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import socket
 import time
@@ -88,9 +89,12 @@ def test_a_server_completes_streams_and_ends_at_ctrl_c(machine: Machines, model:
 
 
 @pytest.mark.parametrize("tag", TAGS)
-def test_an_engine_that_dies_while_starting_is_noticed(machine: Machines, model: Path, tag: str) -> None:
-    too_few = ("--num-gpu-blocks-override", "1")
-    with machine(tag).start(*arguments(model, free_port(), *too_few)) as server:
+def test_an_engine_that_dies_while_starting_is_noticed(
+    machine: Machines, model: Path, tmp_path: Path, tag: str
+) -> None:
+    without_weights = tmp_path / "without-weights"
+    shutil.copytree(model, without_weights, ignore=shutil.ignore_patterns("*.safetensors"))
+    with machine(tag).start(*arguments(without_weights, free_port())) as server:
         assert server.popen.wait(UP_SECONDS) != 0
         assert "Engine core initialization failed" in server.text
 
