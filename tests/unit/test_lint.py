@@ -172,12 +172,14 @@ def test_an_unknown_tag_is_an_error(made: HandMade) -> None:
 
 
 def test_the_shipped_sets_are_clean(checkout: Path) -> None:
+    """That upstream was offered nothing yet is true, and stays advice."""
     root = checkout / "patches"
     assert tags(root)
     found = [
         f"{f.file}:{f.line}: {f.message} [{f.rule.id}]"
         for tag in tags(root)
         for f in lint(root, tag).findings
+        if f.rule is not Rule.PENDING
     ]
     assert found == []
 
