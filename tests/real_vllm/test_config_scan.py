@@ -34,7 +34,7 @@ else:
 pytestmark = pytest.mark.network
 TAG = "v0.14.1"
 OURS = {f"D{n}" for n in (17, 19, 21, 23, *range(29, 34), 36, *range(38, 43))} | {"E21", "E22", "E45"}
-NEW_FILES = {"cmake/windows.cmake"}
+NEW_FILES = {"cmake/windows.cmake", "cmake/windows_cuda.h"}
 """What a patch adds meets hazards of other files."""
 LEFT = {("D41", "nested-cutlass"), ("D63", "shared-object"), ("D69", "torch-without-cuda")}
 """What the patched tree still has: the tool's short build root meets the first, nothing uses the second on
