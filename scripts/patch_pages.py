@@ -45,6 +45,8 @@ WORDS = {
     Way.FRONT_END: "read by a front end for Windows",
     Way.EXECUTED: "Windows branches executed on Linux",
 }
+NONE_LISTED = "-"
+"""What a header says that meets no hazard of the catalogue."""
 FIELDS = ("Hazards", "Upstream-Status", "Remove-When", "Since")
 
 
@@ -133,7 +135,7 @@ def _patch(patch: Patch, facts: Facts) -> str:
 
 def _text(name: str, value: str | None) -> str:
     text = " ".join((value or "").split())
-    if name != "Hazards":
+    if name != "Hazards" or text == NONE_LISTED:
         return escaped(text)
     return ", ".join(f"[{one.strip()}](../hazards/{one.strip()}.md)" for one in text.split(","))
 
