@@ -141,7 +141,7 @@ def test_what_safetensors_wrote(
     tensors |= {"scalar": torch.tensor(3.5), "empty": torch.empty(0, 4), "flags": random_bytes > 99}
     path = tmp_path / "größe.safetensors"
     files.save_file(tensors, path)
-    envs.VLLM_WIN32_READ_SAFETENSORS = True  # type: ignore[attr-defined]
+    envs.VLLM_WIN32_READ_SAFETENSORS = True  # type: ignore[attr-defined]  # a module made here
     ours, theirs = reader.load_file(path), files.load_file(path)
     assert ours.keys() == theirs.keys() == tensors.keys()
     for name, tensor in tensors.items():
@@ -375,7 +375,7 @@ def test_which_way_is_taken(
         with reader.safe_open(path, framework="pt", device="cpu") as file:
             assert isinstance(file, way)
         assert kernel.asked == 1
-    envs.VLLM_WIN32_READ_SAFETENSORS = True  # type: ignore[attr-defined]
+    envs.VLLM_WIN32_READ_SAFETENSORS = True  # type: ignore[attr-defined]  # a module made here
     with reader.safe_open(path, framework="pt") as file:
         assert isinstance(file, reader.SafetensorsReader)
 
