@@ -36,7 +36,11 @@ def test_every_set_has_the_same_header(checkout: Path) -> None:
 def test_a_parameter_with_a_tensor_map(checkout: Path, tmp_path: Path, *, first: bool, aligned: int) -> None:
     nvcc = shutil.which("nvcc")
     if nvcc is None:
-        pytest.skip("no nvcc on PATH")
+        pytest.skip("no nvcc on PATH")  # a toolkit that the tool lays down is not on it
+    release = re.search(r"release (\d+)\.", process.capture([nvcc, "--version"]).text)
+    assert release is not None
+    if not first and int(release[1]) < 13:
+        pytest.skip("before CUDA 13 cuda.h aligns CUtensorMap to 64 bytes by itself")  # nothing to compare
     for name, text in {"k.cu": KERNEL, "first.h": header(checkout, TAGS[0])}.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     options = [f"--pre-include={tmp_path / 'first.h'}"] if first else []
@@ -45,8 +49,6 @@ def test_a_parameter_with_a_tensor_map(checkout: Path, tmp_path: Path, *, first:
         made = process.capture(
             [*common, "--ptx" if output == "k.ptx" else "-c", "-o", str(tmp_path / output)]
         )
-        if aligned == 128 and made.code != 0 and "static assertion" in made.error_text:
-            pytest.skip("this toolkit aligns CUtensorMap to 64 bytes itself: it is older than CUDA 13")
         assert made.code == 0, made.error_text
     ptx = (tmp_path / "k.ptx").read_text(encoding="utf-8")
     assert re.findall(r"\.param \.align (\d+) \.b8", ptx) == [str(aligned)]

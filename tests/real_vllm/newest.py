@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import types
 from pathlib import Path
@@ -10,12 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.real_vllm.modules import Modules, Recorder, fake_module
-from winvllm_build.choices import SourceKind
-from winvllm_build.patchset.apply import apply
-from winvllm_build.patchset.patchset import load
-from winvllm_build.sources.pins import read_pins
-from winvllm_build.sources.source import acquire, worktree
-from winvllm_build.workspace import Workspace, locked
+from tests.tag_trees import PATCHES, published
 
 TAG = "v0.33.0"
 LOCK_SECONDS = 300.0
@@ -29,21 +23,8 @@ def unheard(event: str) -> None:
 
 def patched_modules(checkout: Path, cache: Path) -> Modules:
     """One tree for each state of the set; tests only read it."""
-    pins = read_pins(checkout / "patches" / TAG / "patchset.toml")
-    source = acquire(
-        pins.upstream,
-        kind=SourceKind.SDIST,
-        location=None,
-        workspace=Workspace(root=cache / "workspace"),
-        offline=False,
-        on_event=unheard,
-    )
-    patch_set = load(checkout / "patches", TAG)
-    state = hashlib.sha256((patch_set.folder / "patchset.lock").read_bytes()).hexdigest()[:12]
-    folder = cache / "proofs" / f"{TAG}-{state}"
-    with locked(folder.with_suffix(".lock"), str(folder), wait=LOCK_SECONDS):
-        apply(patch_set, worktree(source, folder), on_event=unheard)
-    return Modules(root=folder)
+    assert (checkout / "patches").samefile(PATCHES)
+    return Modules(root=published(TAG, cache, patched=True))
 
 
 def load_on_windows(

@@ -12,19 +12,17 @@ from typing import Any
 
 import pytest
 
+from tests.tag_trees import published
 from winvllm_build.audit.cxx.scanner import scan
 from winvllm_build.audit.files import Files
 from winvllm_build.audit.frontend import explain
 from winvllm_build.audit.frontend.messages import Message
 from winvllm_build.audit.hazard import catalogue
 from winvllm_build.audit.hit import State
-from winvllm_build.choices import SourceKind
 from winvllm_build.index import PlatformTag
 from winvllm_build.patchset.patchset import PatchSet, load
 from winvllm_build.review.find import listed
-from winvllm_build.sources.source import acquire, worktree
 from winvllm_build.toolchain import cuda_wheels
-from winvllm_build.workspace import Workspace
 
 pytestmark = pytest.mark.network
 TAGS = ("v0.14.1", "v0.33.0")
@@ -46,12 +44,7 @@ def shipped(checkout: Path, tag: str) -> PatchSet:
 @pytest.fixture(scope="module")
 def pristine(shipped: PatchSet, test_cache: Path) -> Path:
     """Upstream's files; tests only read them."""
-    heard: list[str] = []
-    source = acquire(
-        shipped.pin, kind=SourceKind.SDIST, location=None, workspace=Workspace(root=test_cache / "workspace"),
-        offline=False, on_event=heard.append,
-    )  # fmt: skip
-    return worktree(source, test_cache / "proofs" / f"pristine-{shipped.tag}")
+    return published(shipped.tag, test_cache, patched=False)
 
 
 @pytest.fixture(scope="module")

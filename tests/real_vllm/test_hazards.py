@@ -13,12 +13,9 @@ from typing import Any
 
 import pytest
 
+from tests.tag_trees import published
 from winvllm_build.audit.hazard import catalogue, rank
-from winvllm_build.choices import SourceKind
 from winvllm_build.patchset.patchset import load
-from winvllm_build.sources.pins import read_pins
-from winvllm_build.sources.source import acquire, worktree
-from winvllm_build.workspace import Workspace
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -125,16 +122,7 @@ def pristine(test_cache: Path) -> Callable[[str], Path]:
 
     @cache
     def made(tag: str) -> Path:
-        source = acquire(
-            read_pins(PATCHES / tag / "patchset.toml").upstream,
-            kind=SourceKind.SDIST,
-            location=None,
-            workspace=Workspace(root=test_cache / "workspace"),
-            offline=False,
-            on_event=lambda _: None,
-        )
-        name = "pristine" if tag == FIRST else f"pristine-{tag}"
-        return worktree(source, test_cache / "proofs" / name)
+        return published(tag, test_cache, patched=False)
 
     return made
 

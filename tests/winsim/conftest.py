@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.winsim.trees import EMULATION, Machine, published
+from tests.tag_trees import published
+from tests.winsim.trees import EMULATION, Machine
 
 MAKE = "sh scripts/winsim_environment.sh"
 Machines = Callable[..., Machine]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import subprocess
@@ -14,13 +13,6 @@ from typing import Any
 
 import psutil
 
-from winvllm_build.choices import SourceKind
-from winvllm_build.patchset.apply import apply
-from winvllm_build.patchset.patchset import load
-from winvllm_build.sources.pins import read_pins
-from winvllm_build.sources.source import acquire, worktree
-from winvllm_build.workspace import Workspace, locked
-
 EMULATION = Path(__file__).resolve().parent / "emulation"
 PATCHES = Path(__file__).resolve().parents[2] / "patches"
 LOCK_SECONDS = 300.0
@@ -28,27 +20,6 @@ LOCK_SECONDS = 300.0
 
 def unheard(event: str) -> None:
     assert event
-
-
-def published(tag: str, cache: Path, *, patched: bool) -> Path:
-    """The source of a tag as published or with its patch set; a folder for each state of the set."""
-    source = acquire(
-        read_pins(PATCHES / tag / "patchset.toml").upstream,
-        kind=SourceKind.SDIST,
-        location=None,
-        workspace=Workspace(root=cache / "workspace"),
-        offline=False,
-        on_event=unheard,
-    )
-    lock = (PATCHES / tag / "patchset.lock").read_bytes()
-    state = hashlib.sha256(lock).hexdigest()[:12] if patched else "published"
-    folder = cache / "winsim-trees" / f"{tag}-{state}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with locked(folder.with_name(f"{folder.name}.lock"), str(folder), wait=LOCK_SECONDS):
-        tree = worktree(source, folder)
-        if patched:
-            apply(load(PATCHES, tag), tree, on_event=unheard)
-    return tree
 
 
 def patched_modules(tag: str) -> list[str]:
