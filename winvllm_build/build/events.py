@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
+
+from winvllm_build.build.engine.edge import Edge
+from winvllm_build.build.engine.record import EdgeRecord
 
 
 class Step(Enum):
@@ -61,5 +64,48 @@ class EdgeDone:
     remaining: float | None
 
 
-Event: TypeAlias = StepBegun | StepDone | Note | EdgeDone
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeStarted:
+    """An edge was admitted and runs.
+
+    Attributes:
+        edge: what runs.
+        attempt: 1 for the first.
+        at: seconds since the epoch.
+        memory: predicted peak, bytes.
+        seconds: predicted wall time.
+    """
+
+    edge: Edge
+    attempt: int
+    at: float
+    memory: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeEnded:
+    """An attempt at an edge ended."""
+
+    record: EdgeRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Memory at one moment, about once a second.
+
+    Attributes:
+        at: seconds since the epoch.
+        used: resident bytes of each running edge by its output.
+        budget: bytes that edges may use together.
+        waiting: edges that ninja has started and admission holds back.
+    """
+
+    at: float
+    used: Mapping[str, int]
+    budget: int
+    waiting: int
+
+
+Event: TypeAlias = StepBegun | StepDone | Note | EdgeDone | EdgeStarted | EdgeEnded | Sample
 Watcher: TypeAlias = Callable[[Event], None]

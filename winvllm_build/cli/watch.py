@@ -9,7 +9,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from typing_extensions import assert_never
 
-from winvllm_build.build.events import EdgeDone, Event, Note, StepBegun, StepDone, Watcher
+from winvllm_build.build.events import (
+    EdgeDone,
+    EdgeEnded,
+    EdgeStarted,
+    Event,
+    Note,
+    Sample,
+    StepBegun,
+    StepDone,
+    Watcher,
+)
 from winvllm_build.cli.render import console, duration
 
 
@@ -38,6 +48,8 @@ class _Plain:
                 self.terminal.print(f"  {event.text}")
             case EdgeDone():
                 self.terminal.print(edge_line(event))
+            case EdgeStarted() | EdgeEnded() | Sample():
+                pass
             case _:
                 assert_never(event)
 
@@ -75,6 +87,8 @@ class _Live:
                 self.terminal.print(f"{'':>12}  {event.text}")
             case EdgeDone():
                 self._edge(event)
+            case EdgeStarted() | EdgeEnded() | Sample():
+                pass
             case _:
                 assert_never(event)
 
