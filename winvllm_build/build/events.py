@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import TypeAlias
 
+from winvllm_build.build.engine.cost import Cost
 from winvllm_build.build.engine.edge import Edge
 from winvllm_build.build.engine.record import EdgeRecord
 
@@ -65,6 +67,37 @@ class EdgeDone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedEdge:
+    """An edge that is going to run, and what it is reckoned to cost."""
+
+    edge: Edge
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompileBegun:
+    """Ninja is about to start; told once, before the first edge, where something is to do.
+
+    Attributes:
+        at: seconds since the epoch.
+        build: the build folder.
+        tag: the vLLM tag.
+        archs: the architectures built for.
+        edges: what ninja is going to run, in the order that admission prefers.
+        slots: edges that may run at once.
+        budget: bytes that they may use together.
+    """
+
+    at: float
+    build: Path
+    tag: str
+    archs: tuple[str, ...]
+    edges: tuple[PlannedEdge, ...]
+    slots: int
+    budget: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeStarted:
     """An edge was admitted and runs.
 
@@ -107,5 +140,5 @@ class Sample:
     waiting: int
 
 
-Event: TypeAlias = StepBegun | StepDone | Note | EdgeDone | EdgeStarted | EdgeEnded | Sample
+Event: TypeAlias = StepBegun | StepDone | Note | CompileBegun | EdgeDone | EdgeStarted | EdgeEnded | Sample
 Watcher: TypeAlias = Callable[[Event], None]

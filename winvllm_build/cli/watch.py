@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from typing_extensions import assert_never
 
 from winvllm_build.build.events import (
+    CompileBegun,
     EdgeDone,
     EdgeEnded,
     EdgeStarted,
@@ -48,7 +49,7 @@ class _Plain:
                 self.terminal.print(f"  {event.text}")
             case EdgeDone():
                 self.terminal.print(edge_line(event))
-            case EdgeStarted() | EdgeEnded() | Sample():
+            case CompileBegun() | EdgeStarted() | EdgeEnded() | Sample():
                 pass
             case _:
                 assert_never(event)
@@ -87,7 +88,7 @@ class _Live:
                 self.terminal.print(f"{'':>12}  {event.text}")
             case EdgeDone():
                 self._edge(event)
-            case EdgeStarted() | EdgeEnded() | Sample():
+            case CompileBegun() | EdgeStarted() | EdgeEnded() | Sample():
                 pass
             case _:
                 assert_never(event)
