@@ -1,0 +1,218 @@
+"""What an edge will cost: as measured here, else as measured elsewhere, else as its class costs."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from winvllm_build.build.engine.cost import Basis, Cost
+from winvllm_build.build.engine.edge import Edge, Language
+from winvllm_build.build.engine.record import EdgeRecord, Outcome
+from winvllm_build.build.plan import kinds
+from winvllm_build.build.plan.history import History, Sample, parse
+from winvllm_build.build.plan.setting import Setting
+from winvllm_build.workspace import Workspace
+
+RECORDED: Final = Path(__file__).parent / "data" / "recorded.json"
+LATEST: Final = 5
+"""Figures of one edge that a prediction is made of."""
+BUSY: Final = 0.25
+"""A run whose CPU seconds are less than this share of its wall time slept; its wall time counts."""
+PRIOR_SECONDS: Final = 60.0
+"""Seconds of work that count as measured at the speed of the machine of reference."""
+FASTEST: Final = 0.1
+SLOWEST: Final = 10.0
+
+
+def subject_of(edge: Edge) -> str:
+    return edge.source or f"link {edge.output}"
+
+
+@lru_cache(maxsize=1)
+def recorded() -> tuple[Sample, ...]:
+    """The figures that come with the tool."""
+    loaded = json.loads(RECORDED.read_bytes()) if RECORDED.is_file() else {"samples": []}
+    found = (parse(json.dumps(raw)) for raw in loaded["samples"])
+    return tuple(sample for sample in found if sample is not None)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Figures:
+    """Samples, found by what they are of."""
+
+    alike: dict[tuple[str, ...], list[Sample]] = field(default_factory=dict)
+    of_subject: dict[tuple[str, str], list[Sample]] = field(default_factory=dict)
+
+    def add(self, sample: Sample) -> None:
+        self.alike.setdefault(sample.alike, []).append(sample)
+        self.of_subject.setdefault((sample.subject, sample.headers), []).append(sample)
+
+    @classmethod
+    def of(cls, samples: Iterable[Sample]) -> _Figures:
+        made = cls()
+        for sample in samples:
+            made.add(sample)
+        return made
+
+
+class CostModel:
+    """Predicts what edges cost on this machine, and learns from what they cost; threads may share it."""
+
+    def __init__(
+        self,
+        *,
+        history: History | None,
+        compiler: str,
+        build_type: str,
+        seeds: Sequence[Sample] | None = None,
+    ) -> None:
+        """A model for one configured build.
+
+        Args:
+            history: where figures are kept; None keeps them only in memory.
+            compiler: compilers and versions, as `setting.read` names them.
+            build_type: CMake's word.
+            seeds: figures measured elsewhere; None for those that come with the tool.
+        """
+        self._history, self._compiler, self._build_type = history, compiler, build_type
+        self._lock = threading.Lock()
+        self._here = _Figures.of(history.read() if history is not None else ())
+        self._elsewhere = _Figures.of(recorded() if seeds is None else seeds)
+        self._measured_seconds, self._reference_seconds = 0.0, 0.0
+        self._weigh_history()
+
+    @classmethod
+    def open(cls, workspace: Workspace, setting: Setting) -> CostModel:
+        """The model of a configured build, with the workspace's history.
+
+        Raises:
+            StorageError: a history that has grown large cannot be written anew.
+        """
+        history = History(file=workspace.root / "costs" / "history.jsonl")
+        history.tidy()
+        return cls(history=history, compiler=setting.compiler, build_type=setting.build_type)
+
+    @property
+    def speed(self) -> float:
+        """Seconds here for one second of the machine of reference."""
+        ratio = (self._measured_seconds + PRIOR_SECONDS) / (self._reference_seconds + PRIOR_SECONDS)
+        return min(max(ratio, FASTEST), SLOWEST)
+
+    def predict(self, edge: Edge) -> Cost:
+        """The cost of an edge here, by the best figures there are."""
+        with self._lock:
+            wanted = self._sample(edge)
+            same = self._here.alike.get(wanted.alike)
+            if same:
+                exact = [sample for sample in same if sample.key == edge.key] or same
+                return self._measured(edge, exact[-LATEST:])
+            near = self._nearest(wanted, self._here)
+            if near:
+                return self._scaled(edge, near, Basis.SIMILAR, factor=1.0)
+            near = self._nearest(wanted, self._elsewhere)
+            if near:
+                return self._scaled(edge, near, Basis.RECORDED, factor=self.speed)
+            return self._by_class(edge)
+
+    def learn(self, record: EdgeRecord) -> None:
+        """Keep what an edge took; only what the compiler itself did counts.
+
+        Raises:
+            StorageError: the history cannot be written.
+        """
+        if record.outcome is not Outcome.COMPILED or record.code != 0:
+            return
+        sample = self._sample(record.edge, record)
+        with self._lock:
+            self._here.add(sample)
+            self._weigh(sample, record.edge)
+        if self._history is not None:
+            self._history.add(sample)
+
+    def _sample(self, edge: Edge, record: EdgeRecord | None = None) -> Sample:
+        return Sample(
+            subject=subject_of(edge), headers=kinds.headers_of(edge).value, codes=edge.gencodes,
+            compiler=self._compiler, build_type=self._build_type, key=edge.key,
+            seconds=round(record.seconds, 3) if record else 0.0,
+            cpu=round(record.cpu, 3) if record else 0.0,
+            memory=record.memory if record else 0, size=record.size if record else 0,
+            at=round(record.ended, 3) if record else 0.0,
+        )  # fmt: skip
+
+    def _measured(self, edge: Edge, samples: Sequence[Sample]) -> Cost:
+        rough = kinds.figures_of(edge)
+        sizes = [sample.size for sample in samples if sample.size]
+        return Cost(
+            seconds=statistics.median(own_core(sample) for sample in samples),
+            memory=max(sample.memory for sample in samples) or rough.memory,
+            size=sizes[-1] if sizes else rough.size,
+            basis=Basis.MEASURED,
+        )
+
+    def _nearest(self, wanted: Sample, figures: _Figures) -> list[Sample]:
+        """The latest samples of the same file that differ least."""
+        found = figures.of_subject.get((wanted.subject, wanted.headers), [])
+        if not found:
+            return []
+
+        def nearness(sample: Sample) -> tuple[bool, bool, bool]:
+            return (
+                sample.codes == wanted.codes,
+                sample.build_type == wanted.build_type,
+                sample.compiler == wanted.compiler,
+            )
+
+        best = max(nearness(sample) for sample in found)
+        near = [sample for sample in found if nearness(sample) == best]
+        return [sample for sample in near if sample.codes == near[-1].codes][-LATEST:]
+
+    def _scaled(self, edge: Edge, samples: Sequence[Sample], basis: Basis, *, factor: float) -> Cost:
+        """For another architecture as much more or less as the class says."""
+        rough = kinds.figures_of(edge)
+        share = kinds.reckoned(edge) / max(kinds.reckoned(edge, samples[-1].codes), 0.1)
+        sizes = [sample.size for sample in samples if sample.size]
+        return Cost(
+            seconds=statistics.median(own_core(sample) for sample in samples) * share * factor,
+            memory=max(sample.memory for sample in samples) or rough.memory,
+            size=int(sizes[-1] * share) if sizes else rough.size,
+            basis=basis,
+        )
+
+    def _by_class(self, edge: Edge) -> Cost:
+        rough = kinds.figures_of(edge)
+        return Cost(
+            seconds=kinds.reckoned(edge) * self.speed,
+            memory=rough.memory,
+            size=rough.size,
+            basis=Basis.CLASS,
+        )
+
+    def _weigh_history(self) -> None:
+        """Learn the speed of this machine from figures of files that were measured elsewhere too."""
+        for samples in self._here.alike.values():
+            twin = self._elsewhere.of_subject.get((samples[-1].subject, samples[-1].headers), [])
+            same = [sample for sample in twin if sample.codes == samples[-1].codes]
+            if same:
+                self._measured_seconds += own_core(samples[-1])
+                self._reference_seconds += statistics.median(own_core(sample) for sample in same)
+
+    def _weigh(self, sample: Sample, edge: Edge) -> None:
+        twin = self._elsewhere.of_subject.get((sample.subject, sample.headers), [])
+        same = [one for one in twin if one.codes == sample.codes]
+        reference = statistics.median(own_core(one) for one in same) if same else kinds.reckoned(edge)
+        if edge.language is not Language.LINK:
+            self._measured_seconds += own_core(sample)
+            self._reference_seconds += reference
+
+
+def own_core(sample: Sample) -> float:
+    """Wall seconds with a core of its own: not those it waited for one, as its CPU seconds tell."""
+    if sample.cpu <= 0 or sample.cpu < BUSY * sample.seconds:
+        return sample.seconds
+    return min(sample.seconds, sample.cpu)

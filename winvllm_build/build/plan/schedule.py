@@ -1,0 +1,204 @@
+"""How edges fit on a machine: list scheduling with slots and a memory budget, as a pure function."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from winvllm_build.build.engine.cost import Cost
+from winvllm_build.build.engine.edge import Edge, Language
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One piece of work.
+
+    Attributes:
+        name: the output of the edge.
+        seconds: how long it runs.
+        memory: bytes it needs while it runs.
+        after: names of jobs that have to end before; names that are no jobs count as done.
+    """
+
+    name: str
+    seconds: float
+    memory: int
+    after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A job in time, seconds from the beginning, and the slot it has, from 0."""
+
+    job: Job
+    start: float
+    end: float
+    slot: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """When each job runs.
+
+    Attributes:
+        spans: in the order of their start.
+        makespan: seconds from the beginning to the last end.
+        peak: the most bytes in use at one time.
+        bound: seconds that no schedule can beat; see `lower_bound`.
+    """
+
+    spans: tuple[Span, ...]
+    makespan: float
+    peak: int
+    bound: float
+
+
+def jobs_of(edges: Iterable[Edge], predict: Callable[[Edge], Cost]) -> tuple[Job, ...]:
+    """The jobs of a build; a link waits for the objects that its command names."""
+    listed = tuple(edges)
+    objects = {edge.output for edge in listed if edge.language is not Language.LINK}
+    jobs = []
+    for edge in listed:
+        cost = predict(edge)
+        words = edge.arguments if edge.language is Language.LINK else ()
+        after = tuple(word for word in (text.replace("\\", "/") for text in words) if word in objects)
+        jobs.append(Job(name=edge.output, seconds=cost.seconds, memory=cost.memory, after=after))
+    return tuple(jobs)
+
+
+def simulate(jobs: Sequence[Job], *, slots: int, budget: int) -> Schedule:
+    """The longest first, each as soon as a slot is free and its memory fits; smaller ones overtake.
+
+    A job that exceeds the budget runs when nothing else does.
+
+    Args:
+        jobs: what is to run; each name once, no cycles.
+        slots: jobs at a time, at least 1.
+        budget: bytes that jobs may use together.
+
+    Raises:
+        ValueError: jobs wait for each other.
+    """
+    run = _Run(jobs=jobs, slots=max(slots, 1), budget=budget)
+    run.go()
+    return Schedule(
+        spans=tuple(run.spans),
+        makespan=max((span.end for span in run.spans), default=0.0),
+        peak=run.peak,
+        bound=lower_bound(jobs, slots=slots, budget=budget),
+    )
+
+
+def lower_bound(jobs: Sequence[Job], *, slots: int, budget: int) -> float:
+    """Seconds that no schedule of these jobs can beat.
+
+    The largest of: all work shared among the slots; the longest chain of jobs that wait for each other; all
+    memory-seconds within the budget; for each number of jobs at a time, those too large for one more beside them.
+    """
+    room = max(budget, 1)
+    packed = sum(min(job.memory, room) * job.seconds for job in jobs) / room
+    together = (
+        sum(job.seconds for job in jobs if count == slots or job.memory * (count + 1) > room) / count
+        for count in range(1, max(slots, 1) + 1)
+    )
+    return max(packed, *together, max(tails(jobs).values(), default=0.0))
+
+
+def tails(jobs: Sequence[Job]) -> dict[str, float]:
+    """For each job the seconds from its start to the end of what has to follow it.
+
+    Raises:
+        ValueError: jobs wait for each other.
+    """
+    followers = _followers(jobs)
+    open_followers = {name: len(after) for name, after in followers.items()}
+    by_name = {job.name: job for job in jobs}
+    found: dict[str, float] = {}
+    ready = [name for name, count in open_followers.items() if count == 0]
+    while ready:
+        job = by_name[ready.pop()]
+        found[job.name] = job.seconds + max((found[name] for name in followers[job.name]), default=0.0)
+        for before in set(job.after) & by_name.keys():
+            open_followers[before] -= 1
+            if open_followers[before] == 0:
+                ready.append(before)
+    if len(found) != len(by_name):
+        stuck = sorted(by_name.keys() - found.keys())
+        raise ValueError(f"jobs wait for each other: {', '.join(stuck[:5])}")
+    return found
+
+
+def _followers(jobs: Sequence[Job]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {job.name: [] for job in jobs}
+    for job in jobs:
+        for before in set(job.after) & found.keys():
+            found[before].append(job.name)
+    return found
+
+
+@dataclass(slots=True, kw_only=True)
+class _Run:
+    """The state of one simulation."""
+
+    jobs: Sequence[Job]
+    slots: int
+    budget: int
+    now: float = 0.0
+    used: int = 0
+    peak: int = 0
+    spans: list[Span] = field(default_factory=list)
+    running: list[tuple[float, int, Job]] = field(default_factory=list)
+    free: list[int] = field(default_factory=list)
+    ready: list[Job] = field(default_factory=list)
+    priority: Mapping[str, tuple[float, str]] = field(default_factory=dict)
+
+    def go(self) -> None:
+        rest = tails(self.jobs)
+        self.priority = {job.name: (-rest[job.name], job.name) for job in self.jobs}
+        self.free = list(range(self.slots))
+        followers, by_name = _followers(self.jobs), {job.name: job for job in self.jobs}
+        blocked = {job.name: len(set(job.after) & by_name.keys()) for job in self.jobs}
+        self.ready = self._ordered([job for job in self.jobs if blocked[job.name] == 0])
+        self.start()
+        while self.running:
+            freed = []
+            for ended in self._advance():
+                for name in followers[ended.name]:
+                    blocked[name] -= 1
+                    if blocked[name] == 0:
+                        freed.append(by_name[name])
+            if freed:
+                self.ready = self._ordered([*self.ready, *freed])
+            self.start()
+
+    def start(self) -> None:
+        """Start what fits, in order; what does not fit is overtaken."""
+        left = []
+        for at, job in enumerate(self.ready):
+            if not self.free:
+                left += self.ready[at:]
+                break
+            if self.running and self.used + job.memory > self.budget:
+                left.append(job)
+                continue
+            slot = heapq.heappop(self.free)
+            self.used += job.memory
+            self.peak = max(self.peak, self.used)
+            heapq.heappush(self.running, (self.now + job.seconds, slot, job))
+            self.spans.append(Span(job=job, start=self.now, end=self.now + job.seconds, slot=slot))
+        self.ready = left
+
+    def _advance(self) -> list[Job]:
+        """Go to the next end, and take off all that end then."""
+        self.now = self.running[0][0]
+        ended = []
+        while self.running and self.running[0][0] <= self.now:
+            _, slot, job = heapq.heappop(self.running)
+            heapq.heappush(self.free, slot)
+            self.used -= job.memory
+            ended.append(job)
+        return ended
+
+    def _ordered(self, jobs: list[Job]) -> list[Job]:
+        return sorted(jobs, key=lambda job: self.priority[job.name])
