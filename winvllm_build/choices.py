@@ -14,6 +14,17 @@ class SourceKind(Enum):
     SDIST = "sdist"
 
 
+class CacheKind(Enum):
+    """Where compiled results are shared through sccache; AUTO takes what is configured, never on Windows."""
+
+    OFF = "off"
+    AUTO = "auto"
+    LOCAL = "local"
+    REDIS = "redis"
+    S3 = "s3"
+    GHA = "gha"
+
+
 class TorchSource(Enum):
     """Which torch the extensions are compiled against; AUTO takes the environment's CUDA torch if it fits."""
 

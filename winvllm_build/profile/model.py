@@ -10,7 +10,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
-from winvllm_build.choices import SourceKind, TorchSource
+from winvllm_build.choices import CacheKind, SourceKind, TorchSource
 from winvllm_build.profile.values import (
     ArchList,
     AutoOrCount,
@@ -19,7 +19,9 @@ from winvllm_build.profile.values import (
     CMakeText,
     DependencyFolders,
     LayerNames,
+    OptionalCacheName,
     OptionalCMakeText,
+    OptionalEndpoint,
     SourcePatterns,
     Specifier,
     Tag,
@@ -135,6 +137,35 @@ class BuildSection(Section):
     wheel: bool = Field(default=True, description="Pack a wheel when everything is linked.")
 
 
+class CacheSection(Section):
+    """A compiler cache (sccache) beside the tool's own store. Credentials come from the environment alone."""
+
+    kind: Annotated[CacheKind, BeforeValidator(choice_of(CacheKind))] = Field(
+        default=CacheKind.AUTO,
+        description="Where results are shared: a folder of the workspace (local), Redis, an S3-compatible "
+        "store, the cache of GitHub Actions (gha), nowhere (off). auto: s3 with a bucket, redis with a "
+        "redis:// endpoint, gha where its tokens are in the environment, else off; always off on Windows.",
+    )
+    size: AutoOrSize = Field(
+        default="auto", description="GiB that the kind local may take; the oldest goes first. auto: 10."
+    )
+    endpoint: OptionalEndpoint = Field(
+        default=None,
+        description="Address of the server, without user or password: redis://host:6379, or https://host of "
+        "an S3-compatible store other than Amazon's.",
+    )
+    bucket: OptionalCacheName = Field(default=None, description="Bucket of the kind s3.")
+    region: OptionalCacheName = Field(
+        default=None, description="Region of the bucket; auto with an endpoint of one's own."
+    )
+    prefix: OptionalCacheName = Field(
+        default=None, description="Put before every key, so that projects can share a server."
+    )
+    read_only: bool = Field(
+        default=False, description="Take results, never give any; for builds of strangers' changes."
+    )
+
+
 class PythonSection(Section):
     """The interpreter the extensions are built for."""
 
@@ -178,6 +209,7 @@ class Profile(Section):
     source: SourceSection = Field(default_factory=SourceSection)
     cuda: CudaSection = Field(default_factory=CudaSection)
     build: BuildSection = Field(default_factory=BuildSection)
+    cache: CacheSection = Field(default_factory=CacheSection)
     python: PythonSection = Field(default_factory=PythonSection)
     torch: TorchSection = Field(default_factory=TorchSection)
     environment: Variables = Field(
@@ -192,6 +224,7 @@ SECTIONS: Final[Mapping[str, type[Section]]] = MappingProxyType(
         "source": SourceSection,
         "cuda": CudaSection,
         "build": BuildSection,
+        "cache": CacheSection,
         "python": PythonSection,
         "torch": TorchSection,
     }

@@ -9,7 +9,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from winvllm_build import arch
-from winvllm_build.choices import SourceKind
+from winvllm_build.choices import CacheKind, SourceKind
 from winvllm_build.cuda_home import above_bin
 from winvllm_build.profile.findings import Finding, Severity, ToolkitFacts, require
 from winvllm_build.profile.layers import is_address
@@ -37,6 +37,7 @@ def check(profile: Profile, facts: ToolkitFacts) -> list[Finding]:
         _torch_version,
         _python,
         _build,
+        _cache,
     )
     return [finding for room in rooms for finding in room(profile, facts)]
 
@@ -180,3 +181,20 @@ def _build(profile: Profile, _: ToolkitFacts) -> Iterator[Finding]:
         yield Finding(
             key="build.wheel", message=message, fix="set build.wheel = false, or empty build.objects"
         )
+
+
+def _cache(profile: Profile, _: ToolkitFacts) -> Iterator[Finding]:
+    """What a cache needs to be named, and what it would not look at."""
+    cache = profile.cache
+    redis = cache.endpoint is not None and cache.endpoint.startswith("redis")
+    if cache.kind is CacheKind.REDIS and not redis:
+        message = "the kind redis needs the address of its server"
+        yield Finding(key="cache.endpoint", message=message, fix='set it like "redis://cache.example:6379"')
+    if cache.kind is CacheKind.S3 and redis:
+        message = f"{cache.endpoint} is no address of an S3-compatible store"
+        yield Finding(key="cache.endpoint", message=message, fix='set it like "https://s3.example"')
+    if cache.kind is CacheKind.S3 and cache.bucket is None:
+        yield Finding(key="cache.bucket", message="the kind s3 needs a bucket", fix="set cache.bucket")
+    if cache.kind is CacheKind.AUTO and redis and cache.bucket is not None:
+        message = "an endpoint of Redis and a bucket of S3: which of them?"
+        yield Finding(key="cache.kind", message=message, fix="set cache.kind to redis or s3")

@@ -21,6 +21,8 @@ UNSAFE_CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 TAG: Final = re.compile(r"v\d+\.\d+(\.\d+)*[0-9A-Za-z.+-]*")
 TARGET: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 LAYER: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
+ENDPOINT: Final = re.compile(r"(rediss?|https?)://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9._/-]*)?")
+CACHE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 OWNED_VARIABLES: Final[Mapping[str, str]] = MappingProxyType(
@@ -54,6 +56,8 @@ OWNED_VARIABLES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Variables the tool sets itself or does not read, with the key to set instead."""
+CREDENTIAL: Final = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|ACCESS_KEY|API_KEY)(_|$)")
+"""Names of variables whose values are nobody's business."""
 DEPENDENCY_FOLDER: Final = re.compile(r"\w+_SRC_DIR")
 """By such variables upstream's CMake takes the folder of a vendored dependency."""
 
@@ -137,6 +141,23 @@ def _near_auto(value: object) -> str:
     return did_you_mean(value, ["auto"]) if isinstance(value, str) else ""
 
 
+def endpoint(value: str) -> str:
+    """The address of a cache server; whoever reads a profile must not learn a password from it."""
+    cmake_text(value)
+    if "@" in value.partition("://")[2].partition("/")[0]:
+        raise ValueError("holds a user or password; name those in the environment (docs/ci.md says which)")
+    if not ENDPOINT.fullmatch(value):
+        raise ValueError('is not an address; write it like "redis://cache.example:6379"')
+    return value
+
+
+def cache_name(value: str) -> str:
+    """The name of a bucket or region, or the prefix of keys."""
+    if CACHE_NAME.fullmatch(value):
+        return value
+    raise ValueError(f'"{value}" may hold letters, digits and . _ - / only')
+
+
 def tag(value: str) -> str:
     """A vLLM tag; it becomes a folder name, so nothing else is let through."""
     if TAG.fullmatch(value):
@@ -212,6 +233,12 @@ def variable_name(name: str) -> str:
         raise ValueError(f"the tool sets {name} itself: {OWNED_VARIABLES[name.upper()]}")
     if DEPENDENCY_FOLDER.fullmatch(name.upper()):
         raise ValueError(f"the tool sets {name} itself: name the folder in source.dependencies")
+    if name.upper().startswith("SCCACHE_"):
+        raise ValueError(f"the tool sets {name} itself: set the keys of [cache]")
+    if CREDENTIAL.search(name.upper()):
+        raise ValueError(
+            f"{name} reads like a credential, and a profile holds none; leave it in the environment"
+        )
     if name.upper().startswith("WINVLLM_"):
         raise ValueError(f"{name} configures this tool; set it in the real environment")
     return name
@@ -247,6 +274,10 @@ LayerNames = Annotated[
 SourcePatterns = Annotated[
     tuple[Annotated[str, AfterValidator(source_pattern)], ...],
     BeforeValidator(split_list, json_schema_input_type=list[str] | str),
+]
+OptionalEndpoint = Annotated[Annotated[str, AfterValidator(endpoint)] | None, BeforeValidator(empty_is_unset)]
+OptionalCacheName = Annotated[
+    Annotated[str, AfterValidator(cache_name)] | None, BeforeValidator(empty_is_unset)
 ]
 Specifier = Annotated[str, AfterValidator(specifier)]
 AutoOrSpecifier = Annotated[str, AfterValidator(auto_or_specifier)]
