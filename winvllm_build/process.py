@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -22,6 +23,8 @@ from winvllm_build.errors import ToolchainError
 
 log = logging.getLogger(__name__)
 
+SECRET = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|ACCESS_KEY|API_KEY|USERNAME)(_|$)")
+"""Names of variables whose values no log gets."""
 NEW_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 """Ctrl-C on Windows reaches us alone; we end the tree ourselves."""
 TERMINATE_SECONDS = 5.0
@@ -54,11 +57,13 @@ def which(name: str, *, path: str | None = None) -> Path | None:
 
 
 def environment_difference(env: Mapping[str, str] | None) -> str:
-    """`env` as the assignments that differ from this process's environment, for the log."""
+    """`env` as the assignments that differ from this process's environment, for the log; no secrets."""
     if env is None:
         return ""
-    changed = [f"{k}={shlex.quote(v)}" for k, v in sorted(env.items()) if os.environ.get(k) != v]
-    return " ".join(changed)
+    changed = {k: v for k, v in sorted(env.items()) if os.environ.get(k) != v or SECRET.search(k.upper())}
+    return " ".join(
+        f"{k}={'***' if SECRET.search(k.upper()) else shlex.quote(v)}" for k, v in changed.items()
+    )
 
 
 def capture(
@@ -128,6 +133,57 @@ def stream(
             for line in lines:
                 on_line(line.rstrip("\r\n"))
         return child.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """A program that runs beside us."""
+
+    child: subprocess.Popen[bytes]
+
+    @property
+    def pid(self) -> int:
+        return self.child.pid
+
+    def code(self) -> int | None:
+        """Its exit code, None while it runs."""
+        return self.child.poll()
+
+
+@contextlib.contextmanager
+def background(
+    args: Sequence[str | os.PathLike[str]], *, output: Path, env: Mapping[str, str] | None = None
+) -> Iterator[Background]:
+    """A program that runs beside the block, in a session of its own, and is ended with all it started.
+
+    Args:
+        args: program and arguments; never a shell string.
+        output: file for everything it prints.
+        env: the complete environment; None inherits.
+
+    Raises:
+        ToolchainError: the program does not exist or cannot be started.
+    """
+    argv = tuple(os.fspath(a) for a in args)
+    log.debug("+ %s %s &", shlex.join(argv), environment_difference(env))
+    with output.open("wb") as file:
+        try:
+            child = subprocess.Popen(
+                argv,
+                env=None if env is None else dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=sys.platform != "win32",
+                creationflags=NEW_GROUP,
+            )
+        except OSError as error:
+            raise _unstartable(argv, error) from error
+    try:
+        yield Background(child)
+    finally:
+        end_tree(child.pid)
+        child.wait()
 
 
 def interactive(

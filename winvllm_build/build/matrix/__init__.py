@@ -1,0 +1,1 @@
+"""A matrix of builds for continuous integration: shares of equal length, and the jobs that make them."""
