@@ -2,7 +2,8 @@
 
 FOLDER is what `WINVLLM_TEST_WINSIM_LINES=FOLDER pytest tests/winsim` wrote, with a folder for each tag; the
 Python of tests/winsim (`WINVLLM_TEST_WINSIM_PYTHON`, or that of the test cache) reads it. Printed for each
-patch: how many of the added statements ran; with --missing, also the lines of the others.
+patch: how many of the added statements ran; with --missing, also the lines of the others. With --note, what
+ran is noted in patches/TAG/evidence.json; `python scripts/patch_pages.py` then writes the pages.
 """
 
 from __future__ import annotations
@@ -11,12 +12,17 @@ import argparse
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from unidiff.patch import PatchSet as Diff
+
+from winvllm_build.git import RepoPath
+from winvllm_build.patchset.patchset import load
+from winvllm_build.review import evidence
+from winvllm_build.review.evidence import Seen, Way
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -75,10 +81,29 @@ def of_tag(folder: Path) -> list[Ran]:
     return found
 
 
+def note(tag: str, files: Sequence[Ran]) -> None:
+    """Write down which patched files ran, whole or in part."""
+    patches = load(ROOT / "patches", tag)
+    now = {patch.path: patch.post for patch in patches.patches if patch.layer == patches.layers[0].name}
+    known = evidence.read(patches.folder).current(now)
+    for words, ran in (
+        ("tests/winsim: every added statement", [f for f in files if f.statements and not f.missing]),
+        (
+            "tests/winsim: some of the added statements",
+            [f for f in files if f.missing < f.statements and f.missing],
+        ),
+    ):
+        names = [RepoPath(file.path) for file in ran]
+        seen = Seen(way=Way.EXECUTED, by=words, files={name: now[name] for name in names})
+        known = known.with_seen(seen) if names else known
+    evidence.write(patches.folder, known)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--missing", action="store_true", help="also the lines that did not run")
+    parser.add_argument("--note", action="store_true", help="note what ran as evidence of the patch set")
     arguments = parser.parse_args()
     for settings in sorted(arguments.folder.glob("*/coverage.ini")):
         files = of_tag(settings.parent)
@@ -89,6 +114,8 @@ def main() -> None:
             print(file)
             if arguments.missing and file.missing:
                 print(f"              {', '.join(map(str, sorted(file.missing)))}")
+        if arguments.note:
+            note(settings.parent.name, files)
 
 
 if __name__ == "__main__":
