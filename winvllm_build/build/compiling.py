@@ -1,0 +1,157 @@
+"""The compile step: Ninja behind the gate."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from winvllm_build.build import ninja
+from winvllm_build.build.engine import memory, order
+from winvllm_build.build.engine.classes import ClassCosts, Costs
+from winvllm_build.build.engine.commandline import edge_of
+from winvllm_build.build.engine.edge import Edge
+from winvllm_build.build.engine.gate import Gate, Terms
+from winvllm_build.build.engine.reuse import NoReuse, Reuse
+from winvllm_build.build.events import CompileBegun, Event, Note, PlannedEdge, Watcher
+from winvllm_build.build.selection import Selection
+from winvllm_build.errors import CompileError
+from winvllm_build.profile import limits, machine
+from winvllm_build.profile.model import Profile
+
+GIB: Final = 1 << 30
+AGAIN: Final = 2
+"""How often Ninja starts again because a launcher was killed under an edge."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compilation:
+    """What is compiled, and with what.
+
+    Attributes:
+        door: Ninja in the configured build folder.
+        edges: the edges of the folder by output.
+        costs: what each is reckoned to cost.
+        reuse: finished work of earlier runs.
+    """
+
+    profile: Profile
+    door: ninja.Ninja
+    selection: Selection
+    edges: Mapping[str, Edge] = field(default_factory=dict)
+    costs: Costs = field(default_factory=ClassCosts)
+    reuse: Reuse = field(default_factory=NoReuse)
+
+    def slots(self) -> limits.JobLimit:
+        return limits.slots(self.profile, machine.read())
+
+
+def compile_selection(wanted: Compilation, watch: Watcher) -> ninja.RunResult:
+    """Bring everything selected up to date.
+
+    Raises:
+        CompileError: nothing is left to build, or an edge failed and the profile does not go on.
+    """
+    selection, profile = wanted.selection, wanted.profile
+    if not selection.ninja_targets:
+        raise CompileError(
+            "nothing is left to build: " + "; ".join(f"{o.name}: {o.reason}" for o in selection.left_out),
+            fix="name the targets with --targets, or make the missing sources available",
+        )
+    told = _Single(watch)
+    order.reorder(wanted.door.folder, lambda output: _seconds(wanted, output))
+    gate = Gate(
+        edges=wanted.edges, costs=wanted.costs, reuse=wanted.reuse, watch=told, terms=_terms(wanted)
+    )
+    with gate:
+        _announce(wanted, gate, told)
+        ran = _run(wanted, gate, told)
+        for _ in range(AGAIN):
+            lost = [edge for edge in ran.failed if gate.lost.intersection(edge.outputs)]
+            if not lost or (len(lost) < len(ran.failed) and not profile.build.keep_going):
+                break
+            told(Note(text=f"{' '.join(lost[0].outputs)}: its launcher was killed; Ninja goes on"))
+            gate.lost.clear()
+            before, ran = ran, _run(wanted, gate, told)
+            ran = replace(ran, finished=ran.finished + before.finished - len(before.failed))
+    _refuse_failure(ran, keep_going=profile.build.keep_going)
+    return ran
+
+
+def _run(wanted: Compilation, gate: Gate, watch: Watcher) -> ninja.RunResult:
+    door = replace(wanted.door, environment={**wanted.door.environment, **gate.environment})
+    return door.run(
+        wanted.selection.ninja_targets,
+        jobs=gate.terms.ninja_jobs,
+        keep_going=wanted.profile.build.keep_going,
+        logs=door.folder / "logs",
+        on_edge=watch,
+    )
+
+
+def _terms(wanted: Compilation) -> Terms:
+    build = wanted.profile.build
+    slots = wanted.slots().jobs
+    per_edge = None if build.memory_per_job == "auto" else int(build.memory_per_job * GIB)
+    return Terms(
+        slots=slots,
+        lookahead=max(slots, 8),
+        room=memory.room(machine.read()),
+        memory_per_edge=per_edge,
+    )
+
+
+def _seconds(wanted: Compilation, output: str) -> float:
+    edge = wanted.edges.get(output)
+    return 0.0 if edge is None else wanted.costs.predict(edge).seconds
+
+
+def _announce(wanted: Compilation, gate: Gate, watch: Watcher) -> None:
+    """Tell what is going to run, where something is."""
+    outputs = wanted.door.pending_outputs(wanted.selection.ninja_targets)
+    edges = [wanted.edges[name] for name in outputs if name in wanted.edges]
+    if not outputs:
+        return
+    planned = [PlannedEdge(edge=edge, cost=wanted.costs.predict(edge)) for edge in edges]
+    watch(
+        CompileBegun(
+            at=time.time(),
+            build=wanted.door.folder,
+            tag=wanted.profile.tag,
+            archs=tuple(wanted.profile.cuda.arch_list),
+            edges=tuple(sorted(planned, key=lambda p: (-p.cost.seconds, p.edge.output))),
+            slots=gate.terms.slots,
+            budget=gate.budget,
+        )
+    )
+
+
+class _Single:
+    """A watcher that hears one event at a time, from whatever thread."""
+
+    def __init__(self, watch: Watcher) -> None:
+        self.watch = watch
+        self.lock = threading.Lock()
+
+    def __call__(self, event: Event) -> None:
+        with self.lock:
+            self.watch(event)
+
+
+def _refuse_failure(ran: ninja.RunResult, *, keep_going: bool) -> None:
+    if ran.code == 0 or (keep_going and ran.failed):
+        return
+    if ran.failed:
+        first = ran.failed[0]
+        raise CompileError(
+            f"{' '.join(first.outputs)} failed: {first.first_error}\nlog: {first.log}",
+            fix="correct it and run the same command again: finished objects are kept",
+        )
+    raise CompileError(
+        f"ninja stopped with exit {ran.code}: {' '.join(ran.tail)}", fix="run the build again with --fresh"
+    )
+
+
+__all__ = ["Compilation", "compile_selection", "edge_of"]

@@ -1,0 +1,69 @@
+"""What a command line alone says of an edge, for edges that nobody listed."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Final
+
+from winvllm_build.build.engine.edge import Edge, Language, Roots, work_key
+
+SOURCE: Final = re.compile(r"(?i)\.(cu|cpp|cc|cxx|c)$")
+GLUED: Final = re.compile(r"(?i)^[-/](?:Fo|out:)(.+)$")
+SCRIPT: Final = "launcher.pyc"
+
+
+def output_of(command: Sequence[str], folder: str = "") -> str:
+    """The file that a compiler or linker makes, relative to `folder` if it lies there; empty if unknown."""
+    for at, word in enumerate(command):
+        glued = GLUED.match(word)
+        found = ""
+        if word == "-o" and at + 1 < len(command):
+            found = command[at + 1]
+        elif glued is not None:
+            found = glued[1]
+        if found:
+            return _relative(found, folder)
+    return ""
+
+
+def edge_of(command: Sequence[str], folder: str) -> Edge:
+    """An edge from its command alone; it has no target, and its key is good for this folder only."""
+    output = output_of(command, folder)
+    sources = [word for word in command if SOURCE.search(word)]
+    compiles = any(word in {"-c", "/c", "-dc"} for word in command)
+    if not compiles:
+        language = Language.LINK
+    elif any(word.lower().endswith(".cu") for word in sources) or "nvcc" in PurePath(command[0]).name:
+        language = Language.CUDA
+    else:
+        language = Language.CXX
+    return Edge(
+        output=output,
+        target="",
+        language=language,
+        source=sources[-1] if sources and compiles else "",
+        gencodes=(),
+        arguments=tuple(command),
+        key=work_key(tuple(command), Roots(folders={}), folder),
+    )
+
+
+def without_launcher(command: str) -> str:
+    """A command line of the compilation database, the gate's launcher taken off."""
+    at = command.find(SCRIPT)
+    if at < 0:
+        return command
+    return command[at + len(SCRIPT) :].lstrip('" ')
+
+
+def _relative(name: str, folder: str) -> str:
+    if folder and os.path.isabs(name):  # noqa: PTH117 - a Windows path is told on Windows alone, as here
+        try:
+            inside = PurePath(name).relative_to(folder)
+        except ValueError:
+            return name
+        return inside.as_posix()
+    return name.replace("\\", "/") if os.sep == "\\" else name

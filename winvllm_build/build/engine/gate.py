@@ -1,0 +1,276 @@
+"""The gate: every edge asks it through its launcher, and it says when to run, or that nothing need run."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import secrets
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from typing_extensions import Self
+
+from winvllm_build.build.engine import commandline, memory, protocol
+from winvllm_build.build.engine.attempt import Attempt, Verdict, explanation, verdict
+from winvllm_build.build.engine.classes import Costs
+from winvllm_build.build.engine.cost import Cost
+from winvllm_build.build.engine.edge import Edge
+from winvllm_build.build.engine.queue import Queue
+from winvllm_build.build.engine.record import EdgeRecord, Outcome
+from winvllm_build.build.engine.reuse import Reuse
+from winvllm_build.build.events import EdgeEnded, EdgeStarted, Note, Sample, Watcher
+from winvllm_build.errors import WinvllmError
+
+log = logging.getLogger(__name__)
+
+INTERVAL: Final = 1.0
+"""Seconds between two looks at memory."""
+LONGEST_PLACE: Final = 90
+"""Bytes of a unix socket's path that every system takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a gate goes by.
+
+    Attributes:
+        slots: edges that may run at once.
+        lookahead: edges that ninja may start beyond these, so that there is something to choose from.
+        room: the memory they share.
+        memory_per_edge: bytes to reckon with for every edge; None for what the costs predict.
+        prefix: what goes before an edge's command, such as a compiler cache.
+    """
+
+    slots: int
+    lookahead: int
+    room: memory.Room
+    memory_per_edge: int | None = None
+    prefix: Callable[[Edge], tuple[str, ...]] = lambda _: ()
+
+    @property
+    def ninja_jobs(self) -> int:
+        return self.slots + self.lookahead
+
+
+@dataclass(slots=True, kw_only=True)
+class Gate:
+    """A server in threads of this process; used as a context manager around one run of ninja.
+
+    Attributes:
+        edges: the known edges by output; of others only the command line is known.
+        costs: predicts, and learns from each attempt.
+        reuse: finished work of earlier runs.
+        watch: told of every start, end and measurement, one event at a time.
+        lost: outputs of edges whose launcher died under them; their failure says nothing about the source.
+    """
+
+    edges: Mapping[str, Edge]
+    costs: Costs
+    reuse: Reuse
+    watch: Watcher
+    terms: Terms
+    available: Callable[[], int] = memory.available
+    lost: set[str] = field(default_factory=set)
+    _token: bytes = field(default_factory=lambda: secrets.token_hex(16).encode())
+    _tickets: Iterator[int] = field(default_factory=itertools.count)
+    _telling: threading.Lock = field(default_factory=threading.Lock)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _complaints: set[str] = field(default_factory=set)
+    _names: dict[int, str] = field(default_factory=dict)
+    _queue: Queue = field(init=False)
+    _server: socket.socket = field(init=False)
+    _folder: Path | None = None
+    _place: str = ""
+
+    def __post_init__(self) -> None:
+        terms = self.terms
+        self._queue = Queue(
+            slots=terms.slots,
+            budget=terms.room.budget(self.available(), 0),
+            patience=2 * terms.slots,
+            lonely=max(terms.lookahead // 2, 1),
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What ninja's environment needs so that launchers find the gate."""
+        return {protocol.VARIABLE: f"{self._place} {self._token.decode()}"}
+
+    @property
+    def budget(self) -> int:
+        """Bytes that edges may have together now."""
+        return self._queue.budget
+
+    def __enter__(self) -> Self:
+        self._listen()
+        for work in (self._accept, self._sample):
+            threading.Thread(target=work, daemon=True).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        self._queue.close()
+        with contextlib.suppress(OSError):
+            self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _listen(self) -> None:
+        if hasattr(socket, "AF_UNIX"):
+            self._folder = Path(tempfile.mkdtemp(prefix="winvllm-"))
+            place = str(self._folder / "gate")
+            if len(place) < LONGEST_PLACE and " " not in place:
+                self._server = socket.socket(socket.AF_UNIX)
+                self._server.bind(place)
+                self._server.listen(256)
+                self._place = f"unix {place}"
+                return
+        self._server = socket.create_server(("127.0.0.1", 0), backlog=256)
+        host, port = self._server.getsockname()
+        self._place = f"tcp {host}:{port}"
+
+    def _accept(self) -> None:
+        while not self._stop.is_set():
+            try:
+                line, _ = self._server.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(line,), daemon=True).start()
+
+    def _sample(self) -> None:
+        while not self._stop.wait(INTERVAL):
+            roots = self._queue.roots()
+            found = memory.resident(roots.values())
+            resident = {ticket: found.get(pid, 0) for ticket, pid in roots.items()}
+            budget = self.terms.room.budget(self.available(), sum(resident.values()))
+            waiting = self._queue.measured(resident, budget)
+            used = {self._names[t]: size for t, size in resident.items() if t in self._names}
+            self._tell(Sample(at=time.time(), used=used, budget=budget, waiting=waiting))
+
+    def _tell(self, event: EdgeStarted | EdgeEnded | Sample | Note) -> None:
+        with self._telling:
+            try:
+                self.watch(event)
+            except Exception:  # what shows the build must not stop it
+                log.exception("a watcher failed on %s", type(event).__name__)
+
+    def _serve(self, line: socket.socket) -> None:
+        with line, contextlib.suppress(protocol.BrokenLineError):
+            ask = protocol.read_ask(line, self._token)
+            output = commandline.output_of(ask.command, ask.folder)
+            edge = self.edges.get(output) or commandline.edge_of(ask.command, ask.folder)
+            self._handle(line, ask, edge)
+
+    def _handle(self, line: socket.socket, ask: protocol.Ask, edge: Edge) -> None:
+        asked = time.time()
+        if self._replayed(line, edge, asked):
+            return
+        cost = self._cost(edge)
+        attempt = Attempt(edge=edge, number=1, asked=asked, memory=cost.memory, seconds=cost.seconds)
+        while True:
+            report, record = self._run(line, ask, attempt)
+            match verdict(report, attempt):
+                case Verdict.DONE:
+                    with self._told("finished work was not kept"):
+                        self.reuse.keep(edge, report.text)
+                    self._ended(record)
+                    protocol.send_end(line, report.code)
+                    return
+                case Verdict.AGAIN:
+                    self._ended(replace(record, outcome=Outcome.RETRIED))
+                    attempt = attempt.again(record.memory)
+                case Verdict.FAILED:
+                    self._ended(record)
+                    said = explanation(report, attempt, self._queue.budget)
+                    protocol.send_end(line, report.code, said.encode())
+                    return
+
+    def _run(
+        self, line: socket.socket, ask: protocol.Ask, attempt: Attempt
+    ) -> tuple[protocol.Report, EdgeRecord]:
+        """One attempt, from admission to the launcher's report.
+
+        Raises:
+            BrokenLineError: the launcher died; the edge is noted as lost if it ran.
+        """
+        ticket = next(self._tickets)
+        if not self._queue.admit(ticket, attempt.wish, ask.pid, lambda: protocol.is_closed(line)):
+            raise protocol.BrokenLineError
+        started, edge = time.time(), attempt.edge
+        self._names[ticket] = edge.output
+        peak = 0
+        try:
+            with self._told("the start of an edge was not noted"):
+                self.reuse.begun(edge)
+            self._tell(
+                EdgeStarted(
+                    edge=edge, attempt=attempt.number, at=started,
+                    memory=attempt.memory, seconds=attempt.seconds,
+                )
+            )  # fmt: skip
+            protocol.send_run(line, self.terms.prefix(edge))
+            report = protocol.read_report(line)
+        except protocol.BrokenLineError:
+            if not self._stop.is_set():
+                self.lost.add(edge.output)
+            raise
+        finally:
+            peak = self._queue.release(ticket)
+            del self._names[ticket]
+        size = _size(ask, edge) if report.code == 0 else 0
+        return report, attempt.record(report, started=started, peak=peak, size=size)
+
+    def _replayed(self, line: socket.socket, edge: Edge, asked: float) -> bool:
+        found = None
+        with self._told("finished work was not reused"):
+            found = self.reuse.find(edge)
+        if found is None:
+            return False
+        now = time.time()
+        self._tell(
+            EdgeEnded(
+                record=EdgeRecord(
+                    edge=edge, outcome=Outcome.REUSED, attempt=1, asked=asked, started=asked, ended=now,
+                    cpu=0.0, memory=0, size=0, code=0, predicted_memory=0, predicted_seconds=0.0,
+                )
+            )
+        )  # fmt: skip
+        protocol.send_end(line, 0, found.text)
+        return True
+
+    def _cost(self, edge: Edge) -> Cost:
+        cost = self.costs.predict(edge)
+        if self.terms.memory_per_edge is None:
+            return cost
+        return replace(cost, memory=self.terms.memory_per_edge)
+
+    def _ended(self, record: EdgeRecord) -> None:
+        with self._told("costs were not noted"):
+            self.costs.learn(record)
+        self._tell(EdgeEnded(record=record))
+
+    @contextlib.contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        """A store or history that cannot be written costs what it would have saved, and not the build."""
+        try:
+            yield
+        except (WinvllmError, OSError) as error:
+            if what not in self._complaints:
+                self._complaints.add(what)
+                self._tell(Note(text=f"{what}: {error}"))
+
+
+def _size(ask: protocol.Ask, edge: Edge) -> int:
+    try:
+        return (Path(ask.folder) / edge.output).stat().st_size
+    except OSError:
+        return 0

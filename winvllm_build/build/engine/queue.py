@@ -1,0 +1,93 @@
+"""Edges that wait and edges that run, under one lock; who waits is told when it may start."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from winvllm_build.build.engine.admission import Load, Rules, Wish, choose, passed_over
+
+LOOK: Final = 1.0
+"""Seconds between looks whether a waiting launcher is still there."""
+
+
+@dataclass(slots=True)
+class _Runs:
+    load: Load
+    pid: int
+    peak: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Queue:
+    """Admission with memory of its own; the policy is `admission.choose`."""
+
+    slots: int
+    budget: int
+    patience: int
+    lonely: int
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    waiting: dict[int, Wish] = field(default_factory=dict)
+    running: dict[int, _Runs] = field(default_factory=dict)
+    pids: dict[int, int] = field(default_factory=dict)
+    closed: bool = False
+
+    def admit(self, ticket: int, wish: Wish, pid: int, gone: Callable[[], bool]) -> bool:
+        """Wait until the edge may start; False if its launcher went away or the queue was closed."""
+        with self.changed:
+            self.waiting[ticket], self.pids[ticket] = wish, pid
+            self._decide()
+            while ticket in self.waiting:
+                if self.closed or gone():
+                    del self.waiting[ticket]
+                    return False
+                self.changed.wait(LOOK)
+        return True
+
+    def release(self, ticket: int) -> int:
+        """The edge ended; the peak that was seen, in bytes."""
+        with self.changed:
+            ended = self.running.pop(ticket, None)
+            self.pids.pop(ticket, None)
+            self._decide()
+        return ended.peak if ended is not None else 0
+
+    def roots(self) -> dict[int, int]:
+        """The launcher of each running edge, by ticket."""
+        with self.changed:
+            return {ticket: run.pid for ticket, run in self.running.items()}
+
+    def measured(self, resident: Mapping[int, int], budget: int) -> int:
+        """Take in what each ticket has now, and the budget of this moment; how many wait."""
+        with self.changed:
+            for ticket, size in resident.items():
+                run = self.running.get(ticket)
+                if run is not None:
+                    run.load = replace(run.load, resident=size)
+                    run.peak = max(run.peak, size)
+            self.budget = budget
+            self._decide()
+            return len(self.waiting)
+
+    def close(self) -> None:
+        with self.changed:
+            self.closed = True
+            self.changed.notify_all()
+
+    def _decide(self) -> None:
+        """Move to `running` what may start now; the lock is held."""
+        rules = Rules(slots=self.slots, budget=self.budget, patience=self.patience, lonely=self.lonely)
+        wishes = tuple(self.waiting.values())
+        chosen = choose(wishes, [run.load for run in self.running.values()], rules)
+        if not chosen:
+            return
+        tickets = {id(wish): ticket for ticket, wish in self.waiting.items()}
+        for wish in passed_over(wishes, chosen):
+            self.waiting[tickets[id(wish)]] = replace(wish, passed=wish.passed + 1)
+        for wish in chosen:
+            ticket = tickets[id(wish)]
+            del self.waiting[ticket]
+            self.running[ticket] = _Runs(Load(memory=wish.memory, alone=wish.alone), self.pids[ticket])
+        self.changed.notify_all()
