@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -10,16 +11,20 @@ from typing import Final
 
 from winvllm_build.build import ninja
 from winvllm_build.build.engine import memory, order
-from winvllm_build.build.engine.classes import ClassCosts, Costs
-from winvllm_build.build.engine.commandline import edge_of
+from winvllm_build.build.engine.commandline import output_of
+from winvllm_build.build.engine.cost import Costs
 from winvllm_build.build.engine.edge import Edge
 from winvllm_build.build.engine.gate import Gate, Terms
 from winvllm_build.build.engine.reuse import NoReuse, Reuse
 from winvllm_build.build.events import CompileBegun, Event, Note, PlannedEdge, Watcher
+from winvllm_build.build.plan import edges, words
+from winvllm_build.build.plan import setting as settings
+from winvllm_build.build.plan.costs import CostModel
 from winvllm_build.build.selection import Selection
 from winvllm_build.errors import CompileError
 from winvllm_build.profile import limits, machine
 from winvllm_build.profile.model import Profile
+from winvllm_build.workspace import Workspace
 
 GIB: Final = 1 << 30
 AGAIN: Final = 2
@@ -40,31 +45,54 @@ class Compilation:
     profile: Profile
     door: ninja.Ninja
     selection: Selection
-    edges: Mapping[str, Edge] = field(default_factory=dict)
-    costs: Costs = field(default_factory=ClassCosts)
+    edges: Mapping[str, Edge]
+    costs: Costs
     reuse: Reuse = field(default_factory=NoReuse)
+
+    @classmethod
+    def of(
+        cls, profile: Profile, door: ninja.Ninja, selection: Selection, workspace: Workspace
+    ) -> Compilation:
+        """With the edges of the folder, and what the workspace knows of their costs.
+
+        Raises:
+            ConfigureError: the folder's graph cannot be read.
+        """
+        setting = settings.read(door.folder)
+        listed = edges.read(door.folder, selection.ninja_targets, setting=setting)
+        return cls(
+            profile=profile, door=door, selection=selection,
+            edges={edge.output: edge for edge in listed},
+            costs=CostModel.open(workspace, setting),
+        )  # fmt: skip
 
     def slots(self) -> limits.JobLimit:
         return limits.slots(self.profile, machine.read())
+
+
+def refuse_nothing(selection: Selection) -> None:
+    """Say what is missing.
+
+    Raises:
+        CompileError: nothing is left to build.
+    """
+    if not selection.ninja_targets:
+        raise CompileError(
+            "nothing is left to build: " + "; ".join(f"{o.name}: {o.reason}" for o in selection.left_out),
+            fix="name the targets with --targets, or make the missing sources available",
+        )
 
 
 def compile_selection(wanted: Compilation, watch: Watcher) -> ninja.RunResult:
     """Bring everything selected up to date.
 
     Raises:
-        CompileError: nothing is left to build, or an edge failed and the profile does not go on.
+        CompileError: an edge failed and the profile does not go on.
     """
-    selection, profile = wanted.selection, wanted.profile
-    if not selection.ninja_targets:
-        raise CompileError(
-            "nothing is left to build: " + "; ".join(f"{o.name}: {o.reason}" for o in selection.left_out),
-            fix="name the targets with --targets, or make the missing sources available",
-        )
+    profile = wanted.profile
     told = _Single(watch)
     order.reorder(wanted.door.folder, lambda output: _seconds(wanted, output))
-    gate = Gate(
-        edges=wanted.edges, costs=wanted.costs, reuse=wanted.reuse, watch=told, terms=_terms(wanted)
-    )
+    gate = Gate(edges=wanted.edges, costs=wanted.costs, reuse=wanted.reuse, watch=told, terms=_terms(wanted))
     with gate:
         _announce(wanted, gate, told)
         ran = _run(wanted, gate, told)
@@ -110,11 +138,13 @@ def _seconds(wanted: Compilation, output: str) -> float:
 
 def _announce(wanted: Compilation, gate: Gate, watch: Watcher) -> None:
     """Tell what is going to run, where something is."""
-    outputs = wanted.door.pending_outputs(wanted.selection.ninja_targets)
-    edges = [wanted.edges[name] for name in outputs if name in wanted.edges]
-    if not outputs:
+    windows = sys.platform == "win32"
+    pending = wanted.door.pending_commands(wanted.selection.ninja_targets)
+    outputs = [output_of(words.split(command, windows=windows)) for command in pending]
+    found = [wanted.edges[name] for name in outputs if name in wanted.edges]
+    if not pending:
         return
-    planned = [PlannedEdge(edge=edge, cost=wanted.costs.predict(edge)) for edge in edges]
+    planned = [PlannedEdge(edge=edge, cost=wanted.costs.predict(edge)) for edge in found]
     watch(
         CompileBegun(
             at=time.time(),
@@ -152,6 +182,3 @@ def _refuse_failure(ran: ninja.RunResult, *, keep_going: bool) -> None:
     raise CompileError(
         f"ninja stopped with exit {ran.code}: {' '.join(ran.tail)}", fix="run the build again with --fresh"
     )
-
-
-__all__ = ["Compilation", "compile_selection", "edge_of"]

@@ -13,6 +13,7 @@ from typing import Final
 import psutil
 
 from winvllm_build import process
+from winvllm_build.build.engine.commandline import without_launcher
 from winvllm_build.build.events import EdgeDone
 from winvllm_build.errors import ToolchainError
 from winvllm_build.workspace import Journal, write_atomic
@@ -76,6 +77,11 @@ class Ninja:
     def pending(self, targets: Sequence[str]) -> list[str]:
         """What a run would do now: one description for each edge."""
         text = self._ask_status("-n", *targets)
+        return [match[3] for line in text.splitlines() if (match := STATUS_LINE.match(line))]
+
+    def pending_commands(self, targets: Sequence[str]) -> list[str]:
+        """The command lines of a run now, in order."""
+        text = self._ask_status("-n", "-v", *targets)
         return [match[3] for line in text.splitlines() if (match := STATUS_LINE.match(line))]
 
     def _ask_status(self, *args: str) -> str:
@@ -227,10 +233,14 @@ def _file_name(output: str) -> str:
 
 
 def read_compile_commands(folder: Path) -> list[dict[str, str]]:
-    """CMake's compilation database: `directory`, `command`, `file`, build-relative `output` of each edge."""
+    """CMake's compilation database: `directory`, `command`, `file`, build-relative `output` of each edge.
+
+    The gate's launcher is no part of the commands.
+    """
     entries: list[dict[str, str]] = json.loads((folder / "compile_commands.json").read_bytes())
     for entry in entries:
         output = Path(entry.get("output", ""))
         if output.is_absolute() and output.is_relative_to(entry["directory"]):
             entry["output"] = output.relative_to(entry["directory"]).as_posix()
+        entry["command"] = without_launcher(entry["command"])
     return entries

@@ -11,12 +11,23 @@ from pathlib import Path
 from typing import Final
 
 from winvllm_build import data
-from winvllm_build.build import codemodel, configure, dependencies, equipment, facts, ninja, trees, wheel
+from winvllm_build.build import (
+    codemodel,
+    compiling,
+    configure,
+    dependencies,
+    equipment,
+    facts,
+    ninja,
+    trees,
+    wheel,
+)
+from winvllm_build.build.engine import launcher
 from winvllm_build.build.events import Note, Step, StepBegun, StepDone, Watcher
 from winvllm_build.build.result import BuildResult, DryRun
 from winvllm_build.build.selection import Selection, select
 from winvllm_build.build.steps import logged_steps
-from winvllm_build.errors import CompileError, UsageError
+from winvllm_build.errors import UsageError
 from winvllm_build.index import Index
 from winvllm_build.patchset import manifest, patchset
 from winvllm_build.patchset.worktree import open_worktree
@@ -247,6 +258,7 @@ class _Build:
             build=folder,
             definitions={
                 **toolchain.cmake_definitions(),
+                **launcher.definitions(launcher.install(self.workspace)),
                 "CMAKE_BUILD_TYPE": self.profile.build.type.value,
                 "FETCHCONTENT_BASE_DIR": (folder / "_deps").as_posix(),
                 "NVCC_THREADS": str(self.profile.cuda.nvcc_threads),
@@ -284,7 +296,7 @@ class _Build:
         )
 
     def jobs(self) -> tuple[int, str]:
-        limit = limits.job_limit(self.profile, machine.read())
+        limit = limits.slots(self.profile, machine.read())
         return limit.jobs, f"{limit.jobs} at a time ({limit.reason})"
 
     def plan(self, tree: trees.PatchedTree, door: ninja.Ninja, selection: Selection, total: int) -> DryRun:
@@ -300,21 +312,11 @@ class _Build:
         )
 
     def compile(self, door: ninja.Ninja, selection: Selection) -> ninja.RunResult:
-        jobs, reason = self.jobs()
-        if not selection.ninja_targets:
-            raise CompileError(
-                "nothing is left to build: " + "; ".join(f"{o.name}: {o.reason}" for o in selection.left_out),
-                fix="name the targets with --targets, or make the missing sources available",
-            )
-        with self.step(Step.COMPILE, f"{' '.join(selection.targets) or 'objects'}, {reason}") as summary:
-            ran = door.run(
-                selection.ninja_targets,
-                jobs=jobs,
-                keep_going=self.profile.build.keep_going,
-                logs=door.folder / "logs",
-                on_edge=self.watch,
-            )
-            _refuse_failure(ran, keep_going=self.profile.build.keep_going)
+        compiling.refuse_nothing(selection)
+        title = f"{' '.join(selection.targets) or 'objects'}, {self.jobs()[1]}"
+        with self.step(Step.COMPILE, title) as summary:
+            wanted = compiling.Compilation.of(self.profile, door, selection, self.workspace)
+            ran = compiling.compile_selection(wanted, self.watch)
             summary.append(f"{ran.finished} edges ran" if ran.finished else "nothing to do")
         return ran
 
@@ -376,20 +378,6 @@ def build_name(tree: str, profile: Profile, toolchain: Toolchain) -> str:
     ]
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
     return f"{tree}-{profile.build.type.value.lower()}-{digest}"
-
-
-def _refuse_failure(ran: ninja.RunResult, *, keep_going: bool) -> None:
-    if ran.code == 0 or (keep_going and ran.failed):
-        return
-    if ran.failed:
-        first = ran.failed[0]
-        raise CompileError(
-            f"{' '.join(first.outputs)} failed: {first.first_error}\nlog: {first.log}",
-            fix="correct it and run the same command again: finished objects are kept",
-        )
-    raise CompileError(
-        f"ninja stopped with exit {ran.code}: {' '.join(ran.tail)}", fix="run the build again with --fresh"
-    )
 
 
 def _artifacts(build: Path, model: codemodel.CodeModel, selection: Selection) -> dict[str, int]:

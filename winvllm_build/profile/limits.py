@@ -55,6 +55,19 @@ def _builds_flash_attention(build: BuildSection) -> bool:
     return any(name.startswith("_vllm_fa") and name not in build.leave_out for name in chosen)
 
 
+def slots(profile: Profile, machine: Machine) -> JobLimit:
+    """Edges that may run at once as far as cores go; memory is looked at edge by edge."""
+    if profile.build.max_jobs != "auto":
+        return JobLimit(jobs=profile.build.max_jobs, reason=f"build.max_jobs = {profile.build.max_jobs}")
+    threads = min(profile.cuda.nvcc_threads, len(profile.cuda.arch_list))
+    free = f"{machine.memory / GIB:.1f} GiB free"
+    if machine.limited_by != "machine":
+        free += f" by {machine.limited_by}"
+    per_thread = f", {threads} nvcc threads each" if threads > 1 else ""
+    reason = f"{_counted(machine.cores, 'core')}{per_thread}; {free}"
+    return JobLimit(jobs=max(machine.cores // threads, 1), reason=reason)
+
+
 def job_limit(profile: Profile, machine: Machine, memory: KernelMemory | None = None) -> JobLimit:
     """The number of jobs of a profile on a machine.
 

@@ -11,14 +11,16 @@ from typing import Final
 from winvllm_build.build.engine.edge import Edge, Language, Roots, work_key
 
 SOURCE: Final = re.compile(r"(?i)\.(cu|cpp|cc|cxx|c)$")
-GLUED: Final = re.compile(r"(?i)^[-/](?:Fo|out:)(.+)$")
+GLUED: Final = re.compile(r"^[-/](?:Fo|(?i:out):)(.+)$")
+"""How cl.exe and link.exe are told; `-o` is nvcc's and everybody's elsewhere."""
+WINDOWS: Final = os.name == "nt"
 SCRIPT: Final = "launcher.pyc"
 
 
-def output_of(command: Sequence[str], folder: str = "") -> str:
+def output_of(command: Sequence[str], folder: str = "", *, windows: bool = WINDOWS) -> str:
     """The file that a compiler or linker makes, relative to `folder` if it lies there; empty if unknown."""
     for at, word in enumerate(command):
-        glued = GLUED.match(word)
+        glued = GLUED.match(word) if windows else None
         found = ""
         if word == "-o" and at + 1 < len(command):
             found = command[at + 1]

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
+
+from winvllm_build.build.engine.edge import Edge
+from winvllm_build.build.engine.record import EdgeRecord
 
 
 class Basis(Enum):
@@ -30,3 +34,13 @@ class Cost:
     memory: int
     size: int
     basis: Basis
+
+
+class Costs(Protocol):
+    """Predicts edges and learns from what became of them; called from several threads."""
+
+    def predict(self, edge: Edge) -> Cost:
+        """What the edge is going to cost."""
+
+    def learn(self, record: EdgeRecord) -> None:
+        """What an attempt did cost."""

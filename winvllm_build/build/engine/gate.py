@@ -20,8 +20,7 @@ from typing_extensions import Self
 
 from winvllm_build.build.engine import commandline, memory, protocol
 from winvllm_build.build.engine.attempt import Attempt, Verdict, explanation, verdict
-from winvllm_build.build.engine.classes import Costs
-from winvllm_build.build.engine.cost import Cost
+from winvllm_build.build.engine.cost import Cost, Costs
 from winvllm_build.build.engine.edge import Edge
 from winvllm_build.build.engine.queue import Queue
 from winvllm_build.build.engine.record import EdgeRecord, Outcome

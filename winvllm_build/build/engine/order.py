@@ -1,4 +1,4 @@
-"""The order of build statements: Ninja starts ready edges in the order of its manifest, so the longest go first."""
+"""The order of build statements: Ninja starts what is ready in that order, so the longest come first."""
 
 from __future__ import annotations
 

@@ -29,13 +29,13 @@ SPOKEN = ("-o", "-MF")
 GLUED = ("-Fo", "/Fo", "/out:", "/OUT:", "-out:", "-OUT:")
 
 
-def outputs(command: "Sequence[str]") -> "Iterator[str]":
+def outputs(command: "Sequence[str]", *, windows: bool = sys.platform == "win32") -> "Iterator[str]":
     """The files that a compiler or linker writes: its output and its dependency file."""
     for at, word in enumerate(command):
         if word in SPOKEN and at + 1 < len(command):
             yield command[at + 1]
-        elif word.startswith(GLUED) and len(word) > len(GLUED[0]):
-            yield word.partition(":")[2] if ":" in word[:5] else word[3:]
+        elif windows and word.startswith(GLUED):
+            yield word[len("-Fo") :] if word[1] == "F" else word[len("-out:") :]
 
 
 def remove_outputs(command: "Sequence[str]") -> None:
