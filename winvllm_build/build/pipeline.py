@@ -305,6 +305,7 @@ class _Build:
             tree=tree.folder,
             layers=tree.layers,
             build=door.folder,
+            ninja_targets=selection.ninja_targets,
             pending=tuple(door.pending(selection.ninja_targets)) if total else (),
             total=total,
             left_out=selection.left_out,

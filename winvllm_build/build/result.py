@@ -96,6 +96,7 @@ class DryRun:
     tree: Path
     layers: tuple[str, ...]
     build: Path
+    ninja_targets: tuple[str, ...]
     pending: tuple[str, ...]
     total: int
     left_out: tuple[LeftOut, ...]

@@ -25,6 +25,7 @@ from winvllm_build.cli import (
     exchange,
     incoming,
     patches,
+    plan,
     port,
     profiles,
     render,
@@ -90,6 +91,7 @@ build.register(app)
 exchange.register(app)
 incoming.register(app)
 patches.register(app)
+plan.register(app)
 port.register(app)
 profiles.register(app)
 review.register(app)

@@ -19,7 +19,8 @@ from winvllm_build.build.plan.history import History, Sample, parse
 from winvllm_build.build.plan.setting import Setting
 from winvllm_build.workspace import Workspace
 
-RECORDED: Final = Path(__file__).parent / "data" / "recorded.json"
+RECORDED: Final = Path(__file__).parent / "data"
+"""Files that `scripts/recorded_costs.py` writes."""
 LATEST: Final = 5
 """Figures of one edge that a prediction is made of."""
 BUSY: Final = 0.25
@@ -37,9 +38,13 @@ def subject_of(edge: Edge) -> str:
 @lru_cache(maxsize=1)
 def recorded() -> tuple[Sample, ...]:
     """The figures that come with the tool."""
-    loaded = json.loads(RECORDED.read_bytes()) if RECORDED.is_file() else {"samples": []}
-    found = (parse(json.dumps(raw)) for raw in loaded["samples"])
-    return tuple(sample for sample in found if sample is not None)
+    found: list[Sample] = []
+    for file in sorted(RECORDED.glob("*.json")):
+        whole = json.loads(file.read_bytes())
+        shared = {"compiler": whole["compiler"], "build_type": whole["build_type"]}
+        samples = (parse(json.dumps({**shared, **raw})) for raw in whole["samples"])
+        found += [sample for sample in samples if sample is not None]
+    return tuple(found)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -16,6 +16,7 @@ class Kind(Enum):
     """What a file is, as far as its cost goes."""
 
     FLASH_ATTENTION_2 = "FlashAttention 2"
+    FLASH_ATTENTION_2_SPLIT = "FlashAttention 2, split keys"
     FLASH_ATTENTION_3 = "FlashAttention 3"
     FLASHMLA = "FlashMLA"
     CUTLASS = "CUTLASS"
@@ -36,8 +37,10 @@ class Headers(Enum):
 
 STABLE_ABI: Final = "-DTORCH_TARGET_VERSION"
 PATHS: Final = (
+    (re.compile(r"_entry\.cu$"), Kind.ORDINARY),
     (re.compile(r"marlin"), Kind.MARLIN),
     (re.compile(r"^<flash-attn>.*/?hopper/|flash_fwd_.*sm90|/hopper/"), Kind.FLASH_ATTENTION_3),
+    (re.compile(r"flash_fwd_split"), Kind.FLASH_ATTENTION_2_SPLIT),
     (re.compile(r"^<flash-attn>|/flash_attn/"), Kind.FLASH_ATTENTION_2),
     (re.compile(r"^<flash-mla>"), Kind.FLASHMLA),
     (re.compile(r"cutlass|scaled_mm|machete|c3x|sm\d+_(?:mla|dense|sparse)|^<(?:qutlass|deepgemm|flash-kda)>"),
@@ -100,7 +103,8 @@ FIGURES: Final[dict[tuple[Kind, Headers], Figures]] = {
     (Kind.MOE, Headers.ALL): Figures(host=40, device=45, memory=2900 * MB, size=13 * MB),
     (Kind.CUTLASS, Headers.STABLE): Figures(host=20, device=120, memory=4500 * MB, size=40 * MB),
     (Kind.CUTLASS, Headers.ALL): Figures(host=60, device=200, memory=5500 * MB, size=60 * MB),
-    (Kind.FLASH_ATTENTION_2, Headers.ALL): Figures(host=30, device=150, memory=4250 * MB, size=6 * MB),
+    (Kind.FLASH_ATTENTION_2, Headers.ALL): Figures(host=30, device=65, memory=4250 * MB, size=4 * MB),
+    (Kind.FLASH_ATTENTION_2_SPLIT, Headers.ALL): Figures(host=30, device=315, memory=4250 * MB, size=7 * MB),
     (Kind.FLASH_ATTENTION_3, Headers.ALL): Figures(host=30, device=75, memory=3000 * MB, size=20 * MB),
     (Kind.FLASHMLA, Headers.ALL): Figures(host=30, device=150, memory=4500 * MB, size=10 * MB),
     (Kind.CXX, Headers.STABLE): Figures(host=13, device=0, memory=900 * MB, size=5 * MB),

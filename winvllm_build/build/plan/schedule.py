@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -94,12 +95,12 @@ def lower_bound(jobs: Sequence[Job], *, slots: int, budget: int) -> float:
     """Seconds that no schedule of these jobs can beat.
 
     The largest of: all work shared among the slots; the longest chain of jobs that wait for each other; all
-    memory-seconds within the budget; for each number of jobs at a time, those too large for one more beside them.
+    memory-seconds within the budget; for each number of jobs at a time, those too large for one more beside.
     """
     room = max(budget, 1)
-    packed = sum(min(job.memory, room) * job.seconds for job in jobs) / room
+    packed = math.fsum(min(job.memory, room) * job.seconds for job in jobs) / room
     together = (
-        sum(job.seconds for job in jobs if count == slots or job.memory * (count + 1) > room) / count
+        math.fsum(job.seconds for job in jobs if count == slots or job.memory * (count + 1) > room) / count
         for count in range(1, max(slots, 1) + 1)
     )
     return max(packed, *together, max(tails(jobs).values(), default=0.0))

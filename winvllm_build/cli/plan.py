@@ -1,0 +1,137 @@
+"""`winvllm-build plan`: every edge of a build and what it will cost, before anything is compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from winvllm_build.cli import render
+
+if TYPE_CHECKING:
+    from winvllm_build.build.plan.planning import WhatIf
+    from winvllm_build.profile.loader import ResolvedProfile
+
+HELP = """Say what a build will compile, how long it takes and what memory and disk it needs.
+
+Configures for real, without a GPU or a CUDA build of torch, and compiles nothing. Several profiles or lists
+of architectures are set beside each other: what they share needs to be compiled once.
+
+\b
+Examples:
+  winvllm-build plan --profile sm86                          counts, time, memory, disk
+  winvllm-build plan --profile sm86 --edges                  every edge, the longest first
+  winvllm-build plan --profile sm86 --slots 16 --memory 32   on another machine, 32 GiB for compilers
+  winvllm-build plan --arch-list 7.5 --arch-list "8.6;8.9"   two wheels, and what they share
+  winvllm-build plan -p sm75 -p sm86 -p sm89 --json          three profiles, as data
+"""
+
+
+def register(app: typer.Typer) -> None:
+    app.command(help=HELP)(plan)
+
+
+def plan(
+    *,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option("--profile", "-p", help="Profile name or TOML file; repeat to compare."),
+    ] = None,
+    tag: Annotated[str | None, typer.Option(help="vLLM tag; it needs a patch set.")] = None,
+    arch: Annotated[
+        list[str] | None,
+        typer.Option("--arch", metavar="ARCH", help="CUDA architecture of one build; repeat for more."),
+    ] = None,
+    arch_list: Annotated[
+        list[str] | None,
+        typer.Option("--arch-list", metavar="LIST", help='One build, such as "8.6;8.9"; repeat to compare.'),
+    ] = None,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option("--layer", metavar="NAME", help="Optional layer of patches; repeat for more."),
+    ] = None,
+    targets: Annotated[
+        list[str] | None,
+        typer.Option("--targets", "--target", metavar="NAME", help="Only this target; repeat for more."),
+    ] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the profile.")
+    ] = None,
+    slots: Annotated[int | None, typer.Option(min=1, help="Reckon with so many edges at a time.")] = None,
+    memory: Annotated[
+        float | None, typer.Option(min=0.1, metavar="GIB", help="Reckon with so much memory for edges.")
+    ] = None,
+    edges: Annotated[bool, typer.Option("--edges", help="List every edge.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Use only what is cached.")] = False,
+    edited: Annotated[bool, typer.Option("--edited", help="Plan edits in patched files too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+) -> int:
+    from winvllm_build.build.pipeline import BuildRequest
+    from winvllm_build.build.plan import planning, sharing
+    from winvllm_build.cli import plan_text
+    from winvllm_build.cli.watch import watching
+
+    overrides: dict[str, Any] = {
+        "tag": tag,
+        "build.targets": targets or None,
+        "source.layers": layer or None,
+    }
+    wanted = _wanted(profile or [None], _lists(arch, arch_list), overrides, setting or [])
+    what_if = _what_if(slots, memory)
+    with watching() as watcher:
+        plans = [
+            planning.plan(
+                BuildRequest(resolved=resolved, offline=offline, allow_edits=edited),
+                watcher, title=title, what_if=what_if,
+            )
+            for title, resolved in wanted
+        ]  # fmt: skip
+    shared = sharing.shared(plans, plans[0].room) if len(plans) > 1 else None
+    if as_json:
+        builds = [one.as_data(with_edges=edges) for one in plans]
+        render.data({"builds": builds, "sharing": None if shared is None else shared.as_data()})
+        return 0
+    for one in plans:
+        plan_text.show(one, with_edges=edges)
+    if shared is not None:
+        plan_text.compare(plans, shared)
+    return 0
+
+
+def _lists(arch: list[str] | None, arch_list: list[str] | None) -> list[list[str] | None]:
+    """The lists of architectures to plan; None for that of the profile."""
+    from winvllm_build.errors import UsageError
+
+    if arch and arch_list:
+        raise UsageError("--arch adds to one build, --arch-list is one each", fix="use one of the two")
+    if arch_list:
+        return [[word for word in text.replace(",", ";").split(";") if word.strip()] for text in arch_list]
+    return [arch or None]
+
+
+def _wanted(
+    profiles: Sequence[str | None],
+    lists: Sequence[list[str] | None],
+    overrides: dict[str, Any],
+    settings: Sequence[str],
+) -> list[tuple[str, ResolvedProfile]]:
+    """Each build with the title that tells it from the others."""
+    from winvllm_build.cli.profiles import resolve_profile
+
+    found = []
+    for name in profiles:
+        for archs in lists:
+            resolved = resolve_profile(
+                name, settings=settings, overrides={**overrides, "cuda.arch_list": archs}
+            )
+            listed = ";".join(resolved.profile.cuda.arch_list)
+            named = f"{name} {listed}" if name is not None and len(profiles) > 1 else listed
+            found.append((named, resolved))
+    return found
+
+
+def _what_if(slots: int | None, memory: float | None) -> WhatIf:
+    from winvllm_build.build.plan.planning import GIB, WhatIf
+
+    return WhatIf(slots=slots, memory=None if memory is None else int(memory * GIB))
