@@ -2,10 +2,10 @@
 
     python scripts/recorded_costs.py v0.33.0-sm86 BUILD --log .ninja_log --records measured.jsonl
 
-BUILD is the configured folder that the figures are of: it says which device code each file is compiled for, and
-how large its objects are. The log gives wall seconds (of a run with no more jobs than cores); each line of the
-records is a JSON object with `source` (the end of a path) and any of `cpu` (seconds), `memory` (bytes) and `size`
-(bytes), which count more than the log. Files of the build that neither names are left out.
+BUILD is the configured folder that the figures are of: it says which device code each file is compiled for,
+and how large its objects are. The log gives wall seconds (of a run with no more jobs than cores); each line of
+the records is a JSON object with `source` (the end of a path) and any of `cpu` (seconds), `memory` (bytes) and
+`size` (bytes), which count more than the log. Files of the build that neither names are left out.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DATA = Path(__file__).parent.parent / "winvllm_build" / "build" / "plan" / "data
 
 
 def seconds_of(log: Path) -> dict[str, float]:
-    """Seconds of each output in a log of ninja, versions 5 to 7; of an output that is there twice the last."""
+    """Seconds of each output in a log of ninja, versions 5 to 7; the last where it is there twice."""
     rows = (line.split("\t") for line in log.read_text(encoding="utf-8").splitlines() if line[:1].isdigit())
     return {row[3]: (int(row[1]) - int(row[0])) / 1000 for row in rows}
 
