@@ -3,9 +3,9 @@
     python scripts/recorded_costs.py v0.33.0-sm86 BUILD --log .ninja_log --records measured.jsonl
 
 BUILD is the configured folder that the figures are of: it says which device code each file is compiled for,
-and how large its objects are. The log gives wall seconds (of a run with no more jobs than cores); each line of
-the records is a JSON object with `source` (the end of a path) and any of `cpu` (seconds), `memory` (bytes) and
-`size` (bytes), which count more than the log. Files of the build that neither names are left out.
+and how large its objects are. The log gives wall seconds (of a run with no more jobs than cores); each line
+of the records is a JSON object with `source` (the end of a path) and any of `cpu` (seconds), `memory` (bytes)
+and `size` (bytes), which count more than the log. Files of the build that neither names are left out.
 """
 
 from __future__ import annotations

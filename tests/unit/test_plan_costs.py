@@ -117,7 +117,8 @@ def test_the_next_run_knows_what_this_one_learnt(tmp_path: Path) -> None:
 SAMPLES = st.builds(
     Sample, subject=st.text(max_size=9), headers=st.sampled_from(["none", "stable ABI"]),
     codes=st.lists(st.sampled_from(["sm_86", "sm_120f"]), max_size=2).map(tuple),
-    compiler=st.text(max_size=3), build_type=st.just("Release"), key=st.text(max_size=3), seconds=st.integers(0, 99).map(float),
+    compiler=st.text(max_size=3), build_type=st.just("Release"), key=st.text(max_size=3),
+    seconds=st.integers(0, 99).map(float),
     memory=st.integers(0, 9), size=st.integers(0, 9),
 )  # fmt: skip
 
