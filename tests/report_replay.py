@@ -20,11 +20,19 @@ from winvllm_build.build.events import (
     PlannedEdge,
     Sample,
 )
+from winvllm_build.build.report import ninjalog
 from winvllm_build.build.report.eta import Estimator
 from winvllm_build.build.report.ninjalog import Entry
 
+RECORDED_LOG: Final = Path(__file__).parent / "recorded" / "v0.33.0-sm86-2cores.ninja_log"
+"""A whole build of v0.33.0 for 8.6, two edges at a time."""
 BEGUN: Final = 1_795_195_217.0
 GB: Final = 1_000_000_000
+
+
+def recorded_entries() -> tuple[Entry, ...]:
+    (go,) = ninjalog.goes(ninjalog.parse(RECORDED_LOG.read_bytes()))
+    return go.entries
 
 
 def edge_of(output: str) -> Edge:
@@ -34,7 +42,8 @@ def edge_of(output: str) -> Edge:
     language = Language.LINK if linked else Language.CUDA if output.endswith(".cu.o") else Language.CXX
     gencodes = ("sm_86",) if language is Language.CUDA else ()
     return Edge(
-        output=output, target=target, language=language, source=source, gencodes=gencodes, arguments=(), key=output
+        output=output, target=target, language=language, source=source, gencodes=gencodes, arguments=(),
+        key=output,
     )  # fmt: skip
 
 
@@ -93,8 +102,8 @@ class Recorded:
                 running.pop(entry.output, None)
                 yield EdgeEnded(record=self.record(entry))
                 yield EdgeDone(
-                    finished=finished, total=len(self.entries), title=f"Building {entry.output}", failed=False,
-                    elapsed=entry.end / 1000, remaining=None,
+                    finished=finished, total=len(self.entries), title=f"Building {entry.output}",
+                    failed=False, elapsed=entry.end / 1000, remaining=None,
                 )  # fmt: skip
             at = BEGUN + (entry.start if begins else entry.end) / 1000
             yield Sample(at=at, used=dict(running), budget=self.budget, waiting=0)
@@ -102,9 +111,10 @@ class Recorded:
     def record(self, entry: Entry) -> EdgeRecord:
         started = BEGUN + entry.start / 1000
         return EdgeRecord(
-            edge=edge_of(entry.output), outcome=Outcome.COMPILED, attempt=1, asked=started - 0.5, started=started,
-            ended=BEGUN + entry.end / 1000, cpu=entry.seconds * 0.95, memory=self.memory(entry) * 9 // 10,
-            size=1_000_000, code=0, predicted_memory=self.memory(entry), predicted_seconds=self.predicted(entry),
+            edge=edge_of(entry.output), outcome=Outcome.COMPILED, attempt=1, asked=started - 0.5,
+            started=started, ended=BEGUN + entry.end / 1000, cpu=entry.seconds * 0.95, memory=self.memory(entry) * 9 // 10,
+            size=1_000_000, code=0, predicted_memory=self.memory(entry),
+            predicted_seconds=self.predicted(entry),
         )  # fmt: skip
 
 

@@ -22,13 +22,13 @@ from winvllm_build.build.events import (
     PlannedEdge,
     Sample,
 )
-from winvllm_build.build.report import makespan
-from winvllm_build.build.report.makespan import Work
+from winvllm_build.build.plan import schedule
+from winvllm_build.build.plan.schedule import Job
 
 UNSURE: Final = 0.2
-"""Standard deviation, as a logarithm, of how far predictions as a whole are off (another machine, other load)."""
+"""Standard deviation, as a logarithm, of how far predictions as a whole are off (machine, load)."""
 SPREAD: Final = 0.2
-"""Standard deviation, as a logarithm, of a single edge around that, before any has ended; worth `DOUBT` edges."""
+"""The same of a single edge around that, before any has ended; counts as much as `DOUBT` edges."""
 DOUBT: Final = 2.0
 HALF_BELIEVED: Final = 0.25
 """An edge of this part of an average one counts half as much as a long one."""
@@ -61,12 +61,15 @@ class Estimator:
 
     def __init__(self, begun: CompileBegun) -> None:
         self._slots, self._budget = begun.slots, begun.budget
-        self._waiting = {planned.edge.output: planned.cost for planned in begun.edges}
+        costs = {planned.edge.output: planned.cost for planned in begun.edges}
+        self._waiting = dict(costs)
+        jobs = schedule.jobs_of((planned.edge for planned in begun.edges), lambda edge: costs[edge.output])
+        self._after = {job.name: job.after for job in jobs}
         self._running: dict[str, _Running] = {}
         self._measured: list[_Measured] = []
         self._hits: list[float] = []
         self._total = len(begun.edges)
-        self._finished = 0
+        self._finished = self._ended = 0
         self._mean = _mean(begun.edges)
 
     def see(self, event: Event) -> None:
@@ -76,7 +79,7 @@ class Estimator:
         elif isinstance(event, EdgeEnded):
             self._end(event.record)
         elif isinstance(event, EdgeDone):
-            self._finished, self._total = event.finished, event.total
+            self._finished, self._total = max(event.finished, self._ended), event.total
         elif isinstance(event, Sample):
             self._budget = event.budget
 
@@ -100,10 +103,13 @@ class Estimator:
             case Outcome.RETRIED:
                 if cost is not None:
                     self._waiting[output] = cost
+                return
             case Outcome.FAILED:
                 pass
             case _:
                 assert_never(record.outcome)
+        self._ended += 1
+        self._finished = max(self._finished, self._ended)
 
     def remaining(self, now: float) -> float | None:
         """Seconds from `now` (since the epoch) to the last edge's end; None while nothing is known."""
@@ -112,19 +118,28 @@ class Estimator:
             return 0.0 if left <= 0 else None
         ratios = self._ratios(now)
         share, quick = self._hit_share()
-        running = [self._rest(one, ratios, now) for one in self._running.values()]
+        running = [self._rest(output, one, ratios, now) for output, one in self._running.items()]
         waiting = [
-            Work(seconds=(1 - share) * cost.seconds * ratios[cost.basis] + share * quick, memory=cost.memory)
-            for cost in self._waiting.values()
-        ]
+            Job(
+                name=output, memory=cost.memory, after=self._after.get(output, ()),
+                seconds=(1 - share) * cost.seconds * ratios[cost.basis] + share * quick,
+            )
+            for output, cost in self._waiting.items()
+        ]  # fmt: skip
         unknown = self._total - self._finished - len(waiting) - len(running)
-        waiting += [Work(seconds=self._mean * ratios[Basis.CLASS], memory=0)] * max(unknown, 0)
-        return makespan.of(running, waiting, slots=self._slots, budget=self._budget)
+        waiting += [
+            Job(name=f"?{number}", seconds=self._mean * ratios[Basis.CLASS], memory=0)
+            for number in range(unknown)
+        ]
+        begun = frozenset(self._running)
+        return schedule.simulate(
+            [*running, *waiting], slots=self._slots, budget=self._budget, running=begun
+        ).makespan
 
-    def _rest(self, one: _Running, ratios: dict[Basis, float], now: float) -> Work:
+    def _rest(self, output: str, one: _Running, ratios: dict[Basis, float], now: float) -> Job:
         age = max(now - one.started, 0.0)
         expected = one.cost.seconds * ratios[one.cost.basis]
-        return Work(seconds=max(expected - age, LINGER * age), memory=one.memory)
+        return Job(name=output, seconds=max(expected - age, LINGER * age), memory=one.memory)
 
     def _hit_share(self) -> tuple[float, float]:
         """The part of the edges that need not run, and how long such an edge takes."""
@@ -152,7 +167,7 @@ class Estimator:
 def _factor(seen: Sequence[_Measured], mean: float, prior: float) -> float:
     """The logarithm of what came true over what was predicted.
 
-    An edge is believed the more the longer it is, and the prior the more the less edges agree with each other.
+    An edge is believed the more the longer it is, and the prior the more the less edges agree.
 
     Args:
         seen: what is known.

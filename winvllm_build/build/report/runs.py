@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
+import datetime as dt
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,7 +37,7 @@ class Listed:
 
 def name_of(begun: float) -> str:
     """`20261121T204222Z`."""
-    return datetime.datetime.fromtimestamp(begun, datetime.timezone.utc).strftime(FORMAT)
+    return dt.datetime.fromtimestamp(begun, dt.timezone.utc).strftime(FORMAT)
 
 
 def records(build: Path) -> tuple[Path, ...]:
@@ -58,8 +59,7 @@ def listed(build: Path) -> tuple[Listed, ...]:
         UsageError: ninja's log is of a version that is not known.
     """
     found = [
-        Listed(name=file.stem, begun=_begun(file.stem), load=lambda file=file: load(file))  # type: ignore[misc]
-        for file in records(build)
+        Listed(name=file.stem, begun=_begun(file.stem), load=partial(load, file)) for file in records(build)
     ]
     log = ninjalog.read(build)
     recorded = tuple(one.begun for one in found)
@@ -71,7 +71,7 @@ def listed(build: Path) -> tuple[Listed, ...]:
         found.append(
             Listed(
                 name=name, begun=begun if go.begun else 0.0,
-                load=lambda go=go, name=name: from_ninja(go, build=str(build), name=name),  # type: ignore[misc]
+                load=partial(from_ninja, go, build=str(build), name=name),
             )
         )  # fmt: skip
     return tuple(sorted(found, key=lambda one: one.begun, reverse=True))
@@ -143,10 +143,10 @@ def _number(value: object) -> float:
 
 def _begun(name: str) -> float:
     try:
-        moment = datetime.datetime.strptime(name[:16], FORMAT)
+        moment = dt.datetime.strptime(f"{name[:16]}+0000", f"{FORMAT}%z")
     except ValueError:
         return 0.0
-    return moment.replace(tzinfo=datetime.timezone.utc).timestamp()
+    return moment.timestamp()
 
 
 @dataclass(slots=True)
