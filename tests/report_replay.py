@@ -112,7 +112,8 @@ class Recorded:
         started = BEGUN + entry.start / 1000
         return EdgeRecord(
             edge=edge_of(entry.output), outcome=Outcome.COMPILED, attempt=1, asked=started - 0.5,
-            started=started, ended=BEGUN + entry.end / 1000, cpu=entry.seconds * 0.95, memory=self.memory(entry) * 9 // 10,
+            started=started, ended=BEGUN + entry.end / 1000, cpu=entry.seconds * 0.95,
+            memory=self.memory(entry) * 9 // 10,
             size=1_000_000, code=0, predicted_memory=self.memory(entry),
             predicted_seconds=self.predicted(entry),
         )  # fmt: skip
