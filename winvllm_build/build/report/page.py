@@ -14,4 +14,5 @@ def render(run: Run, against: Comparison | None) -> str:
     """The page."""
     made = summary.as_data(run, summary.summarise(run))
     made["comparison"] = None if against is None else comparison.as_data(against)
-    return f"<!DOCTYPE html><title>{html.escape(run.name)}</title><pre>{html.escape(json.dumps(made, indent=1))}</pre>"
+    data = html.escape(json.dumps(made, indent=1))
+    return f"<!DOCTYPE html><title>{html.escape(run.name)}</title><pre>{data}</pre>"
