@@ -40,6 +40,7 @@ class Compilation:
         edges: the edges of the folder by output.
         costs: what each is reckoned to cost.
         reuse: finished work of earlier runs.
+        terms: what the gate goes by; None for what this machine has.
     """
 
     profile: Profile
@@ -48,6 +49,7 @@ class Compilation:
     edges: Mapping[str, Edge]
     costs: Costs
     reuse: Reuse = field(default_factory=NoReuse)
+    terms: Terms | None = None
 
     @classmethod
     def of(
@@ -92,7 +94,8 @@ def compile_selection(wanted: Compilation, watch: Watcher) -> ninja.RunResult:
     profile = wanted.profile
     told = _Single(watch)
     order.reorder(wanted.door.folder, lambda output: _seconds(wanted, output))
-    gate = Gate(edges=wanted.edges, costs=wanted.costs, reuse=wanted.reuse, watch=told, terms=_terms(wanted))
+    terms = wanted.terms or _terms(wanted)
+    gate = Gate(edges=wanted.edges, costs=wanted.costs, reuse=wanted.reuse, watch=told, terms=terms)
     with gate:
         _announce(wanted, gate, told)
         ran = _run(wanted, gate, told)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from winvllm_build.cli import render
-from winvllm_build.errors import CompileError, UsageError
+from winvllm_build.errors import CompileError
 
 if TYPE_CHECKING:
     from winvllm_build.build.result import BuildResult, DryRun
@@ -25,7 +25,6 @@ Examples:
   winvllm-build build --arch 8.9 --targets _moe_C      one extension
   winvllm-build build --layer NAME                     with an optional layer of patches, in a tree of its own
   winvllm-build build --set build.max_jobs=2           any key of the profile
-  winvllm-build build --events events.ndjson           what happens, for other programs
 A second run does what is left to do; interrupt it whenever you like.
 """
 
@@ -82,23 +81,13 @@ def build(
     fresh: Annotated[bool, typer.Option("--fresh", help="Drop the build folder first.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would run.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the wheel.")] = None,
-    events: Annotated[
-        str | None,
-        typer.Option(
-            "--events", metavar="FILE|-", help="Write what happens, a JSON object a line; - is stdout."
-        ),
-    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> int:
     from winvllm_build.build import pipeline
     from winvllm_build.build.result import DryRun
     from winvllm_build.cli.profiles import resolve_profile
-    from winvllm_build.cli.watch import STDOUT, watching
+    from winvllm_build.cli.watch import watching
 
-    if as_json and events == STDOUT:
-        raise UsageError(
-            "--json and --events - both write to stdout", fix="--events FILE, or leave --json out"
-        )
     overrides: dict[str, Any] = {
         "tag": tag,
         "cuda.arch_list": arch or None,
@@ -122,17 +111,14 @@ def build(
         dry_run=dry_run,
         wheels=out.absolute() if out is not None else None,
     )
-    with watching(events) as watcher:
+    with watching() as watcher:
         result = pipeline.run(request, watcher)
-        watcher.result(result.as_data(), failed=not isinstance(result, DryRun) and bool(result.failed))
-    if events == STDOUT:
-        pass  # the stream's last lines hold the result
-    elif as_json:
+    if as_json:
         render.data(result.as_data())
     elif isinstance(result, DryRun):
         _show_plan(result)
     else:
-        _show(result, watcher.record)
+        _show(result)
     return CompileError.exit_code if not isinstance(result, DryRun) and result.failed else 0
 
 
@@ -144,7 +130,7 @@ def _show_plan(plan: DryRun) -> None:
         render.out(f"left out: {', '.join(names)}: {reason}")
 
 
-def _show(result: BuildResult, record: Path | None) -> None:
+def _show(result: BuildResult) -> None:
     render.out("")
     taken = render.duration(sum(result.seconds.values()))
     outcome = f"{len(result.failed)} edges failed after {taken}" if result.failed else f"built in {taken}"
@@ -169,8 +155,6 @@ def _show(result: BuildResult, record: Path | None) -> None:
         render.out(f"  note          {text}")
     for failed in result.failed:
         render.out(f"  FAILED        {' '.join(failed.outputs)}: {failed.first_error} (log: {failed.log})")
-    if record is not None:
-        render.out(f"  record        {record} (winvllm-build report --html FILE shows it)")
     render.out(f"next: {_next(result)}")
 
 

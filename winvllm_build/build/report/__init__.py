@@ -1,1 +1,0 @@
-"""What a build tells while it runs and afterwards: estimates, event streams, run records, reports."""
