@@ -129,3 +129,15 @@ def test_a_folder_that_is_not_configured_says_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigureError, match="no configured build folder") as caught:
         setting.read(tmp_path)
     assert "winvllm-build" in str(caught.value)
+
+
+def test_a_folder_behind_a_link_has_one_name(tmp_path: Path) -> None:
+    """A home folder that is a link: CMake writes the tree as it was given and as it is."""
+    (tmp_path / "real" / "trees" / "v1").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    folders = {"<workspace>": f"{tmp_path}/link", "<tree>": f"{tmp_path}/real/trees/v1"}
+    roots = setting.with_aliases(folders)
+    for start in ("link", "real"):
+        assert roots.named(f"-I{tmp_path}/{start}/trees/v1/csrc") == "-I<tree>/csrc"
+        assert roots.named(f"{tmp_path}/{start}/sources") == "<workspace>/sources"
+    assert roots.spelt("<workspace>/x") == f"{tmp_path}/link/x"

@@ -45,13 +45,16 @@ class Roots:
 
     Attributes:
         folders: name to absolute POSIX path, such as `{"<tree>": "/src/vllm", "<build>": "/b/v0.33.0"}`.
+        aliases: other paths to some of them, each with its name, where links lead to folders.
     """
 
     folders: Mapping[str, str]
+    aliases: tuple[tuple[str, str], ...] = ()
 
     def named(self, text: str) -> str:
         """`text` with each folder replaced by its name, the deepest folder first."""
-        for name, folder in sorted(self.folders.items(), key=lambda item: -len(item[1])):
+        known = [*self.folders.items(), *self.aliases]
+        for name, folder in sorted(known, key=lambda item: -len(item[1])):
             text = text.replace(folder, name)
         return text
 

@@ -64,7 +64,7 @@ def read(build: Path) -> Setting:
             folder=build,
             tree=Path(cache["CMAKE_HOME_DIRECTORY"]),
             ninja=Path(cache["CMAKE_MAKE_PROGRAM"]),
-            roots=Roots(folders=dict(_roots(build, cache))),
+            roots=with_aliases(dict(_roots(build, cache))),
             launchers=tuple(tuple(cache[n].split(";")) for n in LAUNCHERS if cache.get(n)),
             compiler=_identity(found, cache),
             build_type=cache.get("CMAKE_BUILD_TYPE", ""),
@@ -76,6 +76,20 @@ def read(build: Path) -> Setting:
             f"{build} is no configured build folder: {error}",
             fix="run `winvllm-build plan` or `build` for it",
         ) from error
+
+
+def with_aliases(folders: Mapping[str, str]) -> Roots:
+    """The folders, and other paths to them through links: CMake writes now this path, now that."""
+    real = {name: Path(folder).resolve().as_posix() for name, folder in folders.items()}
+    links = {(folder, real[name]) for name, folder in folders.items() if folder != real[name]}
+    found: set[tuple[str, str]] = set()
+    for name, folder in folders.items():
+        paths = {folder, real[name]}
+        paths |= {
+            link + path[len(to) :] for link, to in links for path in paths if f"{path}/".startswith(f"{to}/")
+        }
+        found |= {(name, path) for path in paths if path != folder}
+    return Roots(folders=folders, aliases=tuple(sorted(found)))
 
 
 def _text(file: Path) -> str:
