@@ -10,6 +10,8 @@ from typing import Final
 
 from winvllm_build.build import codemodel, pipeline
 from winvllm_build.build.configure import STAMP
+from winvllm_build.build.engine import memory
+from winvllm_build.build.engine.cost import Cost
 from winvllm_build.build.engine.edge import Edge, Language
 from winvllm_build.build.events import Watcher
 from winvllm_build.build.pipeline import BuildRequest
@@ -54,14 +56,18 @@ def plan(request: BuildRequest, watch: Watcher, *, title: str, what_if: WhatIf) 
     model = CostModel.open(request.workspace, here)
     identities = Identities(here, f"{dry.tag} {' '.join(dry.layers)}")
     found = edges.read(dry.build, dry.ninja_targets, setting=here) if dry.ninja_targets else ()
-    planned = tuple(Planned(edge=e, cost=model.predict(e), identity=identities.of(e)) for e in found)
-    limit = room(request.resolved.profile, what_if)
+    profile = request.resolved.profile
+    planned = tuple(
+        Planned(edge=edge, cost=_cost(profile, model.predict(edge)), identity=identities.of(edge))
+        for edge in found
+    )
+    limit = room(profile, what_if)
     costs = {one.edge.output: one.cost for one in planned}
     jobs = jobs_of(found, lambda edge: costs[edge.output])
     return BuildPlan(
         title=title,
         tag=dry.tag,
-        archs=tuple(request.resolved.profile.cuda.arch_list),
+        archs=tuple(profile.cuda.arch_list),
         layers=dry.layers,
         build=dry.build,
         reused=(dry.build / STAMP).stat().st_mtime < begun,
@@ -78,12 +84,18 @@ def plan(request: BuildRequest, watch: Watcher, *, title: str, what_if: WhatIf) 
 def room(profile: Profile, what_if: WhatIf) -> Room:
     """What a build of the profile may use on this machine, or on another."""
     found = machine.read()
-    cores = found.cores if profile.build.max_jobs == "auto" else profile.build.max_jobs
-    slots = cores if what_if.slots is None else what_if.slots
-    own = int(found.memory * (1 - limits.RESERVE))
+    limit = limits.slots(profile, found)
+    slots = limit.jobs if what_if.slots is None else what_if.slots
+    own = memory.room(found).budget(found.memory, 0)
     budget = own if what_if.memory is None else what_if.memory
     asked = what_if.slots is not None or what_if.memory is not None
-    return Room(slots=slots, budget=budget, reason="as asked" if asked else "this machine now")
+    return Room(slots=slots, budget=budget, reason="as asked" if asked else limit.reason)
+
+
+def _cost(profile: Profile, predicted: Cost) -> Cost:
+    """With the memory that the profile gives to every edge, if it does."""
+    each = profile.build.memory_per_job
+    return predicted if each == "auto" else replace(predicted, memory=int(each * GIB))
 
 
 def _unbuilt(here: Setting, dry: DryRun) -> dict[str, int]:
