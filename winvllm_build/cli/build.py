@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from winvllm_build.cli import render
-from winvllm_build.errors import CompileError
+from winvllm_build.errors import CompileError, UsageError
 
 if TYPE_CHECKING:
     from winvllm_build.build.result import BuildResult, DryRun
@@ -25,6 +25,7 @@ Examples:
   winvllm-build build --arch 8.9 --targets _moe_C      one extension
   winvllm-build build --layer NAME                     with an optional layer of patches, in a tree of its own
   winvllm-build build --set build.max_jobs=2           any key of the profile
+  winvllm-build build --events events.ndjson           what happens, for other programs
 A second run does what is left to do; interrupt it whenever you like.
 """
 
@@ -81,13 +82,23 @@ def build(
     fresh: Annotated[bool, typer.Option("--fresh", help="Drop the build folder first.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would run.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the wheel.")] = None,
+    events: Annotated[
+        str | None,
+        typer.Option(
+            "--events", metavar="FILE|-", help="Write what happens, a JSON object a line; - is stdout."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> int:
     from winvllm_build.build import pipeline
     from winvllm_build.build.result import DryRun
     from winvllm_build.cli.profiles import resolve_profile
-    from winvllm_build.cli.watch import watching
+    from winvllm_build.cli.watch import STDOUT, watching
 
+    if as_json and events == STDOUT:
+        raise UsageError(
+            "--json and --events - both write to stdout", fix="--events FILE, or leave --json out"
+        )
     overrides: dict[str, Any] = {
         "tag": tag,
         "cuda.arch_list": arch or None,
@@ -111,14 +122,17 @@ def build(
         dry_run=dry_run,
         wheels=out.absolute() if out is not None else None,
     )
-    with watching() as watcher:
+    with watching(events) as watcher:
         result = pipeline.run(request, watcher)
-    if as_json:
+        watcher.result(result.as_data(), failed=not isinstance(result, DryRun) and bool(result.failed))
+    if events == STDOUT:
+        pass  # the stream's last lines hold the result
+    elif as_json:
         render.data(result.as_data())
     elif isinstance(result, DryRun):
         _show_plan(result)
     else:
-        _show(result)
+        _show(result, watcher.record)
     return CompileError.exit_code if not isinstance(result, DryRun) and result.failed else 0
 
 
@@ -130,7 +144,7 @@ def _show_plan(plan: DryRun) -> None:
         render.out(f"left out: {', '.join(names)}: {reason}")
 
 
-def _show(result: BuildResult) -> None:
+def _show(result: BuildResult, record: Path | None) -> None:
     render.out("")
     taken = render.duration(sum(result.seconds.values()))
     outcome = f"{len(result.failed)} edges failed after {taken}" if result.failed else f"built in {taken}"
@@ -155,6 +169,8 @@ def _show(result: BuildResult) -> None:
         render.out(f"  note          {text}")
     for failed in result.failed:
         render.out(f"  FAILED        {' '.join(failed.outputs)}: {failed.first_error} (log: {failed.log})")
+    if record is not None:
+        render.out(f"  record        {record} (winvllm-build report --html FILE shows it)")
     render.out(f"next: {_next(result)}")
 
 

@@ -29,6 +29,7 @@ from winvllm_build.cli import (
     port,
     profiles,
     render,
+    report,
     review,
     scan,
     sources,
@@ -94,6 +95,7 @@ patches.register(app)
 plan.register(app)
 port.register(app)
 profiles.register(app)
+report.register(app)
 review.register(app)
 scan.register(app)
 sources.register(app)

@@ -71,6 +71,13 @@ def size(count: int) -> str:
     return f"{count / 1e6:.1f} MB"
 
 
+def memory_size(count: float) -> str:
+    """`430 MB`, `5.5 GB`, `128 GB`."""
+    if count < 1e9:  # noqa: PLR2004 - SI steps
+        return f"{count / 1e6:.0f} MB"
+    return f"{count / 1e9:.1f} GB" if count < 1e11 else f"{count / 1e9:.0f} GB"  # noqa: PLR2004 - three digits
+
+
 def duration(seconds: float) -> str:
     """`0.4 s`, `42 s`, `3 min 07 s`, `2 h 05 min`."""
     if seconds < 10:  # noqa: PLR2004 - below ten a tenth matters

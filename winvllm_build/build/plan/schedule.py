@@ -68,7 +68,9 @@ def jobs_of(edges: Iterable[Edge], predict: Callable[[Edge], Cost]) -> tuple[Job
     return tuple(jobs)
 
 
-def simulate(jobs: Sequence[Job], *, slots: int, budget: int) -> Schedule:
+def simulate(
+    jobs: Sequence[Job], *, slots: int, budget: int, running: frozenset[str] = frozenset()
+) -> Schedule:
     """The longest first, each as soon as a slot is free and its memory fits; smaller ones overtake.
 
     A job that exceeds the budget runs when nothing else does.
@@ -77,11 +79,12 @@ def simulate(jobs: Sequence[Job], *, slots: int, budget: int) -> Schedule:
         jobs: what is to run; each name once, no cycles.
         slots: jobs at a time, at least 1.
         budget: bytes that jobs may use together.
+        running: names of jobs that have begun already and have `seconds` left; they come first.
 
     Raises:
         ValueError: jobs wait for each other.
     """
-    run = _Run(jobs=jobs, slots=max(slots, 1), budget=budget)
+    run = _Run(jobs=jobs, slots=max(slots, len(running), 1), budget=budget, begun=running)
     run.go()
     return Schedule(
         spans=tuple(run.spans),
@@ -145,6 +148,7 @@ class _Run:
     jobs: Sequence[Job]
     slots: int
     budget: int
+    begun: frozenset[str] = frozenset()
     now: float = 0.0
     used: int = 0
     peak: int = 0
@@ -152,11 +156,13 @@ class _Run:
     running: list[tuple[float, int, Job]] = field(default_factory=list)
     free: list[int] = field(default_factory=list)
     ready: list[Job] = field(default_factory=list)
-    priority: Mapping[str, tuple[float, str]] = field(default_factory=dict)
+    priority: Mapping[str, tuple[bool, float, str]] = field(default_factory=dict)
 
     def go(self) -> None:
         rest = tails(self.jobs)
-        self.priority = {job.name: (-rest[job.name], job.name) for job in self.jobs}
+        self.priority = {
+            job.name: (job.name not in self.begun, -rest[job.name], job.name) for job in self.jobs
+        }
         self.free = list(range(self.slots))
         followers, by_name = _followers(self.jobs), {job.name: job for job in self.jobs}
         blocked = {job.name: len(set(job.after) & by_name.keys()) for job in self.jobs}
@@ -180,7 +186,7 @@ class _Run:
             if not self.free:
                 left += self.ready[at:]
                 break
-            if self.running and self.used + job.memory > self.budget:
+            if job.name not in self.begun and self.running and self.used + job.memory > self.budget:
                 left.append(job)
                 continue
             slot = heapq.heappop(self.free)
