@@ -54,6 +54,11 @@ class Workspace:
         return self.root / "builds"
 
     @property
+    def objects(self) -> Path:
+        """Finished edges by content, shared by all builds."""
+        return self.root / "objects"
+
+    @property
     def toolchains(self) -> Path:
         return self.root / "toolchains"
 

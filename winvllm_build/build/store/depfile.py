@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Final
+
+PLAIN: Final = re.compile(r"[\w/.+-]+", re.ASCII)
 
 
 def read(text: str) -> tuple[str, ...]:
@@ -30,12 +33,17 @@ def read(text: str) -> tuple[str, ...]:
 
 def written(target: str, dependencies: Sequence[str]) -> str:
     """The dependency file of one output."""
-    lines = [f"{_escaped(target)}:", *(f" {_escaped(name)}" for name in dependencies)]
-    return " \\\n".join(lines) + "\n"
+    names = [
+        f"{_escaped(target)}:",
+        *(name if PLAIN.fullmatch(name) else _escaped(name) for name in dependencies),
+    ]
+    return " \\\n  ".join(names) + "\n"
 
 
 def _words(line: str) -> list[str]:
     """Split at blanks that an even number of backslashes (or none) precedes."""
+    if "\\" not in line:
+        return line.split()
     words: list[str] = []
     word = ""
     for part in re.findall(r"\\+[ \t]?|[ \t]+|[^\s\\]+", line):
@@ -57,6 +65,8 @@ def _words(line: str) -> list[str]:
 
 
 def _plain(word: str) -> str:
+    if "\\" not in word and "$" not in word:
+        return word
     text = re.sub(r"(\\+) ", lambda found: "\\" * (len(found[1]) // 2) + " ", word)
     return text.replace("\\#", "#").replace("$$", "$")
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from winvllm_build.workspace import write_atomic
 
+POSIX: Final = os.name != "nt"
 RACY: Final = 2_000_000_000
 """Nanoseconds. A file that was read sooner after a change may change again within one tick of its clock."""
 ASKED: Final = re.compile(rb"__has_include(?:_next)?\s*\(\s*[<\"]([^>\"\n]+)[>\"]")
@@ -27,20 +29,26 @@ KEPT: Final = 50_000
 """Files remembered for the next run."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stat:
-    """What changes when a file does, as far as the file system tells."""
+class Look(NamedTuple):
+    """What changes when a file does, as far as the file system tells; times in nanoseconds."""
 
     size: int
     modified: int
     changed: int
     number: int
 
-    @classmethod
-    def of(cls, path: str | os.PathLike[str]) -> Stat:
-        found = os.stat(path)  # noqa: PTH116 - hot
-        changed = found.st_ctime_ns if os.name != "nt" else 0
-        return cls(size=found.st_size, modified=found.st_mtime_ns, changed=changed, number=found.st_ino)
+
+def look_at(path: str) -> Look | None:
+    """How a file looks now; None if it cannot be looked at."""
+    try:
+        return _look(path)
+    except OSError:
+        return None
+
+
+def _look(path: str) -> Look:
+    found = os.stat(path)  # noqa: PTH116 - hot
+    return Look(found.st_size, found.st_mtime_ns, found.st_ctime_ns if POSIX else 0, found.st_ino)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +74,9 @@ class Digests:
     def __init__(self, memory: Path | None = None) -> None:
         """Take over what an earlier run left in the file `memory`."""
         self._memory = memory
-        self._known: dict[str, tuple[Stat, Digest]] = {}
+        self._known: dict[str, tuple[Look, Digest]] = {}
+        self.seen: dict[str, Look | None] = {}
+        """How each file looked when it was asked for; None where that is no proof of its content."""
         self._new = False
         self._lock = threading.Lock()
         if memory is not None:
@@ -78,29 +88,45 @@ class Digests:
         Raises:
             OSError: it cannot be read.
         """
-        stat = Stat.of(path)
-        held = self._known.get(path)
-        if held is not None and held[0] == stat:
-            return held[1]
-        return self._read(path)
+        return self.and_look(path)[0]
 
-    def _read(self, path: str) -> Digest:
+    def and_look(self, path: str) -> tuple[Digest, Look]:
+        """As `of`, with how the file looked before it was read.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        look = _look(path)
+        held = self._known.get(path)
+        digest = held[1] if held is not None and held[0] == look else None
+        if digest is None:
+            digest, look, sure = self._read(path)
+        else:
+            sure = True
+        proof = look if sure else None
+        if self.seen.setdefault(path, proof) != proof:
+            self.seen[path] = None
+        return digest, look
+
+    def _read(self, path: str) -> tuple[Digest, Look, bool]:
+        """The digest, and whether it can be kept: a file that has just been written may change unnoticed."""
         for _ in range(5):
-            before, now = Stat.of(path), time.time_ns()
+            before, now = _look(path), time.time_ns()
             digest = digest_of(path)
-            if Stat.of(path) == before:
-                if max(before.modified, before.changed) < now - RACY:
+            if _look(path) == before:
+                sure = max(before.modified, before.changed) < now - RACY
+                if sure:
                     with self._lock:
                         self._known[path] = (before, digest)
                         self._new = True
-                return digest
-        raise OSError(f"{path} changes while it is read")
+                return digest, before, sure
+        raise OSError(errno.EBUSY, "changes while it is read", path)
 
     def _load(self, memory: Path) -> None:
         with suppress(OSError, ValueError, TypeError, KeyError, IndexError):
-            for path, (stat, content, asked, flags) in json.loads(memory.read_bytes()).items():
+            for path, (look, content, asked, flags) in json.loads(memory.read_bytes()).items():
                 self._known[path] = (
-                    Stat(size=stat[0], modified=stat[1], changed=stat[2], number=stat[3]),
+                    Look(*look),
                     Digest(hash=content, asked=tuple(asked), timed=bool(flags & 1), hidden=bool(flags & 2)),
                 )
 
@@ -112,12 +138,12 @@ class Digests:
             kept = list(self._known.items())[-KEPT:]
         data = {
             path: [
-                [stat.size, stat.modified, stat.changed, stat.number],
+                look,
                 digest.hash,
                 list(digest.asked),
                 digest.timed | digest.hidden << 1,
             ]
-            for path, (stat, digest) in kept
+            for path, (look, digest) in kept
         }
         write_atomic(self._memory, json.dumps(data, separators=(",", ":")).encode())
         self._new = False
@@ -147,11 +173,6 @@ def digest_of(path: str) -> Digest:
     )
 
 
-def digest_of_text(parts: Iterable[str]) -> str:
+def digest_of_text(parts: Sequence[str]) -> str:
     """One digest of many words; no two lists of words have the same."""
-    whole = hashlib.sha256()
-    for part in parts:
-        content = part.encode("utf-8", "surrogateescape")
-        whole.update(len(content).to_bytes(8, "little"))
-        whole.update(content)
-    return whole.hexdigest()
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

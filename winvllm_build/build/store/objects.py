@@ -17,7 +17,7 @@ from typing import Final
 
 from winvllm_build.build.engine.edge import Edge, Language, Roots
 from winvllm_build.build.engine.reuse import Replay
-from winvllm_build.build.store import depfile, ninjalogs, verification
+from winvllm_build.build.store import depfile, ninjalogs, snapshot, verification
 from winvllm_build.build.store.blobs import Blobs, Syncer
 from winvllm_build.build.store.command import Command
 from winvllm_build.build.store.digests import Digests
@@ -29,8 +29,6 @@ from winvllm_build.build.store.references import References
 from winvllm_build.errors import StorageError
 from winvllm_build.workspace import storage_errors
 
-FOLDER: Final = "objects"
-"""Where in the workspace the store lies."""
 BLOBS: Final = "blobs"
 RECORDS: Final = "records"
 BUILDS: Final = "builds"
@@ -96,6 +94,9 @@ class Store:
         self._digests = Digests(root / HASHES)
         self._reader = Reader(self._places, environment, self._digests)
         self._journal = EdgeJournal(build)
+        self._earlier = snapshot.Snapshot()
+        self._checked: set[str] = set()
+        """Outputs whose inputs were looked at in this run."""
         self._running: dict[str, _Begun] = {}
         self._lock = threading.Lock()
         self._failed = False
@@ -113,16 +114,22 @@ class Store:
             StorageError: the build folder cannot be written.
         """
         there = [edge for edge in edges if (self.build / edge.output).exists()]
+        thorough = full or self._journal.unclean
+        held = snapshot.read(self.build)
+        if not thorough and held.holds():
+            self._earlier = held
         verifier = verification.Verifier(
             build=self.build,
             journal=self._journal,
             records=self.records,
             reader=self._reader,
-            thorough=full or self._journal.unclean,
+            thorough=thorough,
+            known=self._earlier.outputs,
         )
         doubts = zip(there, verifier.doubts(there), strict=True)
         removed = tuple((edge.output, doubt) for edge, doubt in doubts if doubt)
         with storage_errors(str(self.build)):
+            snapshot.drop(self.build)
             for output, _ in removed:
                 (self.build / output).unlink(missing_ok=True)
             repaired = ninjalogs.repair(self.build)
@@ -130,6 +137,7 @@ class Store:
         verification.settle(self._journal, self.build, self._syncer, self._journal.done)
         if repaired:
             self._tell(repaired)
+        self._checked.update({edge.output for edge in there} - {output for output, _ in removed})
         return verification.Verified(
             trusted=len(there) - len(removed),
             removed=removed,
@@ -284,6 +292,7 @@ class Store:
                 ),
             )
             if variant:
+                self._checked.add(edge.output)
                 self._references.note(edge.output, key, variant)
 
     def _fail(self, error: OSError) -> None:
@@ -296,6 +305,12 @@ class Store:
         """End the run well: everything is on the disk, and what later steps did to outputs is noted."""
         verification.settle(self._journal, self.build, self._syncer, self._journal.fresh)
         self._syncer.finish()
-        for end in (self._digests.save, self._references.close, self._journal.close):
+        for end in (self._leave_snapshot, self._digests.save, self._references.close, self._journal.close):
             with suppress(OSError, StorageError):
                 end()
+
+    def _leave_snapshot(self) -> None:
+        seen = snapshot.Seen(files=dict(self._digests.seen), folders=dict(self._reader.listings.seen))
+        seen.add(self._earlier.seen)
+        kept = {name for name in self._checked if (done := self._journal.done.get(name)) and done.variant}
+        snapshot.write(self.build, snapshot.Snapshot(outputs=self._earlier.outputs | kept, seen=seen))

@@ -32,6 +32,8 @@ class Places:
         ]
         self._folders = sorted(pairs, key=lambda pair: -len(pair[1]))
         self._spelt: dict[str, str] = {}
+        self._files: dict[str, str] = {}
+        self._known: dict[str, str] = {}
         self._pattern = _pattern([folder for _, folder in self._folders], windows=windows)
         self._names = {folder.casefold() if windows else folder: name for name, folder in self._folders}
 
@@ -41,6 +43,12 @@ class Places:
 
     def named(self, path: str) -> str:
         """The path with the deepest folder that holds it replaced by its name."""
+        found = self._known.get(path)
+        if found is None:
+            found = self._known[path] = self._named(path)
+        return found
+
+    def _named(self, path: str) -> str:
         text = _slashed(path, windows=self._windows)
         probe = text.casefold() if self._windows else text
         for name, folder in self._folders:
@@ -63,8 +71,10 @@ class Places:
 
     def file(self, named: str) -> str:
         """As `spelt`, made absolute; for opening."""
-        spelt = self.spelt(named)
-        return spelt if os.path.isabs(spelt) else f"{self.base}{os.sep}{spelt}"  # noqa: PTH117 - hot
+        found = self._files.get(named)
+        if found is None:
+            found = self._files[named] = os.path.join(self.base, self.spelt(named))  # noqa: PTH118 - as it is
+        return found
 
     def named_text(self, text: bytes) -> bytes:
         """Printed text with folders named; for showing it elsewhere, not for comparing."""
@@ -85,8 +95,8 @@ class Places:
         """Those folders that `content` spells out, as an object with debug information does."""
         found: dict[str, str] = {}
         for name, folder in self._folders:
-            forms = {os.fsencode(folder), os.fsencode(folder.replace("/", "\\"))}
-            if any(content.find(form) >= 0 for form in forms):
+            forms = [folder, folder.replace("/", "\\")] if self._windows else [folder]
+            if any(content.find(os.fsencode(form)) >= 0 for form in forms):
                 found[name] = folder
         return found
 

@@ -12,7 +12,7 @@ from typing import Final
 from winvllm_build.build.engine.edge import Edge, Language
 from winvllm_build.build.store import command, depfile, includes, lookups, settings
 from winvllm_build.build.store.command import Command
-from winvllm_build.build.store.digests import Digest, Digests, Stat, digest_of_text
+from winvllm_build.build.store.digests import Digest, Digests, digest_of_text
 from winvllm_build.build.store.places import Places
 from winvllm_build.build.store.records import Record
 
@@ -41,7 +41,7 @@ class Reader:
     def __init__(self, places: Places, environment: Mapping[str, str], digests: Digests) -> None:
         self.places = places
         self.digests = digests
-        self._listings = lookups.Listings()
+        self.listings = lookups.Listings()
         self._environment = environment
         self._settings = settings.deciding(environment, places, separator=os.pathsep)
         self._prefix = includes.prefix_of(_text(places.base / "CMakeFiles" / "rules.ninja") or "")
@@ -84,7 +84,7 @@ class Reader:
             except OSError:
                 return f"{named} is gone"
         names = [*(named for named, _ in record.inputs), *record.missing]
-        if lookups.digest(places, self._listings, record.search, names) != record.lookups:
+        if lookups.digest(places, self.listings, record.search, names) != record.lookups:
             return "a file has come or gone where headers are searched"
         return ""
 
@@ -120,19 +120,18 @@ class Reader:
             listed=len(listed),
             missing=(*missing, *_library_files(found)),
             search=search,
-            lookups=lookups.digest(self.places, self._listings, search, names),
+            lookups=lookups.digest(self.places, self.listings, search, names),
             timed=timed,
         )
 
     def _digest(self, name: str, since: int) -> Digest:
-        path = str(self.places.base / name)
         try:
-            stat = Stat.of(path)
-            if stat.modified >= since:
-                raise Unusable(f"{name} changed while it was read")
-            return self.digests.of(path)
+            digest, look = self.digests.and_look(self.places.file(self.places.named(name)))
         except OSError as error:
             raise Unusable(f"{name} cannot be read: {error.strerror}") from error
+        if look.modified >= since:
+            raise Unusable(f"{name} changed while it was read")
+        return digest
 
     def _listed(self, found: Command, text: bytes) -> tuple[str, ...]:
         base = self.places.base
