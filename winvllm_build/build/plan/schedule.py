@@ -6,9 +6,14 @@ import heapq
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
 
 from winvllm_build.build.engine.cost import Cost
 from winvllm_build.build.engine.edge import Edge, Language
+
+PARTS: Final = 8
+"""Beyond so many edges at a time within the budget, the bound by bytes is as good."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +51,20 @@ class Schedule:
         spans: in the order of their start.
         makespan: seconds from the beginning to the last end.
         peak: the most bytes in use at one time.
-        bound: seconds that no schedule can beat; see `lower_bound`.
+        slots: jobs at a time, and
+        budget: bytes that they may use together, as it was simulated with.
     """
 
     spans: tuple[Span, ...]
     makespan: float
     peak: int
-    bound: float
+    slots: int
+    budget: int
+
+    @property
+    def bound(self) -> float:
+        """Seconds that no schedule can beat; see `lower_bound`."""
+        return lower_bound([span.job for span in self.spans], slots=self.slots, budget=self.budget)
 
 
 def jobs_of(edges: Iterable[Edge], predict: Callable[[Edge], Cost]) -> tuple[Job, ...]:
@@ -90,23 +102,46 @@ def simulate(
         spans=tuple(run.spans),
         makespan=max((span.end for span in run.spans), default=0.0),
         peak=run.peak,
-        bound=lower_bound(jobs, slots=slots, budget=budget),
+        slots=slots,
+        budget=budget,
     )
 
 
 def lower_bound(jobs: Sequence[Job], *, slots: int, budget: int) -> float:
     """Seconds that no schedule of these jobs can beat.
 
-    The largest of: all work shared among the slots; the longest chain of jobs that wait for each other; all
-    memory-seconds within the budget; for each number of jobs at a time, those too large for one more beside.
+    The largest of: all work shared among the slots; the longest chain of jobs that wait for each other; how
+    long the memory is taken, whatever is beside what (see `_packed`).
     """
-    room = max(budget, 1)
-    packed = math.fsum(min(job.memory, room) * job.seconds for job in jobs) / room
-    together = (
-        math.fsum(job.seconds for job in jobs if count == slots or job.memory * (count + 1) > room) / count
-        for count in range(1, max(slots, 1) + 1)
+    work = math.fsum(job.seconds for job in jobs) / max(slots, 1)
+    return max(work, _packed(jobs, max(budget, 1)), max(tails(jobs).values(), default=0.0))
+
+
+def _packed(jobs: Sequence[Job], budget: int) -> float:
+    """Seconds for which memory is taken, by dual feasible functions (Fekete and Schepers).
+
+    Such a function maps shares of the budget so that the shares of what fits together still add up to 1 at
+    most; then its sum over all jobs, each as long as it runs, is a bound. The share itself is the plainest.
+    """
+    jobs_by_memory = [(min(job.memory, budget), job.seconds) for job in jobs]
+
+    def total(share: Callable[[int], float]) -> float:
+        return math.fsum(share(memory) * seconds for memory, seconds in jobs_by_memory)
+
+    def in_parts(parts: int, memory: int) -> float:
+        """More than 1/2 counts as 1; or more than 1/3 as 1/2 and more than 2/3 as 1; and so on."""
+        whole, rest = divmod((parts + 1) * memory, budget)
+        return whole / parts if rest else memory / budget
+
+    def without(least: int, memory: int) -> float:
+        """What leaves room only for shares below `least` counts as 1, those below it as nothing."""
+        return 1.0 if memory > budget - least else memory / budget if memory >= least else 0.0
+
+    leasts = {memory for memory, _ in jobs_by_memory if 2 * memory <= budget}
+    return max(
+        *(total(partial(in_parts, parts)) for parts in range(1, PARTS + 1)),
+        *(total(partial(without, least)) for least in leasts | {0}),
     )
-    return max(packed, *together, max(tails(jobs).values(), default=0.0))
 
 
 def tails(jobs: Sequence[Job]) -> dict[str, float]:
