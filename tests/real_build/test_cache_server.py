@@ -75,7 +75,7 @@ class Bench:
 
     def compile(self, cache: CompilerCache, folder: str) -> bytes:
         where = self.root / folder
-        command = [*cache.prefix(EDGE), "gcc", "-c", str(where / "a.c"), "-o", "a.o"]
+        command = [*cache.before(EDGE), "gcc", "-c", str(where / "a.c"), "-o", "a.o"]
         done = process.capture(command, cwd=where, env={**os.environ, **cache.environment})
         assert done.code == 0, done.error_text
         return (where / "a.o").read_bytes()
@@ -124,11 +124,11 @@ def test_a_redis_that_is_down_costs_one_note(bench: Bench) -> None:
 def test_a_server_that_is_killed_is_given_up_and_compiles_go_on(bench: Bench) -> None:
     with opened(bench.request(CacheSection(kind=CacheKind.LOCAL))) as cache:
         assert cache is not None
-        assert cache.prefix(EDGE) != ()
+        assert cache.before(EDGE) != ()
         os.kill(cache.server.beside.pid, signal.SIGKILL)
         psutil.wait_procs([psutil.Process(cache.server.beside.pid)], timeout=10)
         assert bench.compile(cache, "one")
-        assert cache.prefix(EDGE) == ()
+        assert cache.before(EDGE) == ()
     assert bench.told == ["the rest is compiled without sccache: its server has ended"]
 
 

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from winvllm_build.build import ninja
+from winvllm_build.build.cache.session import CompilerCache
 from winvllm_build.build.engine import memory, order
 from winvllm_build.build.engine.commandline import output_of
 from winvllm_build.build.engine.cost import Costs
 from winvllm_build.build.engine.edge import Edge
 from winvllm_build.build.engine.gate import Gate, Terms
+from winvllm_build.build.engine.prefix import NoPrefix
 from winvllm_build.build.engine.reuse import NoReuse, Reuse
 from winvllm_build.build.events import CompileBegun, Event, Note, PlannedEdge, Watcher
 from winvllm_build.build.plan import edges, words
@@ -41,6 +43,8 @@ class Compilation:
         costs: what each is reckoned to cost.
         reuse: finished work of earlier runs.
         terms: what the gate goes by; None for what this machine has.
+        cache: a compiler cache, open during the step; None to do without.
+        roots: folders that differ between machines, by name.
     """
 
     profile: Profile
@@ -50,6 +54,8 @@ class Compilation:
     costs: Costs
     reuse: Reuse = field(default_factory=NoReuse)
     terms: Terms | None = None
+    cache: CompilerCache | None = None
+    roots: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -66,6 +72,7 @@ class Compilation:
             profile=profile, door=door, selection=selection,
             edges={edge.output: edge for edge in listed},
             costs=CostModel.open(workspace, setting),
+            roots=setting.roots.folders,
         )  # fmt: skip
 
     def slots(self) -> limits.JobLimit:
@@ -112,7 +119,9 @@ def compile_selection(wanted: Compilation, watch: Watcher) -> ninja.RunResult:
 
 
 def _run(wanted: Compilation, gate: Gate, watch: Watcher) -> ninja.RunResult:
-    door = replace(wanted.door, environment={**wanted.door.environment, **gate.environment})
+    cached = {} if wanted.cache is None else wanted.cache.environment
+    environment = {**wanted.door.environment, **cached, **gate.environment}
+    door = replace(wanted.door, environment=environment)
     return door.run(
         wanted.selection.ninja_targets,
         jobs=gate.terms.ninja_jobs,
@@ -131,6 +140,7 @@ def _terms(wanted: Compilation) -> Terms:
         lookahead=max(slots, 8),
         room=memory.room(machine.read()),
         memory_per_edge=per_edge,
+        prefix=wanted.cache or NoPrefix(),
     )
 
 

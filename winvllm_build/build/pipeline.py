@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from winvllm_build import data
 from winvllm_build.build import (
@@ -22,6 +22,7 @@ from winvllm_build.build import (
     trees,
     wheel,
 )
+from winvllm_build.build.cache import session
 from winvllm_build.build.engine import launcher
 from winvllm_build.build.events import Note, Step, StepBegun, StepDone, Watcher
 from winvllm_build.build.result import BuildResult, DryRun
@@ -100,6 +101,7 @@ class _Build:
     seconds: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
+    cache: Mapping[str, Any] | None = None
     index: Index = field(init=False)
     remotes: Remotes = field(init=False)
 
@@ -182,6 +184,7 @@ class _Build:
             loadable=toolchain.torch.runs,
             notes=(*self.notes, *(() if toolchain.torch.runs else (CHECK_ONLY,))),
             messages=tuple(self.told),
+            cache=self.cache,
         )
 
     def source(self, pins: Pins) -> Source:
@@ -317,7 +320,13 @@ class _Build:
         title = f"{' '.join(selection.targets) or 'objects'}, {self.jobs()[1]}"
         with self.step(Step.COMPILE, title) as summary:
             wanted = compiling.Compilation.of(self.profile, door, selection, self.workspace)
-            ran = compiling.compile_selection(wanted, self.watch)
+            asked = session.request_of(
+                self.profile, self.workspace,
+                environment=door.environment, roots=wanted.roots.values(), build=door.folder, tell=self.tell,
+            )  # fmt: skip
+            with session.opened(asked) as cache:
+                ran = compiling.compile_selection(replace(wanted, cache=cache), self.watch)
+            self.cache = None if cache is None else cache.as_data()
             summary.append(f"{ran.finished} edges ran" if ran.finished else "nothing to do")
         return ran
 

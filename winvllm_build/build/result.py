@@ -35,6 +35,7 @@ class BuildResult:
         loadable: whether the extensions can be loaded, or only prove that everything compiles and links.
         notes: limits of this result that a reader must know.
         messages: what was told on the way: what was taken, what was not, and why.
+        cache: what a compiler cache did, as plain values; None without one.
     """
 
     tag: str
@@ -55,12 +56,14 @@ class BuildResult:
     loadable: bool
     notes: tuple[str, ...]
     messages: tuple[str, ...]
+    cache: Mapping[str, Any] | None = None
 
     def as_data(self) -> dict[str, Any]:
         """Plain values for `--json`; paths as text, seconds rounded to milliseconds."""
         return {
             "artifacts": dict(self.artifacts),
             "build": str(self.build),
+            "cache": None if self.cache is None else dict(self.cache),
             "edges": {"ran": self.edges, "total": self.total},
             "failed": [
                 {"error": f.first_error, "log": str(f.log), "outputs": list(f.outputs)} for f in self.failed

@@ -73,6 +73,9 @@ def build(
     setting: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the profile.")
     ] = None,
+    cache: Annotated[
+        str | None, typer.Option(help="Compiler cache: off, auto, local, redis, s3 or gha.")
+    ] = None,
     wheel: Annotated[bool | None, typer.Option("--wheel/--no-wheel", help="Pack a wheel.")] = None,
     keep_going: Annotated[
         bool | None, typer.Option("--keep-going/--stop-at-failure", "-k", help="Go on after a failed edge.")
@@ -104,6 +107,7 @@ def build(
         "cuda.arch_list": arch or None,
         "cuda.home": cuda_home,
         "build.max_jobs": jobs,
+        "cache.kind": cache,
         "build.targets": targets or None,
         "build.leave_out": leave_out or None,
         "build.objects": objects or None,

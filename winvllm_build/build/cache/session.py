@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -16,8 +18,8 @@ from winvllm_build.build.cache.statistics import Statistics
 from winvllm_build.build.engine.edge import Edge, Language
 from winvllm_build.choices import CacheKind
 from winvllm_build.errors import BusyError, ToolchainError
-from winvllm_build.profile.model import CacheSection
-from winvllm_build.workspace import Journal, locked
+from winvllm_build.profile.model import CacheSection, Profile
+from winvllm_build.workspace import Journal, Workspace, locked
 
 INSTALL: Final = 'pip install "winvllm-build[cache]"'
 
@@ -47,9 +49,40 @@ class CacheRequest:
     tell: Callable[[str], None]
 
 
+def request_of(
+    profile: Profile,
+    workspace: Workspace,
+    *,
+    environment: Mapping[str, str],
+    roots: Iterable[str],
+    build: Path,
+    tell: Callable[[str], None],
+) -> CacheRequest:
+    """What a profile asks of the cache in one build folder, on this machine.
+
+    Args:
+        profile: its `[cache]` counts.
+        workspace: holds the kind local.
+        environment: of the compilers.
+        roots: folders that are left out of the keys.
+        build: the configured folder.
+        tell: told what a reader must know.
+    """
+    return CacheRequest(
+        section=profile.cache,
+        environment=environment,
+        real=os.environ,
+        roots=tuple(Path(folder) for folder in roots),
+        folder=workspace.root / "sccache",
+        logs=build / "logs",
+        windows=sys.platform == "win32",
+        tell=tell,
+    )
+
+
 @dataclass(slots=True, kw_only=True)
 class CompilerCache:
-    """A cache that is in use, or was: `prefix` says what to put before an edge's command."""
+    """A cache that is in use, or was; the gate's `Prefix`."""
 
     backend: Backend
     server: Server
@@ -62,7 +95,7 @@ class CompilerCache:
         """What compilers need besides their own environment to be found by the server."""
         return self.server.client
 
-    def prefix(self, edge: Edge) -> tuple[str, ...]:
+    def before(self, edge: Edge) -> tuple[str, ...]:
         """The words before the command of `edge`; none for a link, and none once the cache is given up."""
         if edge.language is Language.LINK or not self.fallback.usable():
             return ()
@@ -72,7 +105,7 @@ class CompilerCache:
         return (str(self.server.program.path),)
 
     def again(self, edge: Edge, code: int, text: str) -> bool:
-        """Whether an edge that failed with `prefix` is to be run once more without it."""
+        """Whether an edge that failed through the cache is to be run once more without it."""
         usable = self.fallback.usable()
         again = self.fallback.again(code, text)
         if again:
@@ -80,6 +113,10 @@ class CompilerCache:
         if usable and not self.fallback.usable():
             self.tell(f"the rest is compiled without sccache: {self.fallback.given_up}")
         return again
+
+    def processes(self) -> tuple[int, ...]:
+        """The server, whose children the compilers are."""
+        return (self.server.beside.pid,) if self.server.alive() else ()
 
     def _give_up(self, reason: str) -> None:
         if self.fallback.give_up(reason):

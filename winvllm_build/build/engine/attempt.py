@@ -34,6 +34,7 @@ class Attempt:
         asked: when ninja started the edge, seconds since the epoch.
         memory: bytes reckoned with.
         seconds: wall time reckoned with.
+        prefix: words before its command.
     """
 
     edge: Edge
@@ -41,6 +42,7 @@ class Attempt:
     asked: float
     memory: int
     seconds: float
+    prefix: tuple[str, ...] = ()
 
     @property
     def wish(self) -> Wish:

@@ -18,10 +18,11 @@ from typing import Final
 
 from typing_extensions import Self
 
-from winvllm_build.build.engine import commandline, memory, protocol
+from winvllm_build.build.engine import commandline, memory, prefix, protocol
 from winvllm_build.build.engine.attempt import Attempt, Verdict, explanation, verdict
 from winvllm_build.build.engine.cost import Cost, Costs
 from winvllm_build.build.engine.edge import Edge
+from winvllm_build.build.engine.prefix import NoPrefix, Prefix
 from winvllm_build.build.engine.queue import Queue
 from winvllm_build.build.engine.record import EdgeRecord, Outcome
 from winvllm_build.build.engine.reuse import Reuse
@@ -52,7 +53,7 @@ class Terms:
     lookahead: int
     room: memory.Room
     memory_per_edge: int | None = None
-    prefix: Callable[[Edge], tuple[str, ...]] = lambda _: ()
+    prefix: Prefix = field(default_factory=NoPrefix)
 
     @property
     def ninja_jobs(self) -> int:
@@ -148,9 +149,11 @@ class Gate:
     def _sample(self) -> None:
         while not self._stop.wait(INTERVAL):
             roots = self._queue.roots()
-            found = memory.resident(roots.values())
+            servers = self.terms.prefix.processes()
+            found = memory.resident([*roots.values(), *servers])
             resident = {ticket: found.get(pid, 0) for ticket, pid in roots.items()}
-            budget = self.terms.room.budget(self.available(), sum(resident.values()))
+            ours = sum(resident.values()) + sum(found.get(pid, 0) for pid in servers)
+            budget = self.terms.room.budget(self.available(), ours)
             waiting = self._queue.measured(resident, budget)
             used = {self._names[t]: size for t, size in resident.items() if t in self._names}
             self._tell(Sample(at=time.time(), used=used, budget=budget, waiting=waiting))
@@ -174,9 +177,16 @@ class Gate:
         if self._replayed(line, edge, asked):
             return
         cost = self._cost(edge)
-        attempt = Attempt(edge=edge, number=1, asked=asked, memory=cost.memory, seconds=cost.seconds)
+        attempt = Attempt(
+            edge=edge, number=1, asked=asked, memory=cost.memory, seconds=cost.seconds,
+            prefix=self.terms.prefix.before(edge),
+        )  # fmt: skip
         while True:
             report, record = self._run(line, ask, attempt)
+            if attempt.prefix and report.code != 0 and self._again(attempt, report):
+                self._ended(replace(record, outcome=Outcome.RETRIED))
+                attempt = replace(attempt, prefix=())
+                continue
             match verdict(report, attempt):
                 case Verdict.DONE:
                     with self._told("finished work was not kept"):
@@ -216,7 +226,7 @@ class Gate:
                     memory=attempt.memory, seconds=attempt.seconds,
                 )
             )  # fmt: skip
-            protocol.send_run(line, self.terms.prefix(edge))
+            protocol.send_run(line, attempt.prefix)
             report = protocol.read_report(line)
         except protocol.BrokenLineError:
             if not self._stop.is_set():
@@ -226,7 +236,11 @@ class Gate:
             peak = self._queue.release(ticket)
             del self._names[ticket]
         size = _size(ask, edge) if report.code == 0 else 0
-        return report, attempt.record(report, started=started, peak=peak, size=size)
+        record = attempt.record(report, started=started, peak=peak, size=size)
+        return report, prefix.told(record) if attempt.prefix else record
+
+    def _again(self, attempt: Attempt, report: protocol.Report) -> bool:
+        return self.terms.prefix.again(attempt.edge, report.code, report.text.decode("utf-8", "replace"))
 
     def _replayed(self, line: socket.socket, edge: Edge, asked: float) -> bool:
         found = None
