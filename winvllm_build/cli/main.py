@@ -37,6 +37,7 @@ from winvllm_build.cli import (
     tags,
     toolchain,
     upkeep,
+    why,
 )
 from winvllm_build.errors import InterruptedRunError, StorageError, UsageError, WinvllmError
 
@@ -103,6 +104,7 @@ subshell.register(app)
 tags.register(app)
 toolchain.register(app)
 upkeep.register(app)
+why.register(app)
 
 
 def run(arguments: Sequence[str]) -> int:

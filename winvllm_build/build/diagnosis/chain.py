@@ -16,7 +16,9 @@ GNU_BEFORE: Final = re.compile(
 )
 GNU_WITHIN: Final = re.compile(r"^(?:[A-Za-z]:)?[^\s:][^:]*: (?:In|At) [^:]*")
 EDG_AFTER: Final = re.compile(r'\bat line (?P<line>\d+)(?: of "?(?P<file>[^"]+?)"?)?$')
-EDG_INSIDE: Final = re.compile(r"^(?:detected (?:during|at)|instantiation of|processing of|implicit generation|\^|\[)")
+EDG_INSIDE: Final = re.compile(
+    r"^(?:detected (?:during|at)|instantiation of|processing of|implicit generation|\^|\[)"
+)
 
 
 @dataclass(slots=True)
@@ -28,7 +30,9 @@ class Before:
     def see(self, text: str) -> None:
         match = GNU_BEFORE.match(text)
         if match is not None:
-            self.spots.append(Spot(file=match["file"] or match["at"], line=int(match["line"] or match["number"])))
+            self.spots.append(
+                Spot(file=match["file"] or match["at"], line=int(match["line"] or match["number"]))
+            )
         elif not GNU_WITHIN.match(text):
             self.spots.clear()
 
@@ -57,7 +61,7 @@ def _notes(rows: Sequence[str]) -> tuple[Spot, ...]:
     found: list[Spot] = []
     for row in rows:
         match = NOTE.match(row)
-        if match is None or re.search(r"\b[A-Z]{1,4}\d{4}\s*[:：]", row):
+        if match is None or re.search(r"\b[A-Z]{1,4}\d{4}\s*[:\uff1a]", row):
             break
         found.append(Spot(file=match["file"], line=int(match["line"])))
     return tuple(dict.fromkeys(found))
@@ -71,6 +75,8 @@ def _detected(rows: Sequence[str], file: str) -> tuple[Spot, ...]:
         if match is not None:
             file = match["file"] or file
             found.append(Spot(file=file, line=int(match["line"])))
-        elif re.search(r"\(\d+\):? ?(?:error|warning|catastrophic)", row) or re.match(r"^\d+ errors? detected", row):
+        elif re.search(r"\(\d+\):? ?(?:error|warning|catastrophic)", row) or re.match(
+            r"^\d+ errors? detected", row
+        ):
             break
     return tuple(dict.fromkeys(found))

@@ -10,25 +10,27 @@ from winvllm_build.build.diagnosis.message import Message, Spot, Weight
 
 ERRORS: Final = re.compile(r"(?i)error|erreur|fehler|fatal|错误|エラー|오류|ошибка|błąd|chyba|hata|错誤|錯誤")
 WARNINGS: Final = re.compile(
-    r"(?i)warn|avert|警告|advert|aviso|avviso|предупр|경고|ostrze|upozorn|uyarı|info|message|remarq|note|hinweis|注"
+    r"(?i)warn|avert|警告|advert|aviso|avviso|предупр|경고|ostrze|upozorn|uyar|info|message|remarq|note|hinweis|注"
 )
 CL: Final = re.compile(
-    r"^(?P<file>.+?)\s?\((?P<line>\d+)(?:,\d+)*\)\s*[:：]\s*(?P<word>[^\d:：]*?)\s*"
-    r"(?P<code>[A-Z]{1,4}\d{4})\s*[:：]\s*(?P<text>.*)$"
+    r"^(?P<file>.+?)\s?\((?P<line>\d+)(?:,\d+)*\)\s*[:\uff1a]\s*(?P<word>[^\d:\uff1a]*?)\s*"
+    r"(?P<code>[A-Z]{1,4}\d{4})\s*[:\uff1a]\s*(?P<text>.*)$"
 )
 BARE: Final = re.compile(
-    r"^(?P<file>(?:[A-Za-z]:)?[^:：]*?)\s*[:：]\s*(?P<word>[^\d:：]*?)\s*"
-    r"(?P<code>(?:C|D|LNK|MSB|CVT|RC|U)\d{4})\s*[:：]\s*(?P<text>.*)$"
+    r"^(?P<file>(?:[A-Za-z]:)?[^:\uff1a]*?)\s*[:\uff1a]\s*(?P<word>[^\d:\uff1a]*?)\s*"
+    r"(?P<code>(?:C|D|LNK|MSB|CVT|RC|U)\d{4})\s*[:\uff1a]\s*(?P<text>.*)$"
 )
 CODED: Final = re.compile(
-    r"^(?P<file>)(?P<word>[^\d:：\s]*(?:\s[^\d:：\s]+){0,2})\s*(?P<code>(?:C|D|LNK|MSB)\d{4})\s*[:：]\s*(?P<text>.*)$"
+    r"^(?P<file>)(?P<word>[^\d:\uff1a\s]*(?:\s[^\d:\uff1a\s]+){0,2})\s*"
+    r"(?P<code>(?:C|D|LNK|MSB)\d{4})\s*[:\uff1a]\s*(?P<text>.*)$"
 )
 EDG: Final = re.compile(
-    r"^(?P<file>.+?)\((?P<line>\d+)\)\s?:\s*(?P<word>error|catastrophic error|internal error|warning|remark)"
+    r"^(?P<file>.+?)\((?P<line>\d+)\)\s?:\s*"
+    r"(?P<word>error|catastrophic error|internal error|warning|remark)"
     r"(?:\s+#(?P<code>\d+(?:-D)?))?\s*:\s*(?P<text>.*)$"
 )
 CATASTROPHE: Final = re.compile(r"(?:^|: )(?:catastrophic error|[Ii]nternal error)\s*:\s*(?P<text>.*)$")
-NOTE: Final = re.compile(r"^(?P<file>.+?)\((?P<line>\d+)(?:,\d+)?\)\s*[:：]\s")
+NOTE: Final = re.compile(r"^(?P<file>.+?)\((?P<line>\d+)(?:,\d+)?\)\s*[:\uff1a]\s")
 GNU: Final = re.compile(
     r"^(?P<file>(?:[A-Za-z]:)?[^:\s(][^:(]*):(?P<line>\d+)(?::\d+)?:\s*"
     r"(?P<word>[^:'\"]*?(?:rror|ehler|rreur|arning|arnung|ote|nmerkung|错误|警告|附注))\s*:\s*(?P<text>.*)$"
@@ -41,7 +43,8 @@ LD: Final = re.compile(
     r"^(?:\S*[\\/])?(?:ld|ld\.\w+)(?:\.exe)?:\s*(?P<text>.*)$|^.*?(?P<undefined>undefined reference to .*)$"
 )
 NVIDIA: Final = re.compile(
-    r"^(?:\w+ : )?(?P<tool>nvcc|ptxas|nvlink|fatbinary|cicc|cudafe\+\+)\b(?P<file>[^:]*?(?:[A-Za-z]:[\\/][^:;]*?)?)"
+    r"^(?:\w+ : )?(?P<tool>nvcc|ptxas|nvlink|fatbinary|cicc|cudafe\+\+)\b"
+    r"(?P<file>[^:]*?(?:[A-Za-z]:[\\/][^:;]*?)?)"
     r"(?:, line (?P<line>\d+))?\s*;?\s*(?P<word>fatal|error|warning|info)\s*:\s*(?P<text>.*)$"
 )
 DIED: Final = re.compile(
@@ -49,7 +52,9 @@ DIED: Final = re.compile(
     r"(?:with status (?P<status>\w+)|due to signal (?P<signal>\d+))(?P<rest>.*)$"
 )
 EXITED: Final = re.compile(r"MSB\d{4}: .*?(?P<status>-\d{9,10}|0x[0-9A-Fa-f]{8}|3\d{9})\W*$")
-COUNTS: Final = frozenset(("C1903", "D8040", "LNK1120", "U1077", "MSB3721", "MSB3722", "MSB6006", "MSB8066", "MSB4181"))
+COUNTS: Final = frozenset(
+    ("C1903", "D8040", "LNK1120", "U1077", "MSB3721", "MSB3722", "MSB6006", "MSB8066", "MSB4181")
+)
 """They tell that something failed."""
 OFTEN_LEFT: Final = re.compile(r"^C4\d{3}$|^LNK4\d{3}$|^D9\d{3}$|^CVT4\d{3}$|^RC4\d{3}$")
 """Numbers that are warnings wherever the word before them cannot be read."""
@@ -62,7 +67,7 @@ def located(text: str) -> Message | None:
 
 
 def unlocated(text: str) -> Message | None:
-    """`LINK : fatal error LNK1181: ...`, `cl : Command line error D8016 : ...`, `topk.obj : error LNK2019: ...`."""
+    """`LINK : fatal error LNK1181: ...`, `cl : ... error D8016 : ...`, `topk.obj : error LNK2019: ...`."""
     match = BARE.match(text) or CODED.match(text)
     if match is None:
         return None
@@ -105,7 +110,9 @@ def front_end(text: str) -> Message | None:
             spot=Spot(file=match["file"], line=int(match["line"])),
         )
     lost = CATASTROPHE.search(text)
-    return None if lost is None else Message(tool="edg", code="", text=lost[0].lstrip(": "), weight=Weight.CAUSE)
+    return (
+        None if lost is None else Message(tool="edg", code="", text=lost[0].lstrip(": "), weight=Weight.CAUSE)
+    )
 
 
 def _with(word: str, text: str) -> str:

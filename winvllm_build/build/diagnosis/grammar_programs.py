@@ -10,24 +10,27 @@ from winvllm_build.build.diagnosis.grammar import status
 from winvllm_build.build.diagnosis.message import Message, Weight
 
 EXCEPTION: Final = re.compile(
-    r"^(?:[Ee]rror: )?(?P<code>(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|OutOfResources|Missing|Failed|Refused"
-    r"|Interrupt|FailureException))(?:: (?P<text>.*))?$"
+    r"^(?:[Ee]rror: )?(?P<code>(?:[A-Za-z_]\w*\.)*"
+    r"[A-Z]\w*(?:Error|Exception|OutOfResources|Missing|Failed|Refused|Interrupt))(?:: (?P<text>.*))?$"
 )
 FATAL_EXCEPTION: Final = re.compile(r"^(?:Windows fatal exception|Fatal Python error): (?P<text>.*)$")
-PYTHON_WRAPPERS: Final = frozenset(("CalledProcessError", "BackendUnavailable", "CompileError", "DistutilsExecError"))
+PYTHON_WRAPPERS: Final = frozenset(
+    ("CalledProcessError", "BackendUnavailable", "CompileError", "DistutilsExecError")
+)
 NINJA: Final = re.compile(r"^ninja(?:\.exe)?: (?P<word>error|fatal|build stopped): (?P<text>.*)$")
 MAKE: Final = re.compile(r"^(?:g?make|nmake)(?:\[\d+\])?(?:\.exe)?: \*\*\* (?P<text>.*)$")
 GIT: Final = re.compile(
-    r"^(?:fatal|error): (?P<text>(?:unable to|cannot|could not|patch failed|corrupt patch|No valid patches|RPC|pathspec|"
-    r"invalid path|not a git|Authentication|remote|early EOF|repository|destination path|reference is|"
-    r"unrecognized input|.*does not apply|.*[Ff]ilename too long).*)$"
+    r"^(?:fatal|error): (?P<text>(?:unable to|cannot|could not|patch failed|corrupt patch|"
+    r"No valid patches|RPC|pathspec|invalid path|not a git|Authentication|remote|early EOF|repository|"
+    r"destination path|reference is|unrecognized input|.*does not apply|.*[Ff]ilename too long).*)$"
 )
 RUST: Final = re.compile(r"^error(?:\[(?P<code>E\d{4})\])?: (?P<text>.*)$")
 CARGO: Final = re.compile(r"^error: (?:could not compile|failed to run custom build|aborting due to)")
 PIP: Final = re.compile(r"^ERROR: (?P<text>.*)$")
 PIP_WRAPPERS: Final = re.compile(
-    r"Failed building|Failed to build|Command errored out|Could not build wheels|subprocess-exited-with-error|"
-    r"metadata-generation-failed|Getting requirements|does not currently take into account"
+    r"^Exception:$|Failed building|Failed to build|Command errored out|Could not build wheels|"
+    r"subprocess-exited-with-error|metadata-generation-failed|Getting requirements|"
+    r"does not currently take into account"
 )
 PLAIN: Final = re.compile(r"^[Ee]rror\s?: (?P<text>\S.*)$")
 PLAIN_WRAPPERS: Final = re.compile(
@@ -36,14 +39,19 @@ PLAIN_WRAPPERS: Final = re.compile(
 )
 COMMANDLET: Final = re.compile(r"FullyQualifiedErrorId\s*: (?P<code>\w+)")
 NOT_A_COMMAND: Final = re.compile(r"^'(?P<name>[^']+)' is not recognized as an internal or external command")
-SHELL: Final = re.compile(r"^(?:/bin/sh: |sh: |bash: )(?:\d+: |line \d+: )?(?P<text>.*(?:not found|\$'\\r'.*))$")
+SHELL: Final = re.compile(
+    r"^(?:/bin/sh|sh|bash|[\w./-]+)(?:: line)?(?: \d+)?: (?:\d+: |line \d+: )?"
+    r"(?P<text>.*(?:not found|\$'[^']*\\r'.*))$"
+)
 KILLED: Final = re.compile(r"^(?:.*\s)?Killed(?:\s+\S.*)?$")
 CODE: Final = re.compile(
     r"(?:Process completed with exit code|exited with code|exit code:?|exit status:?|returned exit code|"
     r"exit value) (?P<code>-?\d+|0x[0-9A-Fa-f]{8})\b"
 )
 CRASHES: Final = re.compile(r"0x[C8]\w{7}|13[2-9]|-\d+")
-THROWN: Final = re.compile(r"terminate called after throwing an instance of '(?P<text>[^']+)'|what\(\):\s+(?P<what>.*)")
+THROWN: Final = re.compile(
+    r"terminate called after throwing an instance of '(?P<text>[^']+)'|what\(\):\s+(?P<what>.*)"
+)
 HEAP: Final = re.compile(r"(?:LLVM ERROR: |virtual memory exhausted|out of memory allocating)(?P<text>.*)")
 DISK: Final = re.compile(r"No space left on device|There is not enough space on the disk|\[WinError 112\]")
 
@@ -77,7 +85,9 @@ def git(text: str) -> Message | None:
 
 def rust(text: str) -> Message | None:
     match = RUST.match(text)
-    if match is None or not (match["code"] or CARGO.match(text) or "linker" in text or "linking with" in text):
+    if match is None or not (
+        match["code"] or CARGO.match(text) or "linker" in text or "linking with" in text
+    ):
         return None
     weight = Weight.WRAPPER if CARGO.match(text) else Weight.CAUSE
     return Message(tool="rust", code=match["code"] or "", text=match["text"], weight=weight)

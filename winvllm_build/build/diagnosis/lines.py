@@ -16,6 +16,10 @@ MARKS: Final = re.compile(
     "오류|경고|ошибка|предупреждение|chyba|błąd|advertencia|errore|avviso"
 )
 """Words that tell a right decoding from one that merely succeeds."""
+OWN: Final = {"cp949": re.compile("[\uac00-\ud7a3]"), "cp932": re.compile("[\u3040-\u30ff]")}
+"""Letters that a reading in another page yields only now and then."""
+MOSTLY: Final = 0.3
+SEVERAL: Final = 3
 ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 PREFIXES: Final = (
     re.compile(r"^\ufeff?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z "),  # GitHub, GitLab
@@ -30,7 +34,7 @@ PROJECT: Final = re.compile(r"\s\[[^\[\]]+\.(?:vc|cs)xproj(?:::[^\]]*)?\]$")
 INDENT: Final = re.compile(r"^ {2,}(?:╰─> |│ )?")
 SHOW_INCLUDES: Final = re.compile(
     r"^(?!.*\b[A-Z]{1,4}\d{4}\b)(?!CMake|error|fatal|ERROR|ninja|LINK)"
-    r"[^:：()\d]{2,40}[:：][^:：()\d]{2,40}[:：]\s+(?:[A-Za-z]:\\|/)\S.*\.[\w+]+$"
+    r"[^:\uff1a()\d]{2,40}[:\uff1a][^:\uff1a()\d]{2,40}[:\uff1a]\s+(?:[A-Za-z]:\\|/)\S.*\.[\w+]+$"
 )
 """`Note: including file:` and what it is in other languages."""
 
@@ -94,11 +98,18 @@ def _code_page(content: bytes) -> str:
     return max(CODE_PAGES, key=lambda page: _plausible(content, page))
 
 
-def _plausible(content: bytes, page: str) -> tuple[int, float, int]:
+def _plausible(content: bytes, page: str) -> tuple[int, float, float, int]:
     try:
         text = content.decode(page)
     except UnicodeDecodeError:
-        return 0, -1.0, 0
-    foreign = [letter for letter in text if ord(letter) > 0x7F]  # noqa: PLR2004 - beyond ASCII
+        return 0, 0.0, -1.0, 0
+    foreign = [letter for letter in text if ord(letter) > 0x7F] or ["-"]  # noqa: PLR2004 - beyond ASCII
     letters = sum(unicodedata.category(letter)[0] in "LM" for letter in foreign)
-    return len(MARKS.findall(text)), letters / len(foreign) if foreign else 0.0, -CODE_PAGES.index(page)
+    own = sum(bool(OWN[page].match(letter)) for letter in foreign) if page in OWN else 0
+    share = own / len(foreign)
+    return (
+        len(MARKS.findall(text)),
+        share if share >= MOSTLY and own >= SEVERAL else 0.0,
+        letters / len(foreign),
+        -CODE_PAGES.index(page),
+    )

@@ -18,12 +18,14 @@ FAILED: Final = re.compile(r"^(?:# )?FAILED: (?:\[code=(?P<code>-?\d+)\] )?(?P<o
 STATUS: Final = re.compile(r"^(?:@edge \d+ \d+|\[\d+/\d+\]) ")
 COMMAND: Final = re.compile(r'^(?:\$ |: && |cd |cmd\.exe |"|(?:[A-Za-z]:)?[\\/]\S)')
 CMAKE: Final = re.compile(
-    r"^CMake (?P<word>Error|Warning|Deprecation Warning)(?: \(dev\))?(?: (?:at|in) (?P<file>\S+?)"
+    r"^CMake (?P<word>Error|Warning|Deprecation Warning)(?: \(\w+\))?(?: (?:at|in) (?P<file>\S+?)"
     r"(?::(?P<line>\d+))?(?: \((?P<command>\w+)\))?)?:(?P<text>.*)$"
 )
 CONFIGURE: Final = re.compile(r"^-- Configuring incomplete, errors occurred")
 TRACEBACK: Final = re.compile(r"^Traceback \(most recent call last\):")
 FRAME: Final = re.compile(r'^File "(?P<file>[^"]+)", line (?P<line>\d+)')
+NEXT: Final = re.compile(r"^(?:--|CMake |ninja|\[\d|\w+: |##)")
+"""Where CMake's text without a place has ended."""
 CALLS: Final = "Call Stack (most recent call first):"
 RECORD_LINES: Final = 8
 """Lines of PowerShell's error record before its id."""
@@ -62,6 +64,8 @@ class _Part:
     command: str = ""
     code: str = ""
     lines: list[Line] = field(default_factory=list)
+    before: list[Line] = field(default_factory=list)
+    """What was printed between the edge's title and the word that it failed: of commands with the console."""
 
 
 def failures(content: bytes | str) -> tuple[Failure, ...]:
@@ -79,13 +83,13 @@ def failures(content: bytes | str) -> tuple[Failure, ...]:
 def _parts(rows: Sequence[Line]) -> list[_Part]:
     """The text outside of failed edges, then one part for each of them."""
     parts = [_Part()]
-    current, at = parts[0], 0
+    current, at, title = parts[0], 0, 0
     while at < len(rows):
         row = rows[at]
         failed = FAILED.match(row.text)
         if failed is not None:
             names = tuple(failed["outputs"].split())
-            current = _Part(outputs=names, code=status(failed["code"] or ""))
+            current = _Part(outputs=names, code=status(failed["code"] or ""), before=parts[0].lines[title:])
             parts.append(current)
             if at + 1 < len(rows) and COMMAND.match(rows[at + 1].text):
                 current.command = rows[at + 1].text.removeprefix("$ ")
@@ -93,6 +97,7 @@ def _parts(rows: Sequence[Line]) -> list[_Part]:
         elif STATUS.match(row.text) or row.text.startswith("ninja: build stopped"):
             current = parts[0]
             current.lines.append(row)
+            title = len(current.lines)
         elif CMAKE.match(row.text):
             block = _block(rows, at)
             current.lines += block
@@ -104,13 +109,17 @@ def _parts(rows: Sequence[Line]) -> list[_Part]:
 
 
 def _block(rows: Sequence[Line], at: int) -> Sequence[Line]:
-    """A line and those below it that are deeper."""
-    end = next((i for i in range(at + 1, len(rows)) if rows[i].indent <= rows[at].indent), len(rows))
+    """A message of CMake and its lines, which are deeper; those of one without a place are not."""
+    deep = rows[at].indent
+    end = next((i for i in range(at + 1, len(rows)) if rows[i].indent <= deep), len(rows))
+    if end == at + 1 and rows[at].text.startswith("CMake Error: "):
+        last = min(len(rows), end + MORE_LINES)
+        end = next((i for i in range(end, last) if NEXT.match(rows[i].text)), last)
     return rows[at:end]
 
 
 def _failure(part: _Part) -> Failure | None:
-    found = list(_messages(part.lines))
+    found = list(_messages(part.lines)) or list(_messages(part.before))
     code = part.code
     if CRASHES.fullmatch(code):
         killed = Message(tool="exit", code=code, text=f"the command ended with {code}", weight=Weight.CAUSE)
@@ -126,17 +135,18 @@ def _failure(part: _Part) -> Failure | None:
         command=part.command,
         messages=tuple(found),
         first=first,
-        text="\n".join([part.command, *(line.text for line in part.lines)]),
+        text="\n".join([part.command, *(line.text for line in (*part.before, *part.lines))]),
     )
 
 
 def _first(found: Sequence[Message]) -> tuple[Message, ...]:
-    """The first cause, and what CMake says of it where it stands inside a message of CMake; else the wrappers."""
+    """The first cause, then what CMake says of it if it stands inside CMake's message; else the wrappers."""
     at = next((i for i, message in enumerate(found) if message.weight is Weight.CAUSE), None)
     if at is None:
         return tuple(message for message in found if message.weight is Weight.WRAPPER)
     first = found[at]
-    around = [m for m in found[at + 1 :] if m.tool == "cmake" and m.weight is Weight.CAUSE and m.at < first.at]
+    causes = [message for message in found[at + 1 :] if message.weight is Weight.CAUSE]
+    around = [message for message in causes if message.tool == "cmake" and message.at < first.at]
     return (first, *around[:1])
 
 
@@ -158,9 +168,7 @@ def _messages(rows: Sequence[Line]) -> Iterator[Message]:
             said = _one(row, rows[max(0, at - RECORD_LINES) : at])
             if said is not None and said.weight is not Weight.NOTE:
                 after = chain.after(said, [line.text for line in rows[at + 1 : at + 200]])
-                yield replace(
-                    said, at=row.at, excerpt=_excerpt(rows, at), chain=(*before.take(said), *after)
-                )
+                yield replace(said, at=row.at, excerpt=_excerpt(rows, at), chain=(*before.take(said), *after))
             elif said is None:
                 before.see(row.text)
             at += 1
@@ -217,5 +225,6 @@ def _traceback(rows: Sequence[Line], at: int) -> tuple[Message | None, int]:
     if said is None or said.weight is Weight.NOTE:
         return None, i
     if said.text == said.code:
-        said = replace(said, text=" ".join(line.text for line in rows[i + 1 : i + 1 + MORE_LINES]) or said.text)
+        more = " ".join(line.text for line in rows[i + 1 : i + 1 + MORE_LINES])
+        said = replace(said, text=more or said.text)
     return replace(said, spot=spot, at=rows[i].at), i + 1

@@ -1,4 +1,4 @@
-"""A rule: which first error means what, and what to do; rules are data, this is how they are read and asked."""
+"""Rules: which first error means what, and what to do; they are data, read and asked here."""
 
 from __future__ import annotations
 
@@ -81,16 +81,29 @@ class Rule:
     threads: tuple[str, ...] = ()
     rows: tuple[str, ...] = ()
 
-    def score(self, message: Message, failure: Failure) -> int:
-        """How much of the message the rule names; 0 where it does not hold."""
+    def as_data(self) -> dict[str, Any]:
+        """Plain values for `--json`; patterns as they are written."""
+        patterns = {name: getattr(self, name) for name in PATTERNS}
+        return {
+            "class": self.kind.value,
+            "do": self.do,
+            "id": self.id,
+            "title": self.title,
+            "why": self.why,
+            **{name: None if pattern is None else pattern.pattern for name, pattern in patterns.items()},
+            **{name: list(getattr(self, name)) for name in LISTS},
+        }
+
+    def score(self, message: Message, failure: Failure) -> int | None:
+        """How much of the message the rule names; None where it does not hold."""
         score = self.rank
         if self.codes:
             if message.code not in self.codes:
-                return 0
+                return None
             score += 10
         if self.tools:
             if message.tool not in self.tools:
-                return 0
+                return None
             score += 2
         for pattern, subject, worth in (
             (self.text, message.text, 20),
@@ -100,7 +113,7 @@ class Rule:
         ):
             if pattern is not None:
                 if not pattern.search(subject):
-                    return 0
+                    return None
                 score += worth
         return score
 
@@ -111,7 +124,7 @@ def _named(message: Message) -> str:
 
 
 def best(failure: Failure) -> tuple[Rule | None, Message]:
-    """The rule that says most about the first error, and the message it speaks of; no rule for an unknown one."""
+    """The rule that says most about the first error, and the message it speaks of; None where none holds."""
     for message in failure.first:
         ranked = ranking(message, failure)
         if ranked:
@@ -121,8 +134,9 @@ def best(failure: Failure) -> tuple[Rule | None, Message]:
 
 def ranking(message: Message, failure: Failure) -> list[tuple[int, Rule]]:
     """The rules that hold, the most specific first."""
-    scored = [(rule.score(message, failure), rule) for rule in rulebook().values()]
-    return sorted(((score, rule) for score, rule in scored if score > 0), key=lambda item: (-item[0], item[1].id))
+    scored = ((rule.score(message, failure), rule) for rule in rulebook().values())
+    held = [(score, rule) for score, rule in scored if score is not None]
+    return sorted(held, key=lambda item: (-item[0], item[1].id))
 
 
 @cache
@@ -151,6 +165,6 @@ def _read() -> Iterator[Rule]:
 def _rule(name: str, entry: Mapping[str, Any]) -> Rule:
     fields = dict(entry)
     kind = FailureClass(fields.pop("class"))
-    patterns = {key: re.compile(fields.pop(key)) for key in PATTERNS if key in fields}
-    lists = {key: tuple(fields.pop(key)) for key in LISTS if key in fields}
+    patterns: dict[str, Any] = {key: re.compile(fields.pop(key)) for key in PATTERNS if key in fields}
+    lists: dict[str, Any] = {key: tuple(fields.pop(key)) for key in LISTS if key in fields}
     return Rule(id=name, kind=kind, **patterns, **lists, **fields)

@@ -1,0 +1,96 @@
+"""The end of a build that failed: what failed, of which class, and what to do, in few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from winvllm_build import data
+from winvllm_build.build.diagnosis import lookup
+from winvllm_build.build.diagnosis.finding import Finding, findings
+from winvllm_build.build.ninja import FailedEdge
+from winvllm_build.errors import CompileError, WinvllmError
+
+AGAIN: Final = "then run the same command again: finished objects are kept"
+SHOWN: Final = 5
+LONGEST: Final = 300
+"""Letters of an error's text that are shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The failures that one rule explains; unknown ones are apart by their error."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def first(self) -> Finding:
+        return self.findings[0]
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return tuple(" ".join(finding.failure.outputs) for finding in self.findings)
+
+
+def grouped(found: Sequence[Finding]) -> tuple[Group, ...]:
+    """Failures with the same cause together, in the order in which each was first met."""
+    groups: dict[str, list[Finding]] = {}
+    for finding in found:
+        named = finding.rule.id if finding.rule else f"{finding.message.code} {finding.message.text}"
+        groups.setdefault(named, []).append(finding)
+    return tuple(Group(findings=tuple(members)) for members in groups.values())
+
+
+def lines(found: Sequence[Finding]) -> list[str]:
+    """A few lines for each cause: what failed, the first error, class and hazards, the patch, the log."""
+    said: list[str] = []
+    for group in grouped(found):
+        names = ", ".join(group.outputs[:SHOWN]) + (" ..." if len(group.outputs) > SHOWN else "")
+        count = f"{len(group.outputs)} edges failed: " if len(group.outputs) > 1 else ""
+        said += [f"{count}{names}", *_about(group.first)]
+    return said
+
+
+def _about(finding: Finding) -> list[str]:
+    said = [f"  first error: {shortened(finding)}"]
+    hazards = f" ({', '.join(finding.hazards)})" if finding.hazards else ""
+    said.append(f"  {finding.kind.value}: {finding.title}{hazards}")
+    for touching in finding.place.patches[:1] if finding.place else ():
+        where = "touches this line" if touching.covers else "touches this file"
+        said.append(f"  {touching.tag}/{touching.patch} {where}: {touching.subject}")
+    if finding.log is not None:
+        said.append(f"  log: {finding.log}")
+    return said
+
+
+def shortened(finding: Finding) -> str:
+    """The first error with its place as the tree names it."""
+    message, place = finding.message, finding.place
+    spot = f"{place.path}:{place.line}" if place and place.line else str(message.spot or "")
+    code = f"{message.code}: " if message.code else ""
+    text = message.text if len(message.text) <= LONGEST else message.text[:LONGEST] + " ..."
+    return f"{spot}: {code}{text}" if spot else f"{code}{text}"
+
+
+def compile_error(build: Path, failed: Sequence[FailedEdge]) -> CompileError:
+    """What a build ends with whose edges failed: the cause of each, and what to do about the first."""
+    found = read(build, failed)
+    if not found:
+        names = ", ".join(" ".join(edge.outputs) for edge in failed)
+        return CompileError(f"{names} failed\nlog: {failed[0].log}", fix=f"read the log, {AGAIN}")
+    return CompileError("\n".join(lines(found)), fix=f"{found[0].do}; {AGAIN}")
+
+
+def read(build: Path, failed: Sequence[FailedEdge]) -> list[Finding]:
+    """What each failed edge's log says; without tree and patches where those cannot be read."""
+    try:
+        folder = lookup.open_folder(build, data.patches_root())
+    except WinvllmError:
+        folder = lookup.BuildFolder(folder=build, tree=None, sets=())
+    found: list[Finding] = []
+    for edge in {edge.log: edge for edge in failed}.values():
+        content = edge.log.read_bytes() if edge.log.is_file() else edge.first_error
+        found += findings(content, tree=folder.tree, sets=folder.sets, log=edge.log)
+    return found
