@@ -33,6 +33,7 @@ from winvllm_build.cli import (
     review,
     scan,
     sources,
+    state,
     subshell,
     tags,
     toolchain,
@@ -100,6 +101,7 @@ report.register(app)
 review.register(app)
 scan.register(app)
 sources.register(app)
+state.register(app)
 subshell.register(app)
 tags.register(app)
 toolchain.register(app)

@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Final
 
 from winvllm_build.build.engine.edge import Edge, Language, Roots
 from winvllm_build.build.engine.reuse import Replay
@@ -22,18 +21,13 @@ from winvllm_build.build.store.blobs import Blobs, Syncer
 from winvllm_build.build.store.command import Command
 from winvllm_build.build.store.digests import Digests
 from winvllm_build.build.store.journal import Done, EdgeJournal
+from winvllm_build.build.store.layout import BLOBS, BUILDS, HASHES, RECORDS
 from winvllm_build.build.store.places import Places
 from winvllm_build.build.store.reading import Read, Reader, Unusable
 from winvllm_build.build.store.records import Made, Record, Records
 from winvllm_build.build.store.references import References
 from winvllm_build.errors import StorageError
 from winvllm_build.workspace import storage_errors
-
-BLOBS: Final = "blobs"
-RECORDS: Final = "records"
-BUILDS: Final = "builds"
-HASHES: Final = "hashes.json"
-
 
 log = logging.getLogger(__name__)
 

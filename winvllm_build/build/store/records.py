@@ -71,28 +71,49 @@ class Record:
         return digest_of_text([*pairs, "", self.lookups, self.bound, *spelt])
 
     @property
-    def size(self) -> int:
-        return sum(made.size for made in self.made)
+    def summary(self) -> Summary:
+        return Summary(key=self.key, output=self.output, tag=self.tag, seconds=self.seconds, made=self.made)
 
     def packed(self) -> bytes:
+        """A line that says what it is, and all of it, compressed."""
         data = {
-            "format": FORMAT,
-            "key": self.key,
-            "output": self.output,
-            "tag": self.tag,
             "inputs": [list(pair) for pair in self.inputs],
             "listed": self.listed,
             "missing": list(self.missing),
             "search": list(self.search),
             "lookups": self.lookups,
-            "made": [[made.name, made.blob, made.size, made.executable] for made in self.made],
             "text": base64.b64encode(self.text).decode(),
             "spelt": [list(pair) for pair in self.spelt],
             "bound": self.bound,
-            "seconds": round(self.seconds, 3),
         }
-        text = json.dumps(data, separators=(",", ":")).encode("utf-8", "surrogatepass")
-        return zlib.compress(text, 1)
+        head = self.summary.line()
+        return head + zlib.compress(head + json.dumps(data, separators=(",", ":")).encode(), 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a record is about, without what it read."""
+
+    key: str
+    output: str
+    tag: str
+    seconds: float
+    made: tuple[Made, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(made.size for made in self.made)
+
+    def line(self) -> bytes:
+        data = {
+            "format": FORMAT,
+            "key": self.key,
+            "output": self.output,
+            "tag": self.tag,
+            "seconds": round(self.seconds, 3),
+            "made": [[made.name, made.blob, made.size, made.executable] for made in self.made],
+        }
+        return json.dumps(data, separators=(",", ":")).encode() + b"\n"
 
 
 def unpacked(content: bytes) -> Record:
@@ -101,30 +122,53 @@ def unpacked(content: bytes) -> Record:
     Raises:
         ValueError: it is torn, or of another format.
     """
+    head, _, body = content.partition(b"\n")
+    summary = summarised(head)
     try:
-        data: dict[str, Any] = json.loads(zlib.decompress(content))
-        if data["format"] != FORMAT:
-            raise ValueError(f"a record of format {data['format']}")
-        made = [
-            Made(name=str(name), blob=_hash(blob), size=int(size), executable=bool(executable))
-            for name, blob, size, executable in data["made"]
-        ]
+        again, _, rest = zlib.decompress(body).partition(b"\n")
+        if again != head:
+            raise ValueError("a record that contradicts itself")
+        data: dict[str, Any] = json.loads(rest)
         return Record(
-            key=_hash(data["key"]),
-            output=str(data["output"]),
-            tag=str(data["tag"]),
+            key=summary.key,
+            output=summary.output,
+            tag=summary.tag,
+            seconds=summary.seconds,
+            made=summary.made,
             inputs=tuple((str(path), str(hash_)) for path, hash_ in data["inputs"]),
             listed=int(data["listed"]),
             missing=tuple(map(str, data["missing"])),
             search=tuple(map(str, data["search"])),
             lookups=str(data["lookups"]),
-            made=tuple(made),
             text=base64.b64decode(data["text"], validate=True),
             spelt=tuple((str(name), str(folder)) for name, folder in data["spelt"]),
             bound=str(data["bound"]),
-            seconds=float(data["seconds"]),
         )
     except (zlib.error, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"no record: {error}") from error
+
+
+def summarised(line: bytes) -> Summary:
+    """The first line of a record.
+
+    Raises:
+        ValueError: it is torn, or of another format.
+    """
+    try:
+        data: dict[str, Any] = json.loads(line)
+        if data["format"] != FORMAT:
+            raise ValueError(f"a record of format {data['format']}")
+        return Summary(
+            key=_hash(data["key"]),
+            output=str(data["output"]),
+            tag=str(data["tag"]),
+            seconds=float(data["seconds"]),
+            made=tuple(
+                Made(name=str(name), blob=_hash(blob), size=int(size), executable=bool(executable))
+                for name, blob, size, executable in data["made"]
+            ),
+        )
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"no record: {error}") from error
 
 
@@ -169,6 +213,14 @@ class Records:
             path.unlink(missing_ok=True)
             return None
         return record
+
+    def summary(self, path: Path) -> Summary | None:
+        """What a record is about; None if it is gone or torn."""
+        try:
+            with path.open("rb") as file:
+                return summarised(file.readline())
+        except (OSError, ValueError):
+            return None
 
     def add(self, record: Record) -> str:
         """Keep a record; its variant.
