@@ -135,7 +135,8 @@ def _by_reason(plan: BuildPlan) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for target in plan.left_out:
         many = plan.unbuilt.get(target.name)
-        name = target.name if many is None else f"{target.name} ({many} objects)"
+        objects = "1 object" if many == 1 else f"{many} objects"
+        name = target.name if many is None else f"{target.name} ({objects})"
         found.setdefault(target.reason, []).append(name)
     return found
 
