@@ -19,6 +19,7 @@ from winvllm_build.build import (
     equipment,
     facts,
     ninja,
+    reproducible,
     trees,
     wheel,
 )
@@ -262,6 +263,9 @@ class _Build:
             definitions={
                 **toolchain.cmake_definitions(),
                 **launcher.definitions(launcher.install(self.workspace)),
+                **reproducible.definitions(
+                    toolchain, self.workspace, tree=tree.folder, build=folder, environment=environment
+                ),
                 "CMAKE_BUILD_TYPE": self.profile.build.type.value,
                 "FETCHCONTENT_BASE_DIR": (folder / "_deps").as_posix(),
                 "NVCC_THREADS": str(self.profile.cuda.nvcc_threads),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,9 +27,18 @@ LIMITED_API: Final = "cp38"
 """Upstream's own wheels are tagged so; its extensions use the stable ABI."""
 SHORT: Final = "w"
 """What bdist_wheel copies into. Below its own folder v0.33.0's longest names pass Windows' 260 characters."""
-NOT_PACKED: Final = shutil.ignore_patterns(".git", ".deps", "*.egg-info", "csrc", "tests", "docs", "examples")
+NOT_PACKED: Final = shutil.ignore_patterns(
+    ".git", ".deps", "*.egg-info", "__pycache__", "csrc", "tests", "docs", "examples"
+)
 FROM_ELSEWHERE: Final = frozenset({"torch", "cmake", "ninja"})
 """Build requirements that packing takes from the toolchain or does not need."""
+SETUP: Final = (
+    "import os, runpy, sys; os.umask(0o022); sys.argv[0] = 'setup.py'; sys.path.insert(0, os.getcwd());"
+    " runpy.run_path('setup.py', run_name='__main__')"
+)
+"""`setup.py` with nobody's own umask: a wheel holds the permissions of the files it is made of."""
+EPOCH: Final = "315532800"
+"""The first second that a zip archive can name; every file of a wheel is dated so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +188,9 @@ def _python_tag(python: Path) -> str:
 def _copy_tree(source: Path, target: Path) -> None:
     """A copy with a repository of its own: setuptools-scm packs the files that git tracks."""
     shutil.copytree(source, target, symlinks=True, ignore=NOT_PACKED)
+    for file in target.rglob("*"):
+        if file.is_file() and not file.is_symlink():
+            file.chmod(0o755 if file.stat().st_mode & stat.S_IXUSR else 0o644)
     git = Git(target)
     git.out("init", "--quiet")
     git.out("add", "--all", "--force")
@@ -185,15 +198,20 @@ def _copy_tree(source: Path, target: Path) -> None:
 
 
 def _bdist(request: PackRequest, python: Path, *, tree: Path, stage: Path, runner: StepRunner) -> Path:
-    extra = {"VLLM_VERSION_OVERRIDE": request.version, "VLLM_TARGET_DEVICE": "cuda"}
+    extra = {
+        "SOURCE_DATE_EPOCH": EPOCH,
+        "VLLM_VERSION_OVERRIDE": request.version,
+        "VLLM_TARGET_DEVICE": "cuda",
+    }
     if request.shim is not None:
         extra["PYTHONPATH"] = str(request.shim)
     library, dist = tree / "build" / "lib", tree / "dist"
     (tree / "setup.cfg").write_text(f"[build]\nbuild_lib = {library.as_posix()}\n", encoding="utf-8")
-    runner.run("setup.py build_py", [python, "setup.py", "build_py"], cwd=tree, extra=extra)
+    runner.run("setup.py build_py", [python, "-c", SETUP, "build_py"], cwd=tree, extra=extra)
     shutil.copytree(stage, library, dirs_exist_ok=True)
     command = [
-        "setup.py",
+        "-c",
+        SETUP,
         "bdist_wheel",
         "--skip-build",
         f"--py-limited-api={LIMITED_API}",
