@@ -62,8 +62,9 @@ def built(root: Path, *, same: bool) -> dict[str, str]:
         "CMAKE_CUDA_ARCHITECTURES": "86-real",
         **(asked if same else {}),
     }
-    cmake = ["cmake", "-G", "Ninja", "-S", source, "-B", build, *(f"-D{k}={v}" for k, v in defined.items())]
-    for words in (cmake, ["cmake", "--build", build]):
+    entries = [f"-D{name}={value}" for name, value in defined.items()]
+    cmake = ["cmake", "-G", "Ninja", "-S", str(source), "-B", str(build), *entries]
+    for words in (cmake, ["cmake", "--build", str(build)]):
         done = process.capture(words)
         assert done.code == 0, done.text + done.error_text
     made = [
