@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from winvllm_build import onepage
+from winvllm_build.legible import readable as shown
 from winvllm_build.port import matrix
 from winvllm_build.port.columns import Column
 from winvllm_build.port.matrix import Block, Report, Row
 from winvllm_build.port.signs import MISSING, SIGNS, Group
 from winvllm_build.port.verdict import Kind
-from winvllm_build.review.text import harmless
 
 FILES: Final = Path(__file__).with_name("data")
-TEMPLATE: Final = "report.html.jinja"
 BAR: Final = 40
 """Height of a column's bar in the picture's own units."""
 ORDER: Final = (Group.SAME, Group.LOOK, Group.DONE, Group.OPEN)
@@ -85,27 +80,16 @@ def render(report: Report) -> str:
     Its data are the ones of `--json`, byte for byte the same values; whatever comes from a source or a patch
     is escaped, and nothing is allowed to run but the page's own script, known by its hash.
     """
-    style, script = (_text(name) for name in ("report.css", "report.js"))
-    environment = Environment(
-        loader=FileSystemLoader(FILES, encoding="utf-8"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
-    made = environment.get_template(TEMPLATE).render(
+    return onepage.render(
+        FILES, "report",
         old=report.old, heads=tuple(_heads(report)), lines=tuple(_line(report, row) for row in report.rows),
         broken=tuple(_broken(report)), signs=_signs(), missing=MISSING, groups=Group,
         topics=sorted({shown(topic) for row in report.rows for topic in row.topics}),
         layers=tuple(dict.fromkeys(shown(row.layer) for row in report.rows)),
         notes=tuple(map(shown, report.notes)),
-        seconds=f"{report.seconds:.0f}", style=style, script=script,
-        style_hash=_source_hash(style), script_hash=_source_hash(script),
-        data=_block(matrix.data(report)), details=_block(_details(report)), signs_data=_block(_signs_data()),
+        seconds=f"{report.seconds:.0f}", data=onepage.block(matrix.data(report)),
+        details=onepage.block(_details(report)), signs_data=onepage.block(_signs_data()),
     )  # fmt: skip
-    return made.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def shown(path: str) -> str:
-    """A path for people: bytes that are no UTF-8, and what turns writing around, are written out."""
-    return harmless(path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
 
 
 def slug(kind: Kind) -> str:
@@ -204,21 +188,3 @@ def _details(report: Report) -> dict[str, Any]:
 
 def _block_data(block: Block) -> list[Any]:
     return [block.title, [line.mark + line.text for line in block.lines]]
-
-
-def _text(name: str) -> str:
-    return (FILES / name).read_text(encoding="utf-8")
-
-
-def _source_hash(content: str) -> str:
-    """As a Content-Security-Policy names what may run."""
-    digest = hashlib.sha256(content.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
-
-
-def _block(value: object) -> str:
-    """JSON that nothing in it can end or turn into markup."""
-    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text

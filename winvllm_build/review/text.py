@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
-CONTROL: Final = re.compile("[\0-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""What moves a terminal's cursor or turns its writing around; a tab stays."""
-CARET: Final = 64
-CARET_END: Final = 0x20
-DELETE: Final = "\x7f"
+from winvllm_build.legible import harmless
+
+__all__ = ["Line", "Look", "field_lines", "harmless", "look_of", "shown"]
 
 
 class Look(enum.Enum):
@@ -41,11 +37,6 @@ def shown(content: bytes) -> str:
     return harmless(content.decode("utf-8", "backslashreplace"))
 
 
-def harmless(text: str) -> str:
-    """`text` with `^[` for an escape, `^M` for a carriage return, `<U+202E>` for what turns text around."""
-    return CONTROL.sub(lambda match: _written_out(match[0]), text)
-
-
 def look_of(line: bytes) -> Look:
     """Of a line of a hunk."""
     return {b"+": Look.ADDED, b"-": Look.REMOVED}.get(line[:1], Look.CONTEXT)
@@ -62,10 +53,3 @@ def field_lines(fields: Iterable[tuple[str, str]], *, indent: str = "  ") -> lis
         blank = " " * (len(indent) + width + 2)
         made += [Line(look=Look.FIELD, text=f"{blank}{harmless(line)}".rstrip()) for line in more]
     return made
-
-
-def _written_out(character: str) -> str:
-    code = ord(character)
-    if code < CARET_END:
-        return f"^{chr(code + CARET)}"
-    return "^?" if character == DELETE else f"<U+{code:04X}>"
