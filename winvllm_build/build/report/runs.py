@@ -22,6 +22,8 @@ SUFFIX: Final = ".ndjson"
 KEPT: Final = 20
 """Records in a build folder; older ones are removed."""
 FORMAT: Final = "%Y%m%dT%H%M%SZ"
+DIGITS: Final = 4
+"""Of a part of a name, at least; shorter numbers are numbers."""
 SAME_RUN: Final = 30.0
 """Seconds between the beginning that ninja's log tells and the one of the record of the same run, at most."""
 
@@ -97,7 +99,8 @@ def chosen(build: Path, wanted: str | None) -> Run:
         return known[0].load()
     if wanted.isdecimal() and 0 < int(wanted) <= len(known):
         return known[int(wanted) - 1].load()
-    named = [one for one in known if wanted in one.name]
+    number = wanted.isdecimal() and len(wanted) < DIGITS
+    named = [] if number else [one for one in known if wanted in one.name]
     if len(named) != 1 or not wanted:
         names = ", ".join(f"{at} {one.name}" for at, one in enumerate(known, start=1))
         raise UsageError(f"{build} has no single run {wanted!r}; it has {names}", fix="name one of them")
