@@ -169,7 +169,8 @@ def test_filters_dim_bars_and_hide_rows_and_stay_in_the_address(opened: Page, fi
 
 def test_columns_sort_both_ways(opened: Page) -> None:
     cells = """\
-return [...document.querySelectorAll("tbody tr")].map((row) => row.entry[arguments[0]]).filter((one) => one !== null)
+return [...document.querySelectorAll("tbody tr")].map((row) => row.entry[arguments[0]])
+  .filter((one) => one !== null)
 """
     opened.click("th[data-key='memory'] button")
     values = opened.run(cells, "memory")

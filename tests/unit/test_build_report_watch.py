@@ -78,23 +78,23 @@ def test_a_log_has_a_line_for_each_step_and_edge(tmp_path: Path) -> None:
     )
 
 
-def test_an_edge_says_how_it_ended(tmp_path: Path) -> None:
+def test_an_edge_says_how_it_ended() -> None:
     entry = RECORDED.entries[0]
     done = EdgeDone(
         finished=1, total=2, title=f"Building {entry.output}", failed=False, elapsed=4, remaining=9
     )
     for outcome, words in (
-        (Outcome.REUSED, "csrc/spinloop.cpp made before (4.0 s, ETA 9.0 s)"),
-        (Outcome.CACHED, "csrc/spinloop.cpp from the cache ("),
-        (Outcome.FAILED, "FAILED csrc/spinloop.cpp 0.7 s"),
+        (Outcome.COMPILED, "[1/94] csrc/spinloop.cpp 0.7 s, 900 MB (0.7 s)"),
+        (Outcome.REUSED, "[1/94] csrc/spinloop.cpp made before (0.7 s)"),
+        (Outcome.CACHED, "[1/94] csrc/spinloop.cpp from the cache (0.7 s)"),
+        (Outcome.FAILED, "[1/94] FAILED csrc/spinloop.cpp 0.7 s, 900 MB (0.7 s)"),
+        (Outcome.RETRIED, "  csrc/spinloop.cpp: out of memory, again alone"),
     ):
-        record = replace(RECORDED.record(entry), outcome=outcome)
-        lines = plain(iter((EdgeEnded(record=record), done)))
-        assert words in lines[0]
-    retried = replace(RECORDED.record(entry), outcome=Outcome.RETRIED)
-    assert plain(iter((EdgeEnded(record=retried),))) == ["  csrc/spinloop.cpp: out of memory, again alone"]
+        ended = EdgeEnded(record=replace(RECORDED.record(entry), outcome=outcome))
+        assert plain(iter((RECORDED.begun(), ended, done))) == [words]
     assert plain(iter((done,))) == [f"[1/2] Building {entry.output} (4.0 s, ETA 9.0 s)"]
-    assert tmp_path.exists()
+    failed = replace(done, failed=True)
+    assert plain(iter((failed,))) == [f"[1/2] FAILED Building {entry.output} (4.0 s, ETA 9.0 s)"]
 
 
 def test_groups_fold_on_runners_and_nothing_that_is_said_is_a_command(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
-from winvllm_build.build.events import CompileBegun, EdgeDone, Event
+from winvllm_build.build.events import CompileBegun, EdgeDone, EdgeEnded, Event
 from winvllm_build.build.report import stream
 from winvllm_build.build.report.board import Board
 from winvllm_build.build.report.eta import Estimator
@@ -86,7 +86,7 @@ class Watch:
                 if self._estimator is not None:
                     self._estimator.see(event)
                 self._board.see(event)
-                self._board.remaining = remaining = self._estimate(now, fresh=isinstance(event, EdgeDone))
+                self._board.remaining = remaining = self._estimate(now, fresh=isinstance(event, EdgeDone | EdgeEnded))
             self._recorder.see(event, at=now, remaining=remaining)
             self._write(stream.encode(event, at=now, remaining=remaining))
             self._display.see(event, self._board)

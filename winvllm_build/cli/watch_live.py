@@ -12,7 +12,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 from typing_extensions import assert_never
 
-from winvllm_build.build.engine.record import Outcome
+from winvllm_build.build.engine.record import EdgeRecord, Outcome
 from winvllm_build.build.events import (
     CompileBegun,
     EdgeDone,
@@ -24,9 +24,9 @@ from winvllm_build.build.events import (
     StepBegun,
     StepDone,
 )
-from winvllm_build.build.report.board import Active, Board, label_of, outcome_words
+from winvllm_build.build.report.board import Active, Board
 from winvllm_build.cli.render import duration, memory_size
-from winvllm_build.cli.watch_plain import edge_line
+from winvllm_build.cli.watch_plain import done_line, ended_line
 
 INDENT: Final = 14
 NARROW: Final = 72
@@ -78,12 +78,10 @@ class Live:
                 self._start()
             case EdgeDone():
                 self._start()
-                if event.failed:
-                    self._say(edge_line(event, board), "red")
+                if event.failed and not board.told(event):
+                    self._say(done_line(event, board), "red")
             case EdgeEnded():
-                if event.record.outcome is Outcome.RETRIED:
-                    words = outcome_words(event.record.outcome)
-                    self._say(f"{'':>12}  {label_of(event.record.edge)}: {words}", "yellow")
+                self._ended(event.record, board)
             case EdgeStarted() | Sample():
                 pass
             case _:
@@ -91,6 +89,13 @@ class Live:
 
     def end(self) -> None:
         self._stop()
+
+    def _ended(self, record: EdgeRecord, board: Board) -> None:
+        """What did not go as it should stays."""
+        if record.outcome is Outcome.FAILED:
+            self._say(ended_line(record, board), "red")
+        elif record.outcome is Outcome.RETRIED:
+            self._say(f"{'':>12}{ended_line(record, board)}", "yellow")
 
     def _say(self, text: str, style: str = "") -> None:
         self._terminal.print(text, style=style)

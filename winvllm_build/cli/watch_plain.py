@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from typing_extensions import assert_never
 
-from winvllm_build.build.engine.record import Outcome
+from winvllm_build.build.engine.record import EdgeRecord, Outcome
 from winvllm_build.build.events import (
     CompileBegun,
     EdgeDone,
@@ -42,10 +42,10 @@ class Plain:
             case Note():
                 self._say(f"  {event.text}")
             case EdgeDone():
-                self._say(edge_line(event, board))
+                if not board.told(event):
+                    self._say(done_line(event, board))
             case EdgeEnded():
-                if event.record.outcome is Outcome.RETRIED:
-                    self._say(f"  {label_of(event.record.edge)}: {outcome_words(event.record.outcome)}")
+                self._say(ended_line(event.record, board))
             case CompileBegun() | EdgeStarted() | Sample():
                 pass
             case _:
@@ -67,19 +67,25 @@ class Plain:
         self._terminal.file.flush()
 
 
-def edge_line(edge: EdgeDone, board: Board) -> str:
+def ended_line(record: EdgeRecord, board: Board) -> str:
     """`[12/370] csrc/topk.cu 1 min 37 s, 1.2 GB (3 min 07 s, ETA 1 h 20 min)`."""
-    record = board.record_of(edge)
-    head = f"[{edge.finished}/{edge.total}] "
+    words = outcome_words(record.outcome)
+    if record.outcome is Outcome.RETRIED:
+        return f"  {label_of(record.edge)}: {words}"
+    failed = record.outcome is Outcome.FAILED
+    memory = f", {memory_size(record.memory)}" if record.memory else ""
+    facts = words if words and not failed else f"{duration(record.seconds)}{memory}"
+    head = f"[{board.finished}/{board.total}] {'FAILED ' if failed else ''}"
+    return f"{head}{label_of(record.edge)} {facts} {_times(board, board.elapsed, board.remaining)}"
+
+
+def done_line(edge: EdgeDone, board: Board) -> str:
+    """The same of an edge of which ninja alone tells."""
+    failed = "FAILED " if edge.failed else ""
     remaining = edge.remaining if board.remaining is None else board.remaining
-    eta = f", ETA {duration(remaining)}" if remaining is not None and edge.finished != edge.total else ""
-    tail = f"({duration(edge.elapsed)}{eta})"
-    if record is None:
-        return f"{head}{'FAILED ' if edge.failed else ''}{edge.title} {tail}"
-    failed = "FAILED " if edge.failed or record.outcome is Outcome.FAILED else ""
-    facts = [duration(record.seconds)]
-    if record.memory:
-        facts.append(memory_size(record.memory))
-    if not failed and (words := outcome_words(record.outcome)):
-        facts = [words]
-    return f"{head}{failed}{label_of(record.edge)} {', '.join(facts)} {tail}"
+    return f"[{edge.finished}/{edge.total}] {failed}{edge.title} {_times(board, edge.elapsed, remaining)}"
+
+
+def _times(board: Board, elapsed: float, remaining: float | None) -> str:
+    eta = "" if remaining is None or board.finished >= board.total else f", ETA {duration(remaining)}"
+    return f"({duration(max(elapsed, 0.0))}{eta})"

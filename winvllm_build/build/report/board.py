@@ -31,7 +31,7 @@ class Board:
     """The state.
 
     Attributes:
-        finished: edges finished, of `total`.
+        finished: edges finished, of `total`; ninja itself tells of one only when the next has finished.
         running: by output, the longest running first.
         used: resident bytes of all running edges together.
         budget: bytes that they may use; 0 while unknown.
@@ -58,8 +58,8 @@ class Board:
         if isinstance(event, CompileBegun):
             self.begun, self.total, self.budget = event.at, len(event.edges), event.budget
         elif isinstance(event, EdgeDone):
-            self.finished, self.total, self.title = event.finished, event.total, event.title
-            self.elapsed = event.elapsed
+            self.finished = max(event.finished, self._ended())
+            self.total, self.title, self.elapsed = event.total, event.title, event.elapsed
         elif isinstance(event, EdgeStarted):
             self.running[event.edge.output] = Active(
                 label=label_of(event.edge), started=event.at, attempt=event.attempt,
@@ -74,6 +74,13 @@ class Board:
         self.running.pop(record.edge.output, None)
         self.ended[record.edge.output] = record
         self.counts[record.outcome] += 1
+        self.finished = max(self.finished, self._ended())
+        self.total = max(self.total, self.finished)
+        if self.begun:
+            self.elapsed = record.ended - self.begun
+
+    def _ended(self) -> int:
+        return sum(self.counts.values()) - self.counts[Outcome.RETRIED]
 
     def _sample(self, sample: Sample) -> None:
         self.budget, self.waiting = sample.budget, sample.waiting
@@ -81,9 +88,10 @@ class Board:
         for output, active in self.running.items():
             active.memory = sample.used.get(output, active.memory)
 
-    def record_of(self, done: EdgeDone) -> EdgeRecord | None:
-        """What is known of the edge that ninja just finished; it names the output last."""
-        return self.ended.get(done.title.rpartition(" ")[2])
+    def told(self, done: EdgeDone) -> bool:
+        """Whether the edge that ninja names is one whose end was told already; it names the output last."""
+        record = self.ended.get(done.title.rpartition(" ")[2])
+        return record is not None and (not done.failed or record.outcome is Outcome.FAILED)
 
 
 def label_of(edge: Edge) -> str:
