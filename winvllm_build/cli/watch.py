@@ -86,7 +86,8 @@ class Watch:
                 if self._estimator is not None:
                     self._estimator.see(event)
                 self._board.see(event)
-                self._board.remaining = remaining = self._estimate(now, fresh=isinstance(event, EdgeDone | EdgeEnded))
+                fresh = isinstance(event, EdgeDone | EdgeEnded)
+                self._board.remaining = remaining = self._estimate(now, fresh=fresh)
             self._recorder.see(event, at=now, remaining=remaining)
             self._write(stream.encode(event, at=now, remaining=remaining))
             self._display.see(event, self._board)
