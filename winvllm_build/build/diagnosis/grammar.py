@@ -40,7 +40,8 @@ DRIVER: Final = re.compile(
     r"(?:-\d+)?(?:\.exe)?:\s*(?P<word>fatal error|error|internal compiler error|warning):\s*(?P<text>.*)$"
 )
 LD: Final = re.compile(
-    r"^(?:\S*[\\/])?(?:ld|ld\.\w+)(?:\.exe)?:\s*(?P<text>.*)$|^.*?(?P<undefined>undefined reference to .*)$"
+    r"^(?:\S*[\\/])?(?:ld|ld\.\w+)(?:\.exe)?:\s*(?P<text>.*)$|"
+    r"^.*?(?P<undefined>(?:undefined reference to|relocation truncated) .*)$"
 )
 NVIDIA: Final = re.compile(
     r"^(?:\w+ : )?(?P<tool>nvcc|ptxas|nvlink|fatbinary|cicc|cudafe\+\+)\b"

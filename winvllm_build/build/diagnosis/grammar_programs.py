@@ -11,7 +11,7 @@ from winvllm_build.build.diagnosis.message import Message, Weight
 
 EXCEPTION: Final = re.compile(
     r"^(?:[Ee]rror: )?(?P<code>(?:[A-Za-z_]\w*\.)*"
-    r"[A-Z]\w*(?:Error|Exception|OutOfResources|Missing|Failed|Refused|Interrupt))(?:: (?P<text>.*))?$"
+    r"(?:[A-Z]\w*(?:Error|Exception|Missing|Failed|Refused|Interrupt)|OutOfResources))(?::\s*(?P<text>.*))?$"
 )
 FATAL_EXCEPTION: Final = re.compile(r"^(?:Windows fatal exception|Fatal Python error): (?P<text>.*)$")
 PYTHON_WRAPPERS: Final = frozenset(
@@ -20,9 +20,11 @@ PYTHON_WRAPPERS: Final = frozenset(
 NINJA: Final = re.compile(r"^ninja(?:\.exe)?: (?P<word>error|fatal|build stopped): (?P<text>.*)$")
 MAKE: Final = re.compile(r"^(?:g?make|nmake)(?:\[\d+\])?(?:\.exe)?: \*\*\* (?P<text>.*)$")
 GIT: Final = re.compile(
-    r"^(?:fatal|error): (?P<text>(?:unable to|cannot|could not|patch failed|corrupt patch|"
-    r"No valid patches|RPC|pathspec|invalid path|not a git|Authentication|remote|early EOF|repository|"
-    r"destination path|reference is|unrecognized input|.*does not apply|.*[Ff]ilename too long).*)$"
+    r"^(?:fatal|error): (?P<text>(?:unable to (?:access|checkout|create|process|read|resolve|unlink|write)|"
+    r"cannot (?:apply|create|fetch|lock|open|stat|update)|could not (?:fetch|lock|open|read|resolve)|"
+    r"patch failed|corrupt patch|No valid patches|RPC|pathspec|invalid path|not a git|Authentication|remote|"
+    r"early EOF|repository|destination path|reference is|unrecognized input|.*does not apply|"
+    r".*[Ff]ile ?name too long).*)$"
 )
 RUST: Final = re.compile(r"^error(?:\[(?P<code>E\d{4})\])?: (?P<text>.*)$")
 CARGO: Final = re.compile(r"^error: (?:could not compile|failed to run custom build|aborting due to)")
@@ -31,6 +33,9 @@ PIP_WRAPPERS: Final = re.compile(
     r"^Exception:$|Failed building|Failed to build|Command errored out|Could not build wheels|"
     r"subprocess-exited-with-error|metadata-generation-failed|Getting requirements|"
     r"does not currently take into account"
+)
+ARGUMENT: Final = re.compile(
+    r"^[\w. -]+: error: (?P<text>(?:argument|unrecognized arguments|the following) .*)$"
 )
 PLAIN: Final = re.compile(r"^[Ee]rror\s?: (?P<text>\S.*)$")
 PLAIN_WRAPPERS: Final = re.compile(
@@ -106,7 +111,7 @@ def pip(text: str) -> Message | None:
 
 def plain(text: str) -> Message | None:
     """`error: ...` of whoever says no more."""
-    match = PLAIN.match(text)
+    match = PLAIN.match(text) or ARGUMENT.match(text)
     if match is None:
         return None
     weight = Weight.WRAPPER if PLAIN_WRAPPERS.search(match["text"]) else Weight.CAUSE
