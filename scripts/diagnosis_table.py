@@ -1,4 +1,4 @@
-"""Write the tables of docs/diagnosis.md from the rules and recorded logs: `python scripts/diagnosis_table.py`."""
+"""Write the tables of docs/diagnosis.md from rules and logs: `python scripts/diagnosis_table.py`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ PAGE: Final = ROOT / "docs" / "diagnosis.md"
 LOGS: Final = ROOT / "tests" / "diagnosis" / "logs"
 ROWS: Final = ROOT / "tests" / "diagnosis" / "rows.toml"
 MARK: Final = "<!-- below: written by scripts/diagnosis_table.py -->\n"
+HEAD: Final = "| rule | code | what it is | hazards | threads | logs |\n|---|---|---|---|---|---|\n"
 KINDS: Final = {"recorded": "recorded", "constructed": "constructed"}
 
 
@@ -49,12 +50,13 @@ def tables() -> Iterator[str]:
     counted = [kind for kinds in made.values() for kind in kinds]
     yield "\n## Rules\n\n"
     yield f"{len(rulebook())} rules. Verdicts in the corpus: {len(counted)}, of them "
-    yield f"{counted.count('recorded')} in logs recorded from real programs, {counted.count('quoted')} in logs "
-    yield f"around lines quoted from a thread, {counted.count('constructed')} in logs constructed from documentation.\n"
+    yield f"{counted.count('recorded')} recorded from real programs, {counted.count('quoted')} in logs "
+    yield f"around lines quoted from elsewhere, {counted.count('constructed')} in logs constructed from "
+    yield "documentation.\n"
     for kind in FailureClass:
         chosen = [rule for rule in rulebook().values() if rule.kind is kind]
         if chosen:
-            yield f"\n### {kind.value}\n\n| rule | code | what it is | hazards | threads | logs |\n|---|---|---|---|---|---|\n"
+            yield f"\n### {kind.value}\n\n{HEAD}"
             yield from (_rule(rule, made.get(rule.id, [])) for rule in chosen)
     yield "\n## Rows\n\n| row | problem | threads | rule |\n|---|---|---|---|\n"
     for name, row in rows().items():

@@ -28,7 +28,7 @@ def test_alone_it_prints_its_help() -> None:
 
 COMMANDS = (
     "build", "apply", "status", "regen", "port", "source", "profile", "toolchain", "show", "export", "import",
-    "shell", "scan", "audit",
+    "shell", "scan", "audit", "why",
 )  # fmt: skip
 
 

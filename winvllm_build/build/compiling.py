@@ -11,6 +11,7 @@ from typing import Final
 
 from winvllm_build.build import ninja
 from winvllm_build.build.cache.session import CompilerCache
+from winvllm_build.build.diagnosis import ending
 from winvllm_build.build.engine import memory, order
 from winvllm_build.build.engine.commandline import output_of
 from winvllm_build.build.engine.cost import Costs
@@ -187,11 +188,7 @@ def _refuse_failure(ran: ninja.RunResult, *, keep_going: bool) -> None:
     if ran.code == 0 or (keep_going and ran.failed):
         return
     if ran.failed:
-        first = ran.failed[0]
-        raise CompileError(
-            f"{' '.join(first.outputs)} failed: {first.first_error}\nlog: {first.log}",
-            fix="correct it and run the same command again: finished objects are kept",
-        )
+        raise ending.compile_error(ran.failed)
     raise CompileError(
         f"ninja stopped with exit {ran.code}: {' '.join(ran.tail)}", fix="run the build again with --fresh"
     )

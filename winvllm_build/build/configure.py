@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from winvllm_build import process
 from winvllm_build.build import codemodel
-from winvllm_build.errors import ConfigureError
+from winvllm_build.build.diagnosis import summary
 from winvllm_build.workspace import storage_errors, write_atomic
 
 STAMP: Final = ".winvllm-configured.json"
@@ -91,11 +91,7 @@ def configure(wanted: Configuration, *, log: Path, fresh: bool = False) -> Confi
         codemodel.ask(wanted.build)
         code, lines = _run(wanted, log)
         if code != 0:
-            raise ConfigureError(
-                f"CMake could not configure {wanted.source} (exit {code}):\n"
-                f"{first_cmake_error(lines)}\nlog: {log}",
-                fix="read the log; `winvllm-build toolchain show` lists what was found on this machine",
-            )
+            raise summary.configure_error(wanted.source, code, "\n".join(lines), log)
         write_atomic(wanted.build / STAMP, json.dumps(wanted.stamp(), indent=1).encode())
         (wanted.build / UNDER_WAY).unlink()
     return Configured(folder=wanted.build, reused=False, seconds=time.monotonic() - begun, log=log)
@@ -135,17 +131,3 @@ def _clear(build: Path, *, everything: bool) -> None:
         shutil.rmtree(build / codemodel.REPLY, ignore_errors=True)
         for checks in (build / "CMakeFiles").glob("[0-9]*.[0-9]*"):
             shutil.rmtree(checks, ignore_errors=True)
-
-
-def first_cmake_error(lines: list[str]) -> str:
-    """The first `CMake Error` with its indented explanation, on one line."""
-    for at, line in enumerate(lines):
-        if line.startswith("CMake Error"):
-            said = [line.strip()]
-            for more in lines[at + 1 : at + 8]:
-                if more and not more.startswith(" "):
-                    break
-                if more.strip():
-                    said.append(more.strip())
-            return " ".join(said)
-    return lines[-1].strip() if lines else "no output"

@@ -171,8 +171,12 @@ def _show(result: BuildResult, record: Path | None) -> None:
         render.out(f"  wheel         {result.wheel.path} ({render.size(result.wheel.size)})")
     for text in result.notes:
         render.out(f"  note          {text}")
-    for failed in result.failed:
-        render.out(f"  FAILED        {' '.join(failed.outputs)}: {failed.first_error} (log: {failed.log})")
+    if result.failed:
+        from winvllm_build.build.diagnosis import ending
+        from winvllm_build.cli import why_text
+
+        for line in why_text.report(ending.read(result.failed)):
+            render.out(line)
     if record is not None:
         render.out(f"  record        {record} (winvllm-build report --html FILE shows it)")
     render.out(f"next: {_next(result)}")
@@ -180,7 +184,7 @@ def _show(result: BuildResult, record: Path | None) -> None:
 
 def _next(result: BuildResult) -> str:
     if result.failed:
-        return "read the logs above, then run the same command again"
+        return "do what stands above, then run the same command again; winvllm-build why says it again"
     if result.wheel is not None and result.loadable:
         return f"pip install {result.wheel.path}"
     if result.wheel is not None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 from winvllm_build.build.configure import UNDER_WAY
-from winvllm_build.build.diagnosis import lastrun
 from winvllm_build.build.diagnosis.finding import Finding, findings
 from winvllm_build.build.diagnosis.place import slashed
 from winvllm_build.build.engine.edge import Edge
@@ -21,7 +20,11 @@ from winvllm_build.workspace import Workspace
 
 CACHE: Final = "CMakeCache.txt"
 SOURCE: Final = re.compile(r"^CMAKE_HOME_DIRECTORY:INTERNAL=(.+)$", re.MULTILINE)
-CONFIGURE_LOG: Final = Path("logs", "configure.log")
+LOGS: Final = "logs"
+NINJA_LOG: Final = ".ninja_log"
+CONFIGURE_LOG: Final = Path(LOGS, "configure.log")
+EDGE_LOG: Final = re.compile(rb"# FAILED: (?:\[code=-?\d+\] )?(?P<outputs>[^\r\n]+)")
+"""How the log of a failed edge begins."""
 ROOT: Final = re.compile(r"^<[^>]+>/")
 SHOWN: Final = 5
 
@@ -42,7 +45,7 @@ def build_folders(workspace: Workspace) -> tuple[Path, ...]:
 
 
 def _used(folder: Path) -> float:
-    marks = (folder / lastrun.FILE, folder / ".ninja_log", folder / CONFIGURE_LOG, folder)
+    marks = (*(folder / LOGS).glob("*.log"), folder / NINJA_LOG, folder)
     return max(mark.stat().st_mtime for mark in marks if mark.exists())
 
 
@@ -89,15 +92,26 @@ def every_set(patches: Path, tag: str | None = None) -> tuple[PatchSet, ...]:
 
 
 def what_failed(build: BuildFolder) -> tuple[Finding, ...]:
-    """Everything that failed in the last run: the configure step, or the edges, each read from its log."""
+    """What failed and was not made since: the configure step, or edges, each read from its log."""
     if (build.folder / UNDER_WAY).exists() and (build.folder / CONFIGURE_LOG).is_file():
         return read_log(build.folder / CONFIGURE_LOG, build)
-    last = lastrun.read(build.folder)
-    logs = [] if last is None else [failed.log for failed in last.failed]
-    found = [finding for log in logs if log.is_file() for finding in read_log(log, build)]
-    if last is not None and last.code and not logs:
-        return findings("\n".join(last.tail), tree=build.tree, sets=build.sets)
-    return tuple(found)
+    return tuple(finding for log in failed_logs(build.folder) for finding in read_log(log, build))
+
+
+def failed_logs(folder: Path) -> tuple[Path, ...]:
+    """The logs of edges whose last attempt failed, in the order of their ends; one made since is left out."""
+    found = [log for log in (folder / LOGS).glob("*.log") if _is_current(folder, log)]
+    return tuple(sorted(found, key=lambda log: log.stat().st_mtime))
+
+
+def _is_current(folder: Path, log: Path) -> bool:
+    with log.open("rb") as file:
+        head = EDGE_LOG.match(file.readline())
+    if head is None:
+        return False
+    outputs = [folder / name.decode("utf-8", "replace") for name in head["outputs"].split()]
+    written = log.stat().st_mtime
+    return not all(output.is_file() and output.stat().st_mtime > written for output in outputs)
 
 
 def read_log(log: Path, build: BuildFolder) -> tuple[Finding, ...]:
@@ -142,8 +156,7 @@ def output_of(build: BuildFolder, name: str) -> str:
 
 def _names(build: BuildFolder) -> set[tuple[str, str]]:
     """Each name by which an edge can be asked for, with its output."""
-    last = lastrun.read(build.folder)
-    found = {(output, output) for one in (last.failed if last else ()) for output in one.outputs}
+    found: set[tuple[str, str]] = set()
     for edge in _edges(build):
         found.add((edge.output, edge.output))
         if edge.source:

@@ -7,13 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from winvllm_build import data
-from winvllm_build.build.diagnosis import lookup
 from winvllm_build.build.diagnosis.finding import Finding, findings
-from winvllm_build.build.ninja import FailedEdge
-from winvllm_build.errors import CompileError, WinvllmError
+from winvllm_build.errors import ConfigureError
 
-AGAIN: Final = "then run the same command again: finished objects are kept"
 SHOWN: Final = 5
 LONGEST: Final = 300
 """Letters of an error's text that are shown."""
@@ -49,7 +45,8 @@ def lines(found: Sequence[Finding]) -> list[str]:
     for group in grouped(found):
         names = ", ".join(group.outputs[:SHOWN]) + (" ..." if len(group.outputs) > SHOWN else "")
         count = f"{len(group.outputs)} edges failed: " if len(group.outputs) > 1 else ""
-        said += [f"{count}{names}", *_about(group.first)]
+        head = [f"{count}{names}"] if names else []
+        said += [*head, *_about(group.first)]
     return said
 
 
@@ -74,23 +71,9 @@ def shortened(finding: Finding) -> str:
     return f"{spot}: {code}{text}" if spot else f"{code}{text}"
 
 
-def compile_error(build: Path, failed: Sequence[FailedEdge]) -> CompileError:
-    """What a build ends with whose edges failed: the cause of each, and what to do about the first."""
-    found = read(build, failed)
-    if not found:
-        names = ", ".join(" ".join(edge.outputs) for edge in failed)
-        return CompileError(f"{names} failed\nlog: {failed[0].log}", fix=f"read the log, {AGAIN}")
-    return CompileError("\n".join(lines(found)), fix=f"{found[0].do}; {AGAIN}")
-
-
-def read(build: Path, failed: Sequence[FailedEdge]) -> list[Finding]:
-    """What each failed edge's log says; without tree and patches where those cannot be read."""
-    try:
-        folder = lookup.open_folder(build, data.patches_root())
-    except WinvllmError:
-        folder = lookup.BuildFolder(folder=build, tree=None, sets=())
-    found: list[Finding] = []
-    for edge in {edge.log: edge for edge in failed}.values():
-        content = edge.log.read_bytes() if edge.log.is_file() else edge.first_error
-        found += findings(content, tree=folder.tree, sets=folder.sets, log=edge.log)
-    return found
+def configure_error(source: Path, code: int, text: str, log: Path) -> ConfigureError:
+    """What a configure step that failed ends with."""
+    found = findings(text, tree=source, log=log)
+    said = "\n".join(lines(found)) if found else f"no error was printed\nlog: {log}"
+    todo = found[0].do if found else "read the log"
+    return ConfigureError(f"CMake could not configure {source} (exit {code}):\n{said}", fix=todo)
