@@ -61,6 +61,7 @@ class BuildRequest:
         fresh: drop the build folder first.
         dry_run: configure, and say what would run.
         wheels: folder for the wheel; None for the workspace's own.
+        only: objects to compile instead of what the profile selects; nothing is linked or packed then.
     """
 
     resolved: ResolvedProfile
@@ -69,6 +70,7 @@ class BuildRequest:
     fresh: bool = False
     dry_run: bool = False
     wheels: Path | None = None
+    only: tuple[str, ...] | None = None
     workspace: Workspace = field(default_factory=Workspace.default)
     patches: Path = field(default_factory=data.patches_root)
 
@@ -157,14 +159,14 @@ class _Build:
         environment = {**toolchain.environment, **{o.variable: o.folder.as_posix() for o in outcomes}}
         build = self.configure(tree, toolchain, environment)
         model = codemodel.read(build)
-        selection = self.select(model, tree, build, outcomes)
+        selection = self.select(model, tree, build, outcomes).only(self.request.only)
         door = ninja.Ninja(program=toolchain.ninja, folder=build, environment=environment)
         total = len(door.commands(selection.ninja_targets)) if selection.ninja_targets else 0
         if self.request.dry_run:
             return self.plan(tree, door, selection, total)
         ran = self.compile(door, selection)
         packed = None
-        if not ran.failed and self.wants_wheel():
+        if not ran.failed and self.request.only is None and self.wants_wheel():
             packed = self.pack(tree, toolchain, tag, door, wheel.contents(model, selection))
         return BuildResult(
             tag=self.profile.tag,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -38,6 +38,10 @@ class Selection:
     @property
     def ninja_targets(self) -> tuple[str, ...]:
         return (*self.targets, *self.objects)
+
+    def only(self, objects: Sequence[str] | None) -> Selection:
+        """These objects and no target; the selection itself for None."""
+        return self if objects is None else replace(self, targets=(), objects=tuple(objects))
 
 
 def select(

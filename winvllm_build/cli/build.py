@@ -25,6 +25,7 @@ Examples:
   winvllm-build build --arch 8.9 --targets _moe_C      one extension
   winvllm-build build --layer NAME                     with an optional layer of patches, in a tree of its own
   winvllm-build build --set build.max_jobs=2           any key of the profile
+  winvllm-build build -p sm86 -p sm89 --shard 2/5      a share of both, compiled for CI (docs/ci.md)
   winvllm-build build --events events.ndjson           what happens, for other programs
 A second run does what is left to do; interrupt it whenever you like.
 """
@@ -37,12 +38,17 @@ def register(app: typer.Typer) -> None:
 def build(
     *,
     profile: Annotated[
-        str | None, typer.Option("--profile", "-p", help="Profile name or TOML file (see `profile list`).")
+        list[str] | None,
+        typer.Option("--profile", "-p", help="Profile name or TOML file; repeat for --shard."),
     ] = None,
     tag: Annotated[str | None, typer.Option(help="vLLM tag; it needs a patch set.")] = None,
     arch: Annotated[
         list[str] | None,
         typer.Option("--arch", metavar="ARCH", help="CUDA architecture such as 8.6; repeat for more."),
+    ] = None,
+    arch_list: Annotated[
+        list[str] | None,
+        typer.Option("--arch-list", metavar="LIST", help='One build, such as "8.6;8.9"; repeat for --shard.'),
     ] = None,
     layer: Annotated[
         list[str] | None,
@@ -84,6 +90,13 @@ def build(
     edited: Annotated[bool, typer.Option("--edited", help="Build edits in patched files too.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Drop the build folder first.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would run.")] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option("--shard", metavar="I/N", help="Compile this share of all builds named; link nothing."),
+    ] = None,
+    export: Annotated[
+        Path | None, typer.Option("--export", metavar="FILE", help="Write what the share finished there.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the wheel.")] = None,
     events: Annotated[
         str | None,
@@ -95,7 +108,8 @@ def build(
 ) -> int:
     from winvllm_build.build import pipeline
     from winvllm_build.build.result import DryRun
-    from winvllm_build.cli.profiles import resolve_profile
+    from winvllm_build.cli import several
+    from winvllm_build.cli import shard as shards
     from winvllm_build.cli.watch import STDOUT, watching
 
     if as_json and events == STDOUT:
@@ -104,7 +118,6 @@ def build(
         )
     overrides: dict[str, Any] = {
         "tag": tag,
-        "cuda.arch_list": arch or None,
         "cuda.home": cuda_home,
         "build.max_jobs": jobs,
         "cache.kind": cache,
@@ -117,15 +130,25 @@ def build(
         "source.layers": layer or None,
         "source.location": location,
     }
-    resolved = resolve_profile(profile, settings=setting or [], overrides=overrides)
-    request = pipeline.BuildRequest(
-        resolved=resolved,
-        offline=offline,
-        allow_edits=edited,
-        fresh=fresh,
-        dry_run=dry_run,
-        wheels=out.absolute() if out is not None else None,
-    )
+    requests = [
+        pipeline.BuildRequest(
+            resolved=resolved,
+            offline=offline,
+            allow_edits=edited,
+            fresh=fresh,
+            dry_run=dry_run,
+            wheels=out.absolute() if out is not None else None,
+        )
+        for _, resolved in several.wanted(
+            profile or [None], several.lists(arch, arch_list), overrides, setting or []
+        )
+    ]
+    if shard is not None:
+        with watching(events) as watcher:
+            part = shards.run(requests, shard, export, watcher)
+        return shards.show(part, as_json=as_json, streamed=events == STDOUT)
+    shards.refuse_without_shard(builds=len(requests), export=export)
+    request = requests[0]
     with watching(events) as watcher:
         result = pipeline.run(request, watcher)
         watcher.result(result.as_data(), failed=not isinstance(result, DryRun) and bool(result.failed))

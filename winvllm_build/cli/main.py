@@ -24,6 +24,7 @@ from winvllm_build.cli import (
     build,
     exchange,
     incoming,
+    matrix,
     patches,
     plan,
     port,
@@ -94,6 +95,7 @@ build.register(app)
 exchange.register(app)
 incoming.register(app)
 patches.register(app)
+matrix.register(app)
 plan.register(app)
 port.register(app)
 profiles.register(app)

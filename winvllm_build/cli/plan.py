@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +10,6 @@ from winvllm_build.cli import render
 
 if TYPE_CHECKING:
     from winvllm_build.build.plan.planning import WhatIf
-    from winvllm_build.profile.loader import ResolvedProfile
 
 HELP = """Say what a build will compile, how long it takes and what memory and disk it needs.
 
@@ -69,7 +67,7 @@ def plan(
 ) -> int:
     from winvllm_build.build.pipeline import BuildRequest
     from winvllm_build.build.plan import planning, sharing
-    from winvllm_build.cli import plan_text
+    from winvllm_build.cli import plan_text, several
     from winvllm_build.cli.watch import watching
 
     overrides: dict[str, Any] = {
@@ -77,7 +75,7 @@ def plan(
         "build.targets": targets or None,
         "source.layers": layer or None,
     }
-    wanted = _wanted(profile or [None], _lists(arch, arch_list), overrides, setting or [])
+    wanted = several.wanted(profile or [None], several.lists(arch, arch_list), overrides, setting or [])
     what_if = _what_if(slots, memory)
     with watching() as watcher:
         plans = [
@@ -97,38 +95,6 @@ def plan(
     if shared is not None:
         plan_text.compare(plans, shared)
     return 0
-
-
-def _lists(arch: list[str] | None, arch_list: list[str] | None) -> list[list[str] | None]:
-    """The lists of architectures to plan; None for that of the profile."""
-    from winvllm_build.errors import UsageError
-
-    if arch and arch_list:
-        raise UsageError("--arch adds to one build, --arch-list is one each", fix="use one of the two")
-    if arch_list:
-        return [[word for word in text.replace(",", ";").split(";") if word.strip()] for text in arch_list]
-    return [arch or None]
-
-
-def _wanted(
-    profiles: Sequence[str | None],
-    lists: Sequence[list[str] | None],
-    overrides: dict[str, Any],
-    settings: Sequence[str],
-) -> list[tuple[str, ResolvedProfile]]:
-    """Each build with the title that tells it from the others."""
-    from winvllm_build.cli.profiles import resolve_profile
-
-    found = []
-    for name in profiles:
-        for archs in lists:
-            resolved = resolve_profile(
-                name, settings=settings, overrides={**overrides, "cuda.arch_list": archs}
-            )
-            listed = ";".join(resolved.profile.cuda.arch_list)
-            named = f"{name} {listed}" if name is not None and len(profiles) > 1 else listed
-            found.append((named, resolved))
-    return found
 
 
 def _what_if(slots: int | None, memory: float | None) -> WhatIf:

@@ -184,6 +184,7 @@ class BuildPlan:
                 "basis": one.cost.basis.name.lower(),
                 "bytes": one.cost.size,
                 "codes": list(one.edge.gencodes),
+                "identity": one.identity,
                 "key": one.edge.key,
                 "language": one.edge.language.value,
                 "memory_bytes": one.cost.memory,
