@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from winvllm_build.build import ninja
+from winvllm_build.build.cache import session
 from winvllm_build.build.cache.session import CompilerCache
 from winvllm_build.build.diagnosis import ending
 from winvllm_build.build.engine import memory, order
@@ -91,6 +92,23 @@ def refuse_nothing(selection: Selection) -> None:
             "nothing is left to build: " + "; ".join(f"{o.name}: {o.reason}" for o in selection.left_out),
             fix="name the targets with --targets, or make the missing sources available",
         )
+
+
+def compile_cached(
+    wanted: Compilation, workspace: Workspace, watch: Watcher, tell: Callable[[str], None]
+) -> tuple[ninja.RunResult, Mapping[str, Any] | None]:
+    """`compile_selection` with the compiler cache that the profile asks for; what that did, None without one.
+
+    Raises:
+        CompileError: an edge failed and the profile does not go on.
+    """
+    asked = session.request_of(
+        wanted.profile, workspace,
+        environment=wanted.door.environment, roots=wanted.roots.values(), build=wanted.door.folder, tell=tell,
+    )  # fmt: skip
+    with session.opened(asked) as cache:
+        ran = compile_selection(replace(wanted, cache=cache), watch)
+    return ran, None if cache is None else cache.as_data()
 
 
 def compile_selection(wanted: Compilation, watch: Watcher) -> ninja.RunResult:

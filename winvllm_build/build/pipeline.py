@@ -23,7 +23,6 @@ from winvllm_build.build import (
     trees,
     wheel,
 )
-from winvllm_build.build.cache import session
 from winvllm_build.build.engine import launcher
 from winvllm_build.build.events import Note, Step, StepBegun, StepDone, Watcher
 from winvllm_build.build.result import BuildResult, DryRun
@@ -326,13 +325,7 @@ class _Build:
         title = f"{' '.join(selection.targets) or 'objects'}, {self.jobs()[1]}"
         with self.step(Step.COMPILE, title) as summary:
             wanted = compiling.Compilation.of(self.profile, door, selection, self.workspace)
-            asked = session.request_of(
-                self.profile, self.workspace,
-                environment=door.environment, roots=wanted.roots.values(), build=door.folder, tell=self.tell,
-            )  # fmt: skip
-            with session.opened(asked) as cache:
-                ran = compiling.compile_selection(replace(wanted, cache=cache), self.watch)
-            self.cache = None if cache is None else cache.as_data()
+            ran, self.cache = compiling.compile_cached(wanted, self.workspace, self.watch, self.tell)
             summary.append(f"{ran.finished} edges ran" if ran.finished else "nothing to do")
         return ran
 
