@@ -79,11 +79,14 @@ def test_one_slow_run_changes_little_and_memory_is_the_most_of_the_latest() -> N
 
 
 def test_time_spent_waiting_for_a_core_does_not_count_but_sleep_does() -> None:
-    known = model()
-    known.learn(record(edge(), seconds=40, cpu=16))
+    tiny = edge("<tree>/tiny.cu")
+    known = model(seed(tiny.source, 1.3))
+    known.learn(record(edge(), seconds=140, cpu=9))
     known.learn(record(edge("<tree>/b.cu"), seconds=40, cpu=0.1))
-    assert known.predict(edge()).seconds == 16
+    known.learn(record(tiny, seconds=29, cpu=1.8))
+    assert known.predict(edge()).seconds == 9
     assert known.predict(edge("<tree>/b.cu")).seconds == 40
+    assert known.predict(tiny).seconds == 1.8
 
 
 def test_a_slow_machine_makes_what_it_has_not_seen_slower() -> None:
@@ -195,3 +198,13 @@ def test_headers_decide_what_an_ordinary_file_costs() -> None:
     known = model()
     assert known.predict(edge(stable=False)).seconds > 3 * known.predict(edge()).seconds
     assert known.predict(edge(stable=False)).memory > 2 * known.predict(edge()).memory
+
+
+def test_the_speed_learnt_is_known_to_the_next_run_even_of_files_by_class_alone(tmp_path: Path) -> None:
+    kept = History(file=tmp_path / "history.jsonl")
+    first = model(kept=kept)
+    for name in "abcdefgh":
+        of = edge(f"<tree>/csrc/{name}.cu")
+        first.learn(record(of, seconds=3 * kinds.reckoned(of)))
+    assert 2 < first.speed < 3
+    assert model(kept=kept).speed == pytest.approx(first.speed)

@@ -6,7 +6,7 @@ import json
 import statistics
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -23,8 +23,9 @@ RECORDED: Final = Path(__file__).parent / "data"
 """Files that `scripts/recorded_costs.py` writes."""
 LATEST: Final = 5
 """Figures of one edge that a prediction is made of."""
-BUSY: Final = 0.25
-"""A run whose CPU seconds are less than this share of its wall time slept; its wall time counts."""
+BUSY: Final = 0.03
+"""A run whose CPU seconds are less than this share of what its file is known to take did something else than
+compile, such as sleep; its wall time counts."""
 PRIOR_SECONDS: Final = 60.0
 """Seconds of work that count as measured at the speed of the machine of reference."""
 FASTEST: Final = 0.1
@@ -90,7 +91,8 @@ class CostModel:
         self._here = _Figures.of(history.read() if history is not None else ())
         self._elsewhere = _Figures.of(recorded() if seeds is None else seeds)
         self._measured_seconds, self._reference_seconds = 0.0, 0.0
-        self._weigh_history()
+        for samples in self._here.alike.values():
+            self._weigh(samples[-1])
 
     @classmethod
     def open(cls, workspace: Workspace, setting: Setting) -> CostModel:
@@ -133,28 +135,39 @@ class CostModel:
         """
         if record.outcome is not Outcome.COMPILED or record.code != 0:
             return
-        sample = self._sample(record.edge, record)
+        sample = self._learnt(record)
         with self._lock:
             self._here.add(sample)
-            self._weigh(sample, record.edge)
+            self._weigh(sample)
         if self._history is not None:
             self._history.add(sample)
 
-    def _sample(self, edge: Edge, record: EdgeRecord | None = None) -> Sample:
+    def _sample(self, edge: Edge) -> Sample:
+        """What figures of the edge would be filed under, without figures."""
         return Sample(
             subject=subject_of(edge), headers=kinds.headers_of(edge).value, codes=edge.gencodes,
-            compiler=self._compiler, build_type=self._build_type, key=edge.key,
-            seconds=round(record.seconds, 3) if record else 0.0,
-            cpu=round(record.cpu, 3) if record else 0.0,
-            memory=record.memory if record else 0, size=record.size if record else 0,
-            at=round(record.ended, 3) if record else 0.0,
+            compiler=self._compiler, build_type=self._build_type, key=edge.key, seconds=0.0,
         )  # fmt: skip
+
+    def _learnt(self, record: EdgeRecord) -> Sample:
+        reference = self._reference(record.edge)
+        link = record.edge.language is Language.LINK
+        return replace(
+            self._sample(record.edge),
+            seconds=round(own_core(record, reference), 3),
+            wall=round(record.seconds, 3),
+            cpu=round(record.cpu, 3),
+            reference=0.0 if link else round(reference, 3),
+            memory=record.memory,
+            size=record.size,
+            at=round(record.ended, 3),
+        )
 
     def _measured(self, edge: Edge, samples: Sequence[Sample]) -> Cost:
         rough = kinds.figures_of(edge)
         sizes = [sample.size for sample in samples if sample.size]
         return Cost(
-            seconds=statistics.median(own_core(sample) for sample in samples),
+            seconds=statistics.median(sample.seconds for sample in samples),
             memory=max(sample.memory for sample in samples) or rough.memory,
             size=sizes[-1] if sizes else rough.size,
             basis=Basis.MEASURED,
@@ -183,7 +196,7 @@ class CostModel:
         share = kinds.reckoned(edge) / max(kinds.reckoned(edge, samples[-1].codes), 0.1)
         sizes = [sample.size for sample in samples if sample.size]
         return Cost(
-            seconds=statistics.median(own_core(sample) for sample in samples) * share * factor,
+            seconds=statistics.median(sample.seconds for sample in samples) * share * factor,
             memory=max(sample.memory for sample in samples) or rough.memory,
             size=int(sizes[-1] * share) if sizes else rough.size,
             basis=basis,
@@ -198,26 +211,31 @@ class CostModel:
             basis=Basis.CLASS,
         )
 
-    def _weigh_history(self) -> None:
-        """Learn the speed of this machine from figures of files that were measured elsewhere too."""
-        for samples in self._here.alike.values():
-            twin = self._elsewhere.of_subject.get((samples[-1].subject, samples[-1].headers), [])
-            same = [sample for sample in twin if sample.codes == samples[-1].codes]
-            if same:
-                self._measured_seconds += own_core(samples[-1])
-                self._reference_seconds += statistics.median(own_core(sample) for sample in same)
+    def _weigh(self, sample: Sample) -> None:
+        """Take in how fast this machine was."""
+        if sample.reference:
+            self._measured_seconds += sample.seconds
+            self._reference_seconds += sample.reference
 
-    def _weigh(self, sample: Sample, edge: Edge) -> None:
-        twin = self._elsewhere.of_subject.get((sample.subject, sample.headers), [])
-        same = [one for one in twin if one.codes == sample.codes]
-        reference = statistics.median(own_core(one) for one in same) if same else kinds.reckoned(edge)
-        if edge.language is not Language.LINK:
-            self._measured_seconds += own_core(sample)
-            self._reference_seconds += reference
+    def _reference(self, edge: Edge) -> float:
+        """Seconds on the machine of reference."""
+        known = self._recorded_seconds(self._sample(edge))
+        return kinds.reckoned(edge) if known is None else known
+
+    def _recorded_seconds(self, wanted: Sample) -> float | None:
+        """What was recorded elsewhere for the same file and device codes."""
+        found = self._elsewhere.of_subject.get((wanted.subject, wanted.headers), [])
+        same = [sample.seconds for sample in found if sample.codes == wanted.codes]
+        return statistics.median(same) if same else None
 
 
-def own_core(sample: Sample) -> float:
-    """Wall seconds with a core of its own: not those it waited for one, as its CPU seconds tell."""
-    if sample.cpu <= 0 or sample.cpu < BUSY * sample.seconds:
-        return sample.seconds
-    return min(sample.seconds, sample.cpu)
+def own_core(record: EdgeRecord, reference: float) -> float:
+    """Seconds with a core of its own: not those it waited for one, as its CPU seconds tell.
+
+    Args:
+        record: what was measured.
+        reference: what the file is known to take, seconds; see `BUSY`.
+    """
+    if record.cpu < BUSY * reference:
+        return record.seconds
+    return min(record.seconds, record.cpu)

@@ -32,8 +32,10 @@ class Sample:
         compiler: compilers and their versions.
         build_type: CMake's word.
         key: the digest of the command.
-        seconds: wall time.
+        seconds: time with a core of its own.
+        wall: time on the clock, 0 if unknown.
         cpu: CPU seconds, 0 if unknown.
+        reference: what `seconds` would be on the machine of reference, as far as known then; 0 for a link.
         memory: peak bytes, 0 if unknown.
         size: bytes of the output, 0 if unknown.
         at: when it ended, seconds since the epoch.
@@ -46,7 +48,9 @@ class Sample:
     build_type: str
     key: str = ""
     seconds: float
+    wall: float = 0.0
     cpu: float = 0.0
+    reference: float = 0.0
     memory: int = 0
     size: int = 0
     at: float = 0.0
@@ -65,7 +69,8 @@ def parse(line: str | bytes) -> Sample | None:
             subject=str(raw["subject"]), headers=str(raw["headers"]),
             codes=tuple(str(code) for code in raw["codes"]), compiler=str(raw["compiler"]),
             build_type=str(raw["build_type"]), key=str(raw.get("key", "")),
-            seconds=float(raw["seconds"]), cpu=float(raw.get("cpu", 0)),
+            seconds=float(raw["seconds"]), wall=float(raw.get("wall", 0)), cpu=float(raw.get("cpu", 0)),
+            reference=float(raw.get("reference", 0)),
             memory=int(raw.get("memory", 0)), size=int(raw.get("size", 0)), at=float(raw.get("at", 0)),
         )  # fmt: skip
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
