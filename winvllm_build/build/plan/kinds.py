@@ -95,11 +95,11 @@ def passes(gencodes: tuple[str, ...]) -> int:
 
 
 FIGURES: Final[dict[tuple[Kind, Headers], Figures]] = {
-    (Kind.ORDINARY, Headers.STABLE): Figures(host=8, device=10, memory=900 * MB, size=2 * MB),
+    (Kind.ORDINARY, Headers.STABLE): Figures(host=8, device=10, memory=800 * MB, size=2 * MB),
     (Kind.ORDINARY, Headers.ALL): Figures(host=40, device=45, memory=2900 * MB, size=12 * MB),
-    (Kind.MARLIN, Headers.STABLE): Figures(host=5, device=40, memory=900 * MB, size=3 * MB),
+    (Kind.MARLIN, Headers.STABLE): Figures(host=5, device=40, memory=600 * MB, size=3 * MB),
     (Kind.MARLIN, Headers.ALL): Figures(host=40, device=80, memory=2900 * MB, size=9 * MB),
-    (Kind.MOE, Headers.STABLE): Figures(host=8, device=15, memory=1000 * MB, size=3 * MB),
+    (Kind.MOE, Headers.STABLE): Figures(host=8, device=15, memory=900 * MB, size=3 * MB),
     (Kind.MOE, Headers.ALL): Figures(host=40, device=45, memory=2900 * MB, size=13 * MB),
     (Kind.CUTLASS, Headers.STABLE): Figures(host=20, device=120, memory=4500 * MB, size=40 * MB),
     (Kind.CUTLASS, Headers.ALL): Figures(host=60, device=200, memory=5500 * MB, size=60 * MB),
@@ -107,7 +107,7 @@ FIGURES: Final[dict[tuple[Kind, Headers], Figures]] = {
     (Kind.FLASH_ATTENTION_2_SPLIT, Headers.ALL): Figures(host=30, device=315, memory=4250 * MB, size=7 * MB),
     (Kind.FLASH_ATTENTION_3, Headers.ALL): Figures(host=30, device=75, memory=3000 * MB, size=20 * MB),
     (Kind.FLASHMLA, Headers.ALL): Figures(host=30, device=150, memory=4500 * MB, size=10 * MB),
-    (Kind.CXX, Headers.STABLE): Figures(host=13, device=0, memory=900 * MB, size=5 * MB),
+    (Kind.CXX, Headers.STABLE): Figures(host=13, device=0, memory=700 * MB, size=5 * MB),
     (Kind.CXX, Headers.ALL): Figures(host=42, device=0, memory=1900 * MB, size=20 * MB),
     (Kind.CXX, Headers.NONE): Figures(host=1, device=0, memory=150 * MB, size=MB),
     (Kind.LINK, Headers.NONE): Figures(host=2, device=0, memory=500 * MB, size=50 * MB),
