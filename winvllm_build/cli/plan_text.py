@@ -23,9 +23,10 @@ def show(plan: BuildPlan, *, with_edges: bool) -> None:
     """One build."""
     total = plan.total
     render.out(
-        f"vLLM {plan.tag} for {';'.join(plan.archs)} ({' + '.join(plan.layers)}): {total.edges} edges: "
-        f"{total.cuda} CUDA objects with {total.passes} device passes, {total.cxx} C++ objects, "
-        f"{total.links} links; {_pending(plan)}"
+        f"vLLM {plan.tag} for {';'.join(plan.archs)} ({' + '.join(plan.layers)}): "
+        f"{_many(total.edges, 'edge')}: {_many(total.cuda, 'CUDA object')} with "
+        f"{_many(total.passes, 'device pass', 'device passes')}, {_many(total.cxx, 'C++ object')}, "
+        f"{_many(total.links, 'link')}; {_pending(plan)}"
     )
     _table(("TARGET", "CUDA", "PASSES", "C++", "LINKS", "WORK"), _counts(plan.targets))
     _table(("DEVICE CODE", "OBJECTS", "WORK"), [(n, str(c.cuda), _time(c)) for n, c in plan.codes.items()])
@@ -110,6 +111,10 @@ def _pending(plan: BuildPlan) -> str:
     )
 
 
+def _many(number: int, noun: str, plural: str = "") -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {plural or noun + 's'}"
+
+
 def _counts(counts: Mapping[str, Count]) -> list[tuple[str, ...]]:
     return [
         (name, str(c.cuda), str(c.passes), str(c.cxx), str(c.links), _time(c)) for name, c in counts.items()
@@ -135,8 +140,7 @@ def _by_reason(plan: BuildPlan) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for target in plan.left_out:
         many = plan.unbuilt.get(target.name)
-        objects = "1 object" if many == 1 else f"{many} objects"
-        name = target.name if many is None else f"{target.name} ({objects})"
+        name = target.name if many is None else f"{target.name} ({_many(many, 'object')})"
         found.setdefault(target.reason, []).append(name)
     return found
 
