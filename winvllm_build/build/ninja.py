@@ -22,6 +22,7 @@ MARK: Final = "@edge "
 STATUS: Final = f"{MARK}%f %t "
 STATUS_LINE: Final = re.compile(rf"^{MARK}(\d+) (\d+) (.*)$", re.DOTALL)
 FAILED: Final = "FAILED: "
+RUNNING: Final = ".winvllm-running.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +113,7 @@ class Ninja:
             logs: folder for one log file per failed edge.
             on_edge: called for each finished edge.
         """
-        journal = Journal(path=self.folder / ".winvllm-running.json")
+        journal = Journal(path=self.folder / RUNNING)
         end_leftover(journal)
         reader = _Reader(logs=logs, on_edge=on_edge, jobs=jobs)
         args = ["-C", str(self.folder), "-j", str(jobs), *(["-k", "0"] if keep_going else []), *targets]

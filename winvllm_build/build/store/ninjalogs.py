@@ -1,14 +1,14 @@
-"""Ninja's own logs after a crash: a torn dependency log is cut back to its last whole entry.
+"""Ninja's own logs after a crash: what is torn at their ends is cut off.
 
-Ninja 1.13 does not recover from a torn `.ninja_deps`: it warns, and rebuilds everything at every run
-(ninja issue 2703). Cut back, or gone, it is a log as after an earlier end.
+Ninja 1.13 does not recover from a torn `.ninja_deps`: it warns, and rebuilds everything at every run (ninja issue
+2703). To a torn line of `.ninja_log` it appends the next one, and loses both.
 """
 
 from __future__ import annotations
 
 import os
 import struct
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -24,22 +24,33 @@ def repair(build: Path) -> str:
     """Cut what is torn; what was done, in words, empty if nothing was.
 
     Raises:
-        OSError: the log cannot be written.
+        OSError: a log cannot be written.
     """
-    path = build / ".ninja_deps"
+    cut = [
+        name
+        for name, length in ((".ninja_deps", whole_length), (".ninja_log", whole_lines))
+        if _cut(build / name, length)
+    ]
+    return f"{' and '.join(cut)} were torn and are cut back to what is whole" if cut else ""
+
+
+def _cut(path: Path, length: Callable[[bytes], int]) -> bool:
     try:
         content = path.read_bytes()
     except OSError:
-        return ""
-    whole = whole_length(content)
-    if whole == len(content):
-        return ""
-    if whole == 0:
-        with suppress(FileNotFoundError):
-            path.unlink()
-        return "ninja's dependency log was unreadable and is written anew"
-    os.truncate(path, whole)
-    return f"ninja's dependency log was torn; its last {len(content) - whole} bytes are gone"
+        return False
+    whole = length(content)
+    if whole == 0 and content:
+        path.unlink(missing_ok=True)
+    elif whole < len(content):
+        os.truncate(path, whole)
+    return whole < len(content)
+
+
+def whole_lines(content: bytes) -> int:
+    """How many bytes from the start are whole lines of a log; what follows a hole of zeros does not count."""
+    hole = content.find(b"\0")
+    return content.rfind(b"\n", 0, hole if hole >= 0 else len(content)) + 1
 
 
 def whole_length(content: bytes) -> int:

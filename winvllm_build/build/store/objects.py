@@ -8,12 +8,13 @@ import mmap
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from winvllm_build.build import ninja
 from winvllm_build.build.engine.edge import Edge, Language, Roots
 from winvllm_build.build.engine.reuse import Replay
 from winvllm_build.build.store import depfile, ninjalogs, snapshot, verification
@@ -27,7 +28,7 @@ from winvllm_build.build.store.reading import Read, Reader, Unusable
 from winvllm_build.build.store.records import Made, Record, Records
 from winvllm_build.build.store.references import References
 from winvllm_build.errors import StorageError
-from winvllm_build.workspace import storage_errors
+from winvllm_build.workspace import Journal, storage_errors
 
 log = logging.getLogger(__name__)
 
@@ -308,3 +309,34 @@ class Store:
         seen.add(self._earlier.seen)
         kept = {name for name in self._checked if (done := self._journal.done.get(name)) and done.variant}
         snapshot.write(self.build, snapshot.Snapshot(outputs=self._earlier.outputs | kept, seen=seen))
+
+
+@contextmanager
+def opened(
+    root: Path,
+    *,
+    edges: Iterable[Edge],
+    build: Path,
+    roots: Roots,
+    environment: Mapping[str, str],
+    tag: str = "",
+    full: bool = False,
+    sharing: Sharing = Sharing.EVERYWHERE,
+    on_event: Callable[[str], None] = log.debug,
+) -> Iterator[Store]:
+    """A store for one run of ninja in one build folder, whose outputs have been verified.
+
+    What a killed run left running is ended first: it would write on.
+
+    Raises:
+        StorageError: the build folder cannot be written.
+    """
+    ninja.end_leftover(Journal(path=build / ninja.RUNNING))
+    store = Store(
+        root, build=build, roots=roots, environment=environment, tag=tag, sharing=sharing, on_event=on_event
+    )
+    store.prepare(edges, full=full)
+    try:
+        yield store
+    finally:
+        store.close()
