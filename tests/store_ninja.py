@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
@@ -179,6 +180,7 @@ def tool(name: str) -> Path:
 
 def main(arguments: Sequence[str]) -> int:
     project = Project(Path(arguments[0]), arguments[1])
+    logging.basicConfig(filename=project.runs.with_name("log"), level=logging.DEBUG)
     ran, _ = project.run()
     return ran.code
 

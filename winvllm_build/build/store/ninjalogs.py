@@ -1,7 +1,7 @@
 """Ninja's own logs after a crash: what is torn at their ends is cut off.
 
-Ninja 1.13 does not recover from a torn `.ninja_deps`: it warns, and rebuilds everything at every run (ninja issue
-2703). To a torn line of `.ninja_log` it appends the next one, and loses both.
+Ninja 1.13 does not recover from a torn `.ninja_deps`: it warns, and rebuilds everything at every run (ninja
+issue 2703). To a torn line of `.ninja_log` it appends the next one, and loses both.
 """
 
 from __future__ import annotations

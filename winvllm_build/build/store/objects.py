@@ -101,6 +101,8 @@ class Store:
     def prepare(self, edges: Iterable[Edge], *, full: bool = False) -> verification.Verified:
         """Remove the outputs that are not to be trusted, so that ninja asks for them; begin a run.
 
+        What a killed run left running is ended first: it would write on.
+
         Args:
             edges: all that the run may need.
             full: read every output even after a clean end.
@@ -108,6 +110,7 @@ class Store:
         Raises:
             StorageError: the build folder cannot be written.
         """
+        ninja.end_leftover(Journal(path=self.build / ninja.RUNNING))
         there = [edge for edge in edges if (self.build / edge.output).exists()]
         thorough = full or self._journal.unclean
         held = snapshot.read(self.build)
@@ -144,7 +147,7 @@ class Store:
         """Put an earlier result in place, if command and inputs are the same; None to run the edge."""
         command = self._reader.command(edge)
         if command.refusal:
-            self.reasons[edge.output] = command.refusal
+            self._because(edge, command.refusal)
             return None
         key = self._reader.key(edge, command)
         reason = "not compiled before with this command, compiler and environment"
@@ -163,8 +166,12 @@ class Store:
                 continue
             reason = "what was kept is torn or gone"
             path.unlink(missing_ok=True)
-        self.reasons[edge.output] = reason
+        self._because(edge, reason)
         return None
+
+    def _because(self, edge: Edge, reason: str) -> None:
+        self.reasons[edge.output] = reason
+        log.debug("%s: %s", edge.output, reason)
 
     def _unfit(self, record: Record, command: Command) -> str:
         if len(record.made) != len(command.outputs):
@@ -206,7 +213,7 @@ class Store:
         try:
             content, spelt = self._content(output, edge)
         except OSError:
-            self.reasons[edge.output] = "it left no output"
+            self._because(edge, "it left no output")
             return
         command = self._reader.command(edge)
         key, variant = self._reader.base_key(edge), ""
@@ -223,7 +230,7 @@ class Store:
                 )
                 variant = self.records.add(record)
         except Unusable as reason:
-            self.reasons[edge.output] = str(reason)
+            self._because(edge, f"not kept: {reason}")
         except OSError as error:
             self._fail(error)
         self._done(edge, variant, key, content)
@@ -326,12 +333,9 @@ def opened(
 ) -> Iterator[Store]:
     """A store for one run of ninja in one build folder, whose outputs have been verified.
 
-    What a killed run left running is ended first: it would write on.
-
     Raises:
         StorageError: the build folder cannot be written.
     """
-    ninja.end_leftover(Journal(path=build / ninja.RUNNING))
     store = Store(
         root, build=build, roots=roots, environment=environment, tag=tag, sharing=sharing, on_event=on_event
     )
