@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(
     sys.platform == "win32" or not Path("/usr/bin/g++").exists(),
     reason="the wrapped compiler is a shell script around /usr/bin/g++",
 )
-KILLS = int(os.environ.get("WINVLLM_TEST_KILLS", "8"))
+KILLS = int(os.environ.get("WINVLLM_TEST_KILLS", "6"))
 EVERYTHING = FILES + 1
 
 
