@@ -40,7 +40,7 @@ def seen(
         "LC_ALL": "C.UTF-8",
         **(variables or {}),
     }
-    program = [sys.executable, "-m", "tests.watch_driver", str(folder), *told]
+    program = [sys.executable, "-m", "tests.watch_driver", str(folder), *arguments]
     with subprocess.Popen(program, stdout=theirs, stderr=theirs, cwd=checkout, env=env) as child:
         os.close(theirs)
         content = b""
