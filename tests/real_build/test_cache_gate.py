@@ -77,7 +77,7 @@ class Bench:
             self.profile,
             self.workspace,
             environment=door.environment,
-            roots=wanted.roots.values(),
+            roots=wanted.roots.folders.values(),
             build=build,
             tell=lambda text: events.append(Note(text=text)),
         )

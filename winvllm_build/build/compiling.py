@@ -1,13 +1,14 @@
-"""The compile step: Ninja behind the gate."""
+"""The compile step: Ninja behind the gate, the edges in the order that ends first."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 from winvllm_build.build import ninja
 from winvllm_build.build.cache import session
@@ -16,15 +17,19 @@ from winvllm_build.build.diagnosis import ending
 from winvllm_build.build.engine import memory, order
 from winvllm_build.build.engine.commandline import output_of
 from winvllm_build.build.engine.cost import Costs
-from winvllm_build.build.engine.edge import Edge
+from winvllm_build.build.engine.edge import Edge, Roots
 from winvllm_build.build.engine.gate import Gate, Terms
 from winvllm_build.build.engine.prefix import NoPrefix
 from winvllm_build.build.engine.reuse import NoReuse, Reuse
+from winvllm_build.build.engine.urgency import urgency
 from winvllm_build.build.events import CompileBegun, Event, Note, PlannedEdge, Watcher
 from winvllm_build.build.plan import edges, words
 from winvllm_build.build.plan import setting as settings
 from winvllm_build.build.plan.costs import CostModel
+from winvllm_build.build.plan.schedule import jobs_of
+from winvllm_build.build.plan.sequence import shortest
 from winvllm_build.build.selection import Selection
+from winvllm_build.build.store.objects import Store
 from winvllm_build.errors import CompileError
 from winvllm_build.profile import limits, machine
 from winvllm_build.profile.model import Profile
@@ -33,6 +38,8 @@ from winvllm_build.workspace import Workspace
 GIB: Final = 1 << 30
 AGAIN: Final = 2
 """How often Ninja starts again because a launcher was killed under an edge."""
+LOOKAHEAD: Final = 8
+"""Edges that Ninja starts beyond the slots, so that a small one can run while the next is too large."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +64,7 @@ class Compilation:
     reuse: Reuse = field(default_factory=NoReuse)
     terms: Terms | None = None
     cache: CompilerCache | None = None
-    roots: Mapping[str, str] = field(default_factory=dict)
+    roots: Roots = field(default_factory=lambda: Roots(folders={}))
 
     @classmethod
     def of(
@@ -68,17 +75,42 @@ class Compilation:
         Raises:
             ConfigureError: the folder's graph cannot be read.
         """
+        door.refresh()
         setting = settings.read(door.folder)
         listed = edges.read(door.folder, selection.ninja_targets, setting=setting)
         return cls(
             profile=profile, door=door, selection=selection,
             edges={edge.output: edge for edge in listed},
             costs=CostModel.open(workspace, setting),
-            roots=setting.roots.folders,
+            roots=setting.roots,
         )  # fmt: skip
 
-    def slots(self) -> limits.JobLimit:
-        return limits.slots(self.profile, machine.read())
+
+@contextlib.contextmanager
+def equipped(wanted: Compilation, workspace: Workspace, tell: Callable[[str], None]) -> Iterator[Compilation]:
+    """With the workspace's store of finished work, and the compiler cache that the profile asks for.
+
+    Outputs that are not to be trusted are gone then.
+
+    Raises:
+        StorageError: the build folder cannot be written.
+    """
+    door, profile = wanted.door, wanted.profile
+    store = Store(
+        workspace.objects, build=door.folder, roots=wanted.roots,
+        environment=door.environment, tag=profile.tag, on_event=tell,
+    )  # fmt: skip
+    for output, doubt in store.prepare(wanted.edges.values()).removed:
+        tell(f"{output} is made again: {doubt}")
+    asked = session.request_of(
+        profile, workspace, environment=door.environment, roots=wanted.roots.folders.values(),
+        build=door.folder, tell=tell,
+    )  # fmt: skip
+    try:
+        with session.opened(asked) as cache:
+            yield replace(wanted, reuse=store, cache=cache)
+    finally:
+        store.close()
 
 
 def refuse_nothing(selection: Selection) -> None:
@@ -94,50 +126,36 @@ def refuse_nothing(selection: Selection) -> None:
         )
 
 
-def compile_cached(
-    wanted: Compilation, workspace: Workspace, watch: Watcher, tell: Callable[[str], None]
-) -> tuple[ninja.RunResult, Mapping[str, Any] | None]:
-    """`compile_selection` with the compiler cache that the profile asks for; what that did, None without one.
-
-    Raises:
-        CompileError: an edge failed and the profile does not go on.
-    """
-    asked = session.request_of(
-        wanted.profile, workspace,
-        environment=wanted.door.environment, roots=wanted.roots.values(), build=wanted.door.folder, tell=tell,
-    )  # fmt: skip
-    with session.opened(asked) as cache:
-        ran = compile_selection(replace(wanted, cache=cache), watch)
-    return ran, None if cache is None else cache.as_data()
-
-
 def compile_selection(wanted: Compilation, watch: Watcher) -> ninja.RunResult:
-    """Bring everything selected up to date.
+    """Bring everything selected up to date; again where a launcher was killed, which says nothing of an edge.
 
     Raises:
         CompileError: an edge failed and the profile does not go on.
     """
-    profile = wanted.profile
-    told = _Single(watch)
-    order.reorder(wanted.door.folder, lambda output: _seconds(wanted, output))
-    terms = wanted.terms or _terms(wanted)
-    gate = Gate(edges=wanted.edges, costs=wanted.costs, reuse=wanted.reuse, watch=told, terms=terms)
+    watch = _Single(watch)
+    pending, terms = _pending(wanted), wanted.terms or _terms(wanted)
+    if pending:
+        budget = terms.room.budget(memory.available(), 0)
+        found = shortest(jobs_of(pending, wanted.costs.predict), slots=terms.slots, budget=budget)
+        order.reorder(wanted.door.folder, found.names)
+        terms = replace(terms, weight=found.weight)
+    gate = Gate(edges=wanted.edges, costs=wanted.costs, reuse=wanted.reuse, watch=watch, terms=terms)
     with gate:
-        _announce(wanted, gate, told)
-        ran = _run(wanted, gate, told)
+        _announce(wanted, pending, gate, watch)
+        ran = _ninja(wanted, gate, watch)
         for _ in range(AGAIN):
             lost = [edge for edge in ran.failed if gate.lost.intersection(edge.outputs)]
-            if not lost or (len(lost) < len(ran.failed) and not profile.build.keep_going):
+            if not lost or len(lost) < len(ran.failed):
                 break
-            told(Note(text=f"{' '.join(lost[0].outputs)}: its launcher was killed; Ninja goes on"))
+            watch(Note(text=f"the launcher of {' '.join(lost[0].outputs)} was killed; its edge runs again"))
             gate.lost.clear()
-            before, ran = ran, _run(wanted, gate, told)
+            before, ran = ran, _ninja(wanted, gate, watch)
             ran = replace(ran, finished=ran.finished + before.finished - len(before.failed))
-    _refuse_failure(ran, keep_going=profile.build.keep_going)
+    _refuse_failure(ran, keep_going=wanted.profile.build.keep_going)
     return ran
 
 
-def _run(wanted: Compilation, gate: Gate, watch: Watcher) -> ninja.RunResult:
+def _ninja(wanted: Compilation, gate: Gate, watch: Watcher) -> ninja.RunResult:
     cached = {} if wanted.cache is None else wanted.cache.environment
     environment = {**wanted.door.environment, **cached, **gate.environment}
     door = replace(wanted.door, environment=environment)
@@ -151,40 +169,40 @@ def _run(wanted: Compilation, gate: Gate, watch: Watcher) -> ninja.RunResult:
 
 
 def _terms(wanted: Compilation) -> Terms:
-    build = wanted.profile.build
-    slots = wanted.slots().jobs
-    per_edge = None if build.memory_per_job == "auto" else int(build.memory_per_job * GIB)
+    build, here = wanted.profile.build, machine.read()
+    slots = limits.slots(wanted.profile, here).jobs
     return Terms(
         slots=slots,
-        lookahead=max(slots, 8),
-        room=memory.room(machine.read()),
-        memory_per_edge=per_edge,
+        lookahead=max(slots, LOOKAHEAD),
+        room=memory.room(here),
+        memory_per_edge=None if build.memory_per_job == "auto" else int(build.memory_per_job * GIB),
+        keep_going=build.keep_going,
         prefix=wanted.cache or NoPrefix(),
     )
 
 
-def _seconds(wanted: Compilation, output: str) -> float:
-    edge = wanted.edges.get(output)
-    return 0.0 if edge is None else wanted.costs.predict(edge).seconds
+def _pending(wanted: Compilation) -> tuple[Edge, ...]:
+    """The edges that Ninja would run now, as far as they compile or link."""
+    commands = wanted.door.pending_commands(wanted.selection.ninja_targets)
+    outputs = (output_of(words.split(command, windows=sys.platform == "win32")) for command in commands)
+    return tuple(wanted.edges[name] for name in outputs if name in wanted.edges)
 
 
-def _announce(wanted: Compilation, gate: Gate, watch: Watcher) -> None:
+def _announce(wanted: Compilation, pending: tuple[Edge, ...], gate: Gate, watch: Watcher) -> None:
     """Tell what is going to run, where something is."""
-    windows = sys.platform == "win32"
-    pending = wanted.door.pending_commands(wanted.selection.ninja_targets)
-    outputs = [output_of(words.split(command, windows=windows)) for command in pending]
-    found = [wanted.edges[name] for name in outputs if name in wanted.edges]
     if not pending:
         return
-    planned = [PlannedEdge(edge=edge, cost=wanted.costs.predict(edge)) for edge in found]
+    planned = [PlannedEdge(edge=edge, cost=wanted.costs.predict(edge)) for edge in pending]
+    terms = gate.terms
+    planned.sort(key=lambda p: (-urgency(p.cost.seconds, p.cost.memory, terms.weight), p.edge.output))
     watch(
         CompileBegun(
             at=time.time(),
             build=wanted.door.folder,
             tag=wanted.profile.tag,
             archs=tuple(wanted.profile.cuda.arch_list),
-            edges=tuple(sorted(planned, key=lambda p: (-p.cost.seconds, p.edge.output))),
-            slots=gate.terms.slots,
+            edges=tuple(planned),
+            slots=terms.slots,
             budget=gate.budget,
         )
     )

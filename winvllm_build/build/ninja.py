@@ -14,6 +14,7 @@ import psutil
 
 from winvllm_build import process
 from winvllm_build.build.engine.commandline import without_launcher
+from winvllm_build.build.engine.protocol import NOT_STARTED
 from winvllm_build.build.events import EdgeDone
 from winvllm_build.errors import ToolchainError
 from winvllm_build.workspace import Journal, write_atomic
@@ -62,6 +63,10 @@ class Ninja:
     folder: Path
     environment: Mapping[str, str]
 
+    @property
+    def _journal(self) -> Journal:
+        return Journal(path=self.folder / RUNNING)
+
     def _ask(self, *args: str) -> str:
         done = process.capture([self.program, "-C", self.folder, *args], env=self.environment)
         if done.code != 0:
@@ -70,6 +75,14 @@ class Ninja:
                 fix="run the build again with --fresh",
             )
         return done.text
+
+    def refresh(self) -> None:
+        """End what a killed run left, and bring the manifest up to date: CMake runs if what it has read changed.
+
+        A run does this too, but goes on in the order that CMake wrote. What CMake has to say, the run says.
+        """
+        end_leftover(self._journal)
+        process.capture([self.program, "-C", self.folder, "build.ninja"], env=self.environment)
 
     def commands(self, targets: Sequence[str]) -> list[str]:
         """The command lines that would make `targets` from nothing, in order."""
@@ -113,7 +126,7 @@ class Ninja:
             logs: folder for one log file per failed edge.
             on_edge: called for each finished edge.
         """
-        journal = Journal(path=self.folder / RUNNING)
+        journal = self._journal
         end_leftover(journal)
         reader = _Reader(logs=logs, on_edge=on_edge, jobs=jobs)
         args = ["-C", str(self.folder), "-j", str(jobs), *(["-k", "0"] if keep_going else []), *targets]
@@ -157,6 +170,7 @@ class _Reader:
     begun: float = field(default_factory=time.monotonic)
     finished: int = 0
     total: int = 0
+    skipped: int = 0
     title: str = ""
     body: list[str] = field(default_factory=list)
     failed: list[FailedEdge] = field(default_factory=list)
@@ -168,14 +182,18 @@ class _Reader:
             self.body.append(text)
             return
         self.flush()
-        self.finished, self.total, self.title = int(match[1]), int(match[2]), match[3]
+        self.finished, self.total, self.title = int(match[1]) - self.skipped, int(match[2]), match[3]
 
     def flush(self) -> None:
         if self.title:
             bad = bool(self.body) and self.body[0].startswith(FAILED)
-            if bad:
-                self.failed.append(self._record())
-            self.on_edge(self._event(failed=bad))
+            if bad and NOT_STARTED in self.body:
+                self.skipped += 1
+                self.finished -= 1
+            else:
+                if bad:
+                    self.failed.append(self._record())
+                self.on_edge(self._event(failed=bad))
         if self.body:
             self.tail = self.body[-20:]
         self.title, self.body = "", []

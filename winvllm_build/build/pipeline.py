@@ -325,7 +325,9 @@ class _Build:
         title = f"{' '.join(selection.targets) or 'objects'}, {self.jobs()[1]}"
         with self.step(Step.COMPILE, title) as summary:
             wanted = compiling.Compilation.of(self.profile, door, selection, self.workspace)
-            ran, self.cache = compiling.compile_cached(wanted, self.workspace, self.watch, self.tell)
+            with compiling.equipped(wanted, self.workspace, self.tell) as ready:
+                ran = compiling.compile_selection(ready, self.watch)
+            self.cache = None if ready.cache is None else ready.cache.as_data()
             summary.append(f"{ran.finished} edges ran" if ran.finished else "nothing to do")
         return ran
 

@@ -14,6 +14,7 @@ from winvllm_build.build.engine.protocol import Report
 from winvllm_build.build.engine.record import EdgeRecord, Outcome
 
 RETRIES: Final = 2
+"""How often an edge that ran out of memory is run again."""
 GIB: Final = 1 << 30
 
 
@@ -21,7 +22,7 @@ class Verdict(Enum):
     """What follows from the end of an attempt."""
 
     DONE = "done"
-    AGAIN = "it ran out of memory: again, alone"
+    AGAIN_ALONE = "it ran out of memory: again, alone"
     FAILED = "failed"
 
 
@@ -30,27 +31,46 @@ class Attempt:
     """A try.
 
     Attributes:
-        number: 1 for the first.
         asked: when ninja started the edge, seconds since the epoch.
         memory: bytes reckoned with.
         seconds: wall time reckoned with.
+        urgency: the greater comes first.
+        number: 1 for the first.
+        shortages: how often it ran out of memory before; from the first on it runs alone.
+        bare: the compiler cache is left out.
         prefix: words before its command.
     """
 
     edge: Edge
-    number: int
     asked: float
     memory: int
     seconds: float
+    urgency: float
+    number: int = 1
+    shortages: int = 0
+    bare: bool = False
     prefix: tuple[str, ...] = ()
 
     @property
     def wish(self) -> Wish:
-        return Wish(output=self.edge.output, memory=self.memory, seconds=self.seconds, alone=self.number > 1)
+        return Wish(
+            output=self.edge.output, memory=self.memory, urgency=self.urgency, alone=self.shortages > 0
+        )
 
-    def again(self, peak: int) -> Attempt:
+    def alone(self, peak: int) -> Attempt:
         """The next try, with twice the memory that was not enough."""
-        return replace(self, number=self.number + 1, memory=2 * max(self.memory, peak))
+        return replace(
+            self,
+            number=self.number + 1,
+            memory=2 * max(self.memory, peak),
+            shortages=self.shortages + 1,
+            bare=True,
+            prefix=(),
+        )
+
+    def without_cache(self) -> Attempt:
+        """The next try, the compiler cache having failed."""
+        return replace(self, number=self.number + 1, bare=True, prefix=())
 
     def record(self, report: Report, *, started: float, peak: int, size: int) -> EdgeRecord:
         return EdgeRecord(
@@ -72,8 +92,8 @@ class Attempt:
 def verdict(report: Report, attempt: Attempt) -> Verdict:
     if report.code == 0:
         return Verdict.DONE
-    if attempt.number <= RETRIES and ran_out(report.code, report.text):
-        return Verdict.AGAIN
+    if attempt.shortages < RETRIES and ran_out(report.code, report.text):
+        return Verdict.AGAIN_ALONE
     return Verdict.FAILED
 
 

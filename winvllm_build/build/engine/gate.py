@@ -16,16 +16,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from typing_extensions import Self
+from typing_extensions import Self, assert_never
 
-from winvllm_build.build.engine import commandline, memory, prefix, protocol
+from winvllm_build.build.engine import commandline, leftover, memory, prefix, protocol
 from winvllm_build.build.engine.attempt import Attempt, Verdict, explanation, verdict
-from winvllm_build.build.engine.cost import Cost, Costs
+from winvllm_build.build.engine.cost import Costs
 from winvllm_build.build.engine.edge import Edge
 from winvllm_build.build.engine.prefix import NoPrefix, Prefix
 from winvllm_build.build.engine.queue import Queue
 from winvllm_build.build.engine.record import EdgeRecord, Outcome
 from winvllm_build.build.engine.reuse import Reuse
+from winvllm_build.build.engine.urgency import urgency
 from winvllm_build.build.events import EdgeEnded, EdgeStarted, Note, Sample, Watcher
 from winvllm_build.errors import WinvllmError
 
@@ -46,6 +47,8 @@ class Terms:
         lookahead: edges that ninja may start beyond these, so that there is something to choose from.
         room: the memory they share.
         memory_per_edge: bytes to reckon with for every edge; None for what the costs predict.
+        weight: how much memory counts for what comes first, as in `schedule.urgency`.
+        keep_going: an edge that fails does not keep others from starting.
         prefix: what goes before an edge's command, such as a compiler cache.
     """
 
@@ -53,6 +56,8 @@ class Terms:
     lookahead: int
     room: memory.Room
     memory_per_edge: int | None = None
+    weight: float = 0.0
+    keep_going: bool = False
     prefix: Prefix = field(default_factory=NoPrefix)
 
     @property
@@ -95,7 +100,6 @@ class Gate:
         self._queue = Queue(
             slots=terms.slots,
             budget=terms.room.budget(self.available(), 0),
-            patience=2 * terms.slots,
             lonely=max(terms.lookahead // 2, 1),
         )
 
@@ -148,12 +152,10 @@ class Gate:
 
     def _sample(self) -> None:
         while not self._stop.wait(INTERVAL):
-            roots = self._queue.roots()
-            servers = self.terms.prefix.processes()
-            found = memory.resident([*roots.values(), *servers])
+            roots, helpers = self._queue.roots(), self.terms.prefix.processes()
+            found = memory.resident([*roots.values(), *helpers])
             resident = {ticket: found.get(pid, 0) for ticket, pid in roots.items()}
-            ours = sum(resident.values()) + sum(found.get(pid, 0) for pid in servers)
-            budget = self.terms.room.budget(self.available(), ours)
+            budget = self.terms.room.budget(self.available(), sum(found.values()))
             waiting = self._queue.measured(resident, budget)
             used = {self._names[t]: size for t, size in resident.items() if t in self._names}
             self._tell(Sample(at=time.time(), used=used, budget=budget, waiting=waiting))
@@ -176,44 +178,72 @@ class Gate:
         asked = time.time()
         if self._replayed(line, edge, asked):
             return
-        cost = self._cost(edge)
-        attempt = Attempt(
-            edge=edge, number=1, asked=asked, memory=cost.memory, seconds=cost.seconds,
-            prefix=self.terms.prefix.before(edge),
-        )  # fmt: skip
-        while True:
-            report, record = self._run(line, ask, attempt)
-            if attempt.prefix and report.code != 0 and self._again(attempt, report):
-                self._ended(replace(record, outcome=Outcome.RETRIED))
-                attempt = replace(attempt, prefix=())
-                continue
-            match verdict(report, attempt):
-                case Verdict.DONE:
-                    with self._told("finished work was not kept"):
-                        self.reuse.keep(edge, report.text)
-                    self._ended(record)
-                    protocol.send_end(line, report.code)
-                    return
-                case Verdict.AGAIN:
-                    self._ended(replace(record, outcome=Outcome.RETRIED))
-                    attempt = attempt.again(record.memory)
-                case Verdict.FAILED:
-                    self._ended(record)
-                    said = explanation(report, attempt, self._queue.budget)
-                    protocol.send_end(line, report.code, said.encode())
-                    return
+        attempt: Attempt | None = self._first(edge, asked)
+        while attempt is not None:
+            attempt = self._tried(line, ask, attempt)
 
-    def _run(
-        self, line: socket.socket, ask: protocol.Ask, attempt: Attempt
-    ) -> tuple[protocol.Report, EdgeRecord]:
-        """One attempt, from admission to the launcher's report.
+    def _first(self, edge: Edge, asked: float) -> Attempt:
+        cost, terms = self.costs.predict(edge), self.terms
+        need = int(cost.memory * memory.MARGIN[cost.basis])
+        need = need if terms.memory_per_edge is None else terms.memory_per_edge
+        first = urgency(cost.seconds, cost.memory, terms.weight)
+        return Attempt(edge=edge, asked=asked, memory=need, seconds=cost.seconds, urgency=first)
+
+    def _tried(self, line: socket.socket, ask: protocol.Ask, attempt: Attempt) -> Attempt | None:
+        """Run an attempt and tell its launcher what follows; the next attempt, if there is one."""
+        ticket = self._admitted(line, ask, attempt)
+        edge = attempt.edge
+        if not attempt.bare:
+            attempt = replace(attempt, prefix=self.terms.prefix.before(edge))
+        report, record = self._run(line, ask, attempt, ticket)
+        match verdict(report, attempt):
+            case Verdict.DONE:
+                with self._told("finished work was not kept"):
+                    self.reuse.keep(edge, report.text)
+                self._ended(record, learn=not attempt.prefix)
+                protocol.send_end(line, report.code)
+                return None
+            case Verdict.AGAIN_ALONE:
+                self._ended(replace(record, outcome=Outcome.RETRIED))
+                return attempt.alone(record.memory)
+            case Verdict.FAILED:
+                text = report.text.decode("utf-8", "replace")
+                if attempt.prefix and self.terms.prefix.again(edge, report.code, text):
+                    self._ended(replace(record, outcome=Outcome.RETRIED))
+                    return attempt.without_cache()
+                if not self.terms.keep_going:
+                    self._queue.close()
+                self._ended(record)
+                said = explanation(report, attempt, self._queue.budget)
+                protocol.send_end(line, report.code, said.encode())
+                return None
+            case other:
+                assert_never(other)
+
+    def _admitted(self, line: socket.socket, ask: protocol.Ask, attempt: Attempt) -> int:
+        """Wait until the edge may run; its ticket.
 
         Raises:
-            BrokenLineError: the launcher died; the edge is noted as lost if it ran.
+            BrokenLineError: it will not, since ninja gave it up or another edge failed.
         """
         ticket = next(self._tickets)
-        if not self._queue.admit(ticket, attempt.wish, ask.pid, lambda: protocol.is_closed(line)):
-            raise protocol.BrokenLineError
+        if self._queue.admit(ticket, attempt.wish, ask.pid, lambda: protocol.is_closed(line)):
+            return ticket
+        protocol.send_end(line, 1, f"{protocol.NOT_STARTED}\n".encode())
+        raise protocol.BrokenLineError
+
+    def _run(
+        self,
+        line: socket.socket,
+        ask: protocol.Ask,
+        attempt: Attempt,
+        ticket: int,
+    ) -> tuple[protocol.Report, EdgeRecord]:
+        """From admission to the launcher's report.
+
+        Raises:
+            BrokenLineError: the launcher died; the edge is noted as lost.
+        """
         started, edge = time.time(), attempt.edge
         self._names[ticket] = edge.output
         peak = 0
@@ -229,8 +259,8 @@ class Gate:
             protocol.send_run(line, attempt.prefix)
             report = protocol.read_report(line)
         except protocol.BrokenLineError:
-            if not self._stop.is_set():
-                self.lost.add(edge.output)
+            self.lost.add(edge.output)
+            leftover.end(ask.pid, ask.group)
             raise
         finally:
             peak = self._queue.release(ticket)
@@ -238,9 +268,6 @@ class Gate:
         size = _size(ask, edge) if report.code == 0 else 0
         record = attempt.record(report, started=started, peak=peak, size=size)
         return report, prefix.told(record) if attempt.prefix else record
-
-    def _again(self, attempt: Attempt, report: protocol.Report) -> bool:
-        return self.terms.prefix.again(attempt.edge, report.code, report.text.decode("utf-8", "replace"))
 
     def _replayed(self, line: socket.socket, edge: Edge, asked: float) -> bool:
         found = None
@@ -260,15 +287,11 @@ class Gate:
         protocol.send_end(line, 0, found.text)
         return True
 
-    def _cost(self, edge: Edge) -> Cost:
-        cost = self.costs.predict(edge)
-        if self.terms.memory_per_edge is None:
-            return cost
-        return replace(cost, memory=self.terms.memory_per_edge)
-
-    def _ended(self, record: EdgeRecord) -> None:
-        with self._told("costs were not noted"):
-            self.costs.learn(record)
+    def _ended(self, record: EdgeRecord, *, learn: bool = False) -> None:
+        """Tell of an attempt; what a compiler cache answered says nothing about the compiler."""
+        if learn:
+            with self._told("costs were not noted"):
+                self.costs.learn(record)
         self._tell(EdgeEnded(record=record))
 
     @contextlib.contextmanager

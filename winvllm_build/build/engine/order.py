@@ -1,10 +1,10 @@
-"""The order of build statements: Ninja starts what is ready in that order, so the longest come first."""
+"""The order of build statements: of the edges that are ready Ninja starts the first in its manifest."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -49,16 +49,17 @@ def unescaped(name: str) -> str:
     return re.sub(r"\$(.)", r"\1", name)
 
 
-def ordered(manifest: str, seconds: Callable[[str], float]) -> str:
-    """The manifest with its compile statements in the places of compile statements, the longest first."""
+def ordered(manifest: str, outputs: Sequence[str]) -> str:
+    """The manifest, its compile statements in each other's places: first those of `outputs`, in order."""
     found = list(pieces(manifest))
+    rank = {output: at for at, output in enumerate(outputs)}
     compiles = [piece for piece in found if piece.output]
-    longest = iter(sorted(compiles, key=lambda piece: (-seconds(piece.output), piece.output)))
-    return "".join(next(longest).text if piece.output else piece.text for piece in found)
+    first = iter(sorted(compiles, key=lambda piece: rank.get(piece.output, len(rank))))
+    return "".join(next(first).text if piece.output else piece.text for piece in found)
 
 
-def reorder(build: Path, seconds: Callable[[str], float]) -> bool:
-    """Put the longest edges of a build folder first; whether anything moved.
+def reorder(build: Path, outputs: Sequence[str]) -> bool:
+    """Put the edges that make `outputs` first, in that order; whether anything moved.
 
     The time of the file stays, or Ninja would run CMake again; CMake writes its own order whenever it runs.
 
@@ -68,7 +69,7 @@ def reorder(build: Path, seconds: Callable[[str], float]) -> bool:
     file = build / "build.ninja"
     before = file.read_bytes()
     text = before.decode("utf-8", "surrogateescape")
-    after = ordered(text, seconds).encode("utf-8", "surrogateescape")
+    after = ordered(text, outputs).encode("utf-8", "surrogateescape")
     if after == before:
         return False
     kept = file.stat()

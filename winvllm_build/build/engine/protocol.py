@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from dataclasses import dataclass
 from typing import Final
 
 VARIABLE: Final = "WINVLLM_GATE"
 VERSION: Final = b"1"
+NOT_STARTED: Final = "winvllm-build: not started, since another edge failed"
+"""All that an edge prints which ninja had begun and admission had not."""
 LONGEST: Final = 1 << 28
 """Bytes of a message; a compiler's output is in one."""
 
@@ -19,9 +22,17 @@ class BrokenLineError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """A launcher wants to run a command."""
+    """A launcher wants to run a command.
+
+    Attributes:
+        pid: the launcher.
+        group: its process group, 0 where there is none or it is not its own.
+        folder: where the command runs.
+        command: its words.
+    """
 
     pid: int
+    group: int
     folder: str
     command: tuple[str, ...]
 
@@ -47,8 +58,22 @@ def read_ask(line: socket.socket, token: bytes) -> Ask:
     if given != token or version != VERSION or not pid.isdigit():
         raise BrokenLineError
     return Ask(
-        pid=int(pid), folder=os.fsdecode(folder), command=tuple(os.fsdecode(word) for word in command[:-4])
+        pid=int(pid),
+        group=_group(int(pid)),
+        folder=os.fsdecode(folder),
+        command=tuple(os.fsdecode(word) for word in command[:-4]),
     )
+
+
+def _group(pid: int) -> int:
+    """The group that ninja gave a launcher and its compilers; 0 if it is that of ninja itself."""
+    if sys.platform == "win32":
+        return 0
+    try:
+        group = os.getpgid(pid)
+        return group if group not in {os.getsid(pid), os.getpgrp()} else 0
+    except OSError:
+        return 0
 
 
 def read_report(line: socket.socket) -> Report:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from winvllm_build.build.engine.admission import Load, Rules, Wish, choose, passed_over
+from winvllm_build.build.engine.admission import Load, Rules, Wish, choose
 
 LOOK: Final = 1.0
 """Seconds between looks whether a waiting launcher is still there."""
@@ -26,7 +26,6 @@ class Queue:
 
     slots: int
     budget: int
-    patience: int
     lonely: int
     changed: threading.Condition = field(default_factory=threading.Condition)
     waiting: dict[int, Wish] = field(default_factory=dict)
@@ -35,7 +34,7 @@ class Queue:
     closed: bool = False
 
     def admit(self, ticket: int, wish: Wish, pid: int, gone: Callable[[], bool]) -> bool:
-        """Wait until the edge may start; False if its launcher went away or the queue was closed."""
+        """Wait until the edge may start; False if its launcher went away, or nothing starts any more."""
         with self.changed:
             self.waiting[ticket], self.pids[ticket] = wish, pid
             self._decide()
@@ -72,20 +71,21 @@ class Queue:
             return len(self.waiting)
 
     def close(self) -> None:
+        """Start nothing any more; what runs goes on."""
         with self.changed:
             self.closed = True
             self.changed.notify_all()
 
     def _decide(self) -> None:
         """Move to `running` what may start now; the lock is held."""
-        rules = Rules(slots=self.slots, budget=self.budget, patience=self.patience, lonely=self.lonely)
+        if self.closed:
+            return
+        rules = Rules(slots=self.slots, budget=self.budget, lonely=self.lonely)
         wishes = tuple(self.waiting.values())
         chosen = choose(wishes, [run.load for run in self.running.values()], rules)
         if not chosen:
             return
         tickets = {id(wish): ticket for ticket, wish in self.waiting.items()}
-        for wish in passed_over(wishes, chosen):
-            self.waiting[tickets[id(wish)]] = replace(wish, passed=wish.passed + 1)
         for wish in chosen:
             ticket = tickets[id(wish)]
             del self.waiting[ticket]

@@ -11,6 +11,7 @@ from typing import Final
 
 from winvllm_build.build.engine.cost import Cost
 from winvllm_build.build.engine.edge import Edge, Language
+from winvllm_build.build.engine.urgency import urgency
 
 PARTS: Final = 8
 """Beyond so many edges at a time within the budget, the bound by bytes is as good."""
@@ -81,7 +82,12 @@ def jobs_of(edges: Iterable[Edge], predict: Callable[[Edge], Cost]) -> tuple[Job
 
 
 def simulate(
-    jobs: Sequence[Job], *, slots: int, budget: int, running: frozenset[str] = frozenset()
+    jobs: Sequence[Job],
+    *,
+    slots: int,
+    budget: int,
+    running: frozenset[str] = frozenset(),
+    weight: float = 0.0,
 ) -> Schedule:
     """The longest first, each as soon as a slot is free and its memory fits; smaller ones overtake.
 
@@ -92,11 +98,12 @@ def simulate(
         slots: jobs at a time, at least 1.
         budget: bytes that jobs may use together.
         running: names of jobs that have begun already and have `seconds` left; they come first.
+        weight: how much memory counts for what comes first: seconds times memory to this power.
 
     Raises:
         ValueError: jobs wait for each other.
     """
-    run = _Run(jobs=jobs, slots=max(slots, len(running), 1), budget=budget, begun=running)
+    run = _Run(jobs=jobs, slots=max(slots, len(running), 1), budget=budget, begun=running, weight=weight)
     run.go()
     return Schedule(
         spans=tuple(run.spans),
@@ -184,6 +191,7 @@ class _Run:
     slots: int
     budget: int
     begun: frozenset[str] = frozenset()
+    weight: float = 0.0
     now: float = 0.0
     used: int = 0
     peak: int = 0
@@ -196,7 +204,12 @@ class _Run:
     def go(self) -> None:
         rest = tails(self.jobs)
         self.priority = {
-            job.name: (job.name not in self.begun, -rest[job.name], job.name) for job in self.jobs
+            job.name: (
+                job.name not in self.begun,
+                -urgency(rest[job.name], job.memory, self.weight),
+                job.name,
+            )
+            for job in self.jobs
         }
         self.free = list(range(self.slots))
         followers, by_name = _followers(self.jobs), {job.name: job for job in self.jobs}
