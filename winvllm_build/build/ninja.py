@@ -77,7 +77,7 @@ class Ninja:
         return done.text
 
     def refresh(self) -> None:
-        """End what a killed run left, and bring the manifest up to date: CMake runs if what it has read changed.
+        """End what a killed run left; bring the manifest up to date: CMake runs if what it has read changed.
 
         A run does this too, but goes on in the order that CMake wrote. What CMake has to say, the run says.
         """
