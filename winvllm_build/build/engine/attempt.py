@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
@@ -72,14 +71,14 @@ class Attempt:
         """The next try, the compiler cache having failed."""
         return replace(self, number=self.number + 1, bare=True, prefix=())
 
-    def record(self, report: Report, *, started: float, peak: int, size: int) -> EdgeRecord:
+    def record(self, report: Report, *, started: float, ended: float, peak: int, size: int) -> EdgeRecord:
         return EdgeRecord(
             edge=self.edge,
             outcome=Outcome.COMPILED if report.code == 0 else Outcome.FAILED,
             attempt=self.number,
             asked=self.asked,
             started=started,
-            ended=time.time(),
+            ended=ended,
             cpu=report.cpu,
             memory=max(report.memory, peak),
             size=size,

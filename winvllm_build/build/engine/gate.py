@@ -258,6 +258,9 @@ class Gate:
             )  # fmt: skip
             protocol.send_run(line, attempt.prefix)
             report = protocol.read_report(line)
+            ended = time.time()
+            if self._stops(report, attempt):
+                self._queue.close()  # before its slot is free
         except protocol.BrokenLineError:
             self.lost.add(edge.output)
             leftover.end(ask.pid, ask.group)
@@ -266,8 +269,13 @@ class Gate:
             peak = self._queue.release(ticket)
             del self._names[ticket]
         size = _size(ask, edge) if report.code == 0 else 0
-        record = attempt.record(report, started=started, peak=peak, size=size)
+        record = attempt.record(report, started=started, ended=ended, peak=peak, size=size)
         return report, prefix.told(record) if attempt.prefix else record
+
+    def _stops(self, report: protocol.Report, attempt: Attempt) -> bool:
+        """Whether nothing more is to start after this."""
+        final = verdict(report, attempt) is Verdict.FAILED and not attempt.prefix
+        return final and not self.terms.keep_going
 
     def _replayed(self, line: socket.socket, edge: Edge, asked: float) -> bool:
         found = None

@@ -45,6 +45,10 @@ def compiled(source: Path) -> bytes:
 
 def definitions(script: Path) -> dict[str, str]:
     """CMake's cache entries for a build whose edges ask the gate."""
-    python = getattr(sys, "_base_executable", "") or sys.executable  # a venv's would start a second process
-    words = ";".join((Path(python).as_posix(), "-I", "-S", script.as_posix()))
+    words = f"{interpreter()};-I;-S;{script.as_posix()}"
     return dict.fromkeys(KINDS, words)
+
+
+def interpreter() -> str:
+    """The Python under a virtual environment: on Windows the environment's own starts a second process."""
+    return Path(getattr(sys, "_base_executable", "") or sys.executable).as_posix()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -11,6 +12,8 @@ from winvllm_build.build.engine.admission import Load, Rules, Wish, choose
 
 LOOK: Final = 1.0
 """Seconds between looks whether a waiting launcher is still there."""
+SETTLE: Final = 0.1
+"""Seconds from the first edge to the first decision: launchers that ninja starts at once arrive in any order."""
 
 
 @dataclass(slots=True)
@@ -32,17 +35,23 @@ class Queue:
     running: dict[int, _Runs] = field(default_factory=dict)
     pids: dict[int, int] = field(default_factory=dict)
     closed: bool = False
+    opens: float | None = None
 
     def admit(self, ticket: int, wish: Wish, pid: int, gone: Callable[[], bool]) -> bool:
         """Wait until the edge may start; False if its launcher went away, or nothing starts any more."""
         with self.changed:
+            if self.opens is None:
+                self.opens = time.monotonic() + SETTLE
             self.waiting[ticket], self.pids[ticket] = wish, pid
             self._decide()
             while ticket in self.waiting:
                 if self.closed or gone():
                     del self.waiting[ticket]
                     return False
-                self.changed.wait(LOOK)
+                early = self.opens - time.monotonic()
+                self.changed.wait(early if early > 0 else LOOK)
+                if early > 0:
+                    self._decide()
         return True
 
     def release(self, ticket: int) -> int:
@@ -78,7 +87,7 @@ class Queue:
 
     def _decide(self) -> None:
         """Move to `running` what may start now; the lock is held."""
-        if self.closed:
+        if self.closed or self.opens is None or time.monotonic() < self.opens:
             return
         rules = Rules(slots=self.slots, budget=self.budget, lonely=self.lonely)
         wishes = tuple(self.waiting.values())
