@@ -13,7 +13,7 @@ from winvllm_build.build.engine.admission import Load, Rules, Wish, choose
 LOOK: Final = 1.0
 """Seconds between looks whether a waiting launcher is still there."""
 SETTLE: Final = 0.1
-"""Seconds from the first edge to the first decision: launchers that ninja starts at once arrive in any order."""
+"""Seconds from the first edge to the first decision: what ninja starts at once arrives in any order."""
 
 
 @dataclass(slots=True)
