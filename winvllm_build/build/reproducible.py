@@ -21,7 +21,7 @@ MAPS_FROM: Final = {HostKind.GCC: Version("8"), HostKind.CLANG: Version("10")}
 SEED: Final = "--frandom-seed=<OBJECT> -objtemp -Xcudafe --orig_src_path_name,<OBJECT>"
 """nvcc's random numbers, the names of intermediate files, the path whose hash is in internal names.
 
-Written with a comma, for sccache takes a word of its own after `-Xcudafe` for a second source and does not cache."""
+With a comma: a word of its own after `-Xcudafe` is a second source to sccache, which then does not cache."""
 PATH_NAME: Final = "--orig_src_path_name"
 PROBE: Final = "winvllm-probe.cu"
 SECONDS: Final = 30.0
