@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from tests import recorded_builds
 from tests.recorded_builds import setting_of
-from winvllm_build.build.engine.edge import Edge, Language
+from winvllm_build.build.engine.edge import Edge, Language, Roots
 from winvllm_build.build.plan import edges, setting
 from winvllm_build.errors import ConfigureError
 
@@ -141,3 +142,16 @@ def test_a_folder_behind_a_link_has_one_name(tmp_path: Path) -> None:
         assert roots.named(f"-I{tmp_path}/{start}/trees/v1/csrc") == "-I<tree>/csrc"
         assert roots.named(f"{tmp_path}/{start}/sources") == "<workspace>/sources"
     assert roots.spelt("<workspace>/x") == f"{tmp_path}/link/x"
+
+
+def test_maps_of_folders_are_the_same_work_with_a_link_and_without() -> None:
+    here = replace(
+        setting_of("v1"), roots=Roots(folders={"<workspace>": "/w"}, aliases=(("<workspace>", "/real"),))
+    )
+    maps = ["-ffile-prefix-map=/real=/winvllm", "-ffile-prefix-map=/w=/winvllm"]
+    keys = set()
+    for chosen in (maps, maps[:1], maps[1:]):
+        command = " ".join(["g++", *chosen, "-c", "/w/a.cpp", "-o", "a.o"])
+        (one,) = edges.of([{"output": "a.o", "file": "/w/a.cpp", "command": command}], here)
+        keys.add(one.key)
+    assert len(keys) == 1

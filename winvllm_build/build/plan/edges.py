@@ -22,6 +22,9 @@ GENCODE: Final = re.compile(r"^(?:-gencode|--generate-code)(?:=(?P<value>.*))?$"
 CODE: Final = re.compile(r"code=\[?([\w,]+)\]?")
 ARCH: Final = re.compile(r"^(?:-arch|--gpu-architecture)(?:=(?P<value>.*))?$")
 
+PREFIX_MAP: Final = "-ffile-prefix-map="
+"""Names every folder in every command, so that objects hold none of them."""
+
 
 def read(build: Path, targets: Sequence[str] = (), *, setting: Setting | None = None) -> tuple[Edge, ...]:
     """The edges that make `targets` from nothing, in ninja's order; a link comes after its objects.
@@ -69,7 +72,7 @@ def of(entries: Iterable[Mapping[str, Any]], setting: Setting) -> Iterator[Edge]
             source="" if link else setting.roots.named(_slashed(str(entry["file"]), setting)),
             gencodes=() if link else gencodes(arguments),
             arguments=arguments,
-            key=work_key(tuple(_slashed(a, setting) for a in arguments), setting.roots, setting.compiler),
+            key=work_key(tuple(_key_words(arguments, setting)), setting.roots, setting.compiler),
         )
 
 
@@ -98,6 +101,16 @@ def _language(program: str, setting: Setting) -> Language:
     stem = PurePosixPath(_slashed(program, setting)).stem.lower()
     is_cuda = program == setting.cuda_compiler or stem == "nvcc"
     return Language.CUDA if is_cuda else Language.CXX
+
+
+def _key_words(arguments: Sequence[str], setting: Setting) -> Iterator[str]:
+    """The command with folders named; a folder behind a link is mapped under both of its paths, here once."""
+    before = ""
+    for argument in arguments:
+        named = setting.roots.named(_slashed(argument, setting))
+        if named != before or PREFIX_MAP not in named:
+            yield named
+        before = named
 
 
 def _slashed(text: str, setting: Setting) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from winvllm_build.build.engine.edge import Edge, Language
+from winvllm_build.build.plan.edges import PREFIX_MAP
 from winvllm_build.build.plan.setting import Setting
 from winvllm_build.git import Git
 
@@ -50,7 +51,7 @@ class Identities:
 
     def _folders(self, edge: Edge) -> list[bytes]:
         """The folders of dependencies that the command names: another folder may be another revision."""
-        command = "\0".join(edge.arguments)
+        command = "\0".join(word for word in edge.arguments if PREFIX_MAP not in word)
         folders = self.setting.roots.folders
         return [
             f"{name}={folder}".encode()
