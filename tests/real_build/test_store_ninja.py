@@ -154,7 +154,7 @@ def test_random_kills_lose_and_repeat_nothing(project: Project) -> None:
     kept: set[str] = set()
     for _ in range(KILLS):
         before = len(project.started())
-        _killed(project, after=chooser.uniform(0.0, 1.5))
+        _killed(project, after=chooser.uniform(0.0, 1.5), all_of_it=chooser.random() < 0.5)
         again = set(project.started()[before:]) & kept
         assert not again, (again, project.runs.with_name("log").read_text()[-4000:])
         kept |= _recorded(project)
@@ -171,7 +171,8 @@ def test_random_kills_lose_and_repeat_nothing(project: Project) -> None:
     assert outcomes(project) == {}
 
 
-def _killed(project: Project, *, after: float) -> None:
+def _killed(project: Project, *, after: float, all_of_it: bool) -> None:
+    """Kill the tool, with what it started or without."""
     script = Path(__file__).parent.parent / "store_ninja.py"
     child = subprocess.Popen(
         [sys.executable, str(script), str(project.root), project.name],
@@ -186,7 +187,7 @@ def _killed(project: Project, *, after: float) -> None:
     running = Journal(path=project.build / ninja.RUNNING).read() or {}
     if child.poll() is None:
         os.kill(child.pid, signal.SIGKILL)
-    if "ninja" in running:  # it leads the session of everything that it started
+    if all_of_it and "ninja" in running:  # it leads the session of everything that it started
         _kill_session(int(running["ninja"]))
     child.wait()
 

@@ -80,8 +80,8 @@ def read(text: str, language: Language, output: str, *, windows: bool = False) -
 
 NVCC = (
     "/cuda/bin/nvcc -forward-unknown-to-host-compiler -ccbin=/usr/bin/g++ -DX=1 -I/t/csrc"
-    " -isystem /torch/include --expt-relaxed-constexpr -O2 -Xcompiler=-fPIC --threads=1 -gencode arch=compute_86,code=sm_86"
-    " -MD -MT a.cu.o -MF a.cu.o.d -x cu -c /t/a.cu -o a.cu.o"
+    " -isystem /torch/include --expt-relaxed-constexpr -O2 -Xcompiler=-fPIC --threads=1"
+    " -gencode arch=compute_86,code=sm_86 -MD -MT a.cu.o -MF a.cu.o.d -x cu -c /t/a.cu -o a.cu.o"
 )
 CL = (
     "C:\\VS\\cl.exe /nologo /TP -DX -IC:\\t\\csrc -external:IC:\\torch\\include /O2 /EHsc /showIncludes"
@@ -89,8 +89,8 @@ CL = (
 )
 LINK = (
     "C:\\cmake.exe -E vs_link_dll --intdir=CMakeFiles\\t.dir --rc=rc.exe --mt=mt.exe --manifests --"
-    " C:\\VS\\link.exe /nologo CMakeFiles\\t.dir\\a.cpp.obj /out:t.pyd /implib:t.lib /dll /version:0.0 /machine:x64"
-    " /INCREMENTAL:NO -LIBPATH:C:\\lib kernel32.lib"
+    " C:\\VS\\link.exe /nologo CMakeFiles\\t.dir\\a.cpp.obj /out:t.pyd /implib:t.lib /dll /version:0.0"
+    " /machine:x64 /INCREMENTAL:NO -LIBPATH:C:\\lib kernel32.lib"
 )
 
 

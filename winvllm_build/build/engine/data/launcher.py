@@ -4,7 +4,8 @@
 
 Started once for every edge, so its own start is what the gate costs: it imports next to nothing, and nothing
 of the package. `WINVLLM_GATE` says where the gate listens. Without it the command just runs, so that a ninja
-started by hand works; where the gate is gone, commands run one at a time, since nobody counts the memory.
+started by hand works; where the gate is gone, its build was killed, and nothing runs any more: nobody counts
+the memory, and nobody notes what is made, so that the next build would make it again.
 """
 
 import _signal  # type: ignore[import-not-found]
@@ -142,11 +143,6 @@ if sys.platform != "win32":
         """The exit code that says what `code` says: shells and ninja know 137 for a kill."""
         return code if code >= 0 else 128 - code
 
-    def take_turn(file: int) -> None:
-        import fcntl  # noqa: PLC0415 - needed in an emergency only
-
-        fcntl.flock(file, fcntl.LOCK_EX)
-
 else:
     import _winapi
     import ctypes
@@ -258,14 +254,6 @@ else:
     def leave(code: int) -> int:
         return code
 
-    def take_turn(file: int) -> None:
-        while True:
-            try:
-                msvcrt.locking(file, msvcrt.LK_LOCK, 1)
-            except OSError:  # it gives up after ten seconds
-                continue
-            return
-
 
 class Gate:
     """The line to the gate: messages of words, each message with its length, its words divided by NUL."""
@@ -331,15 +319,10 @@ def show(text: bytes) -> None:
         text = text[os.write(1, text) :]
 
 
-def alone(command: "Sequence[str]") -> int:
-    """The gate is gone: one command at a time, by a lock beside this script."""
-    file = os.open(os.path.abspath(__file__) + ".lock", os.O_RDWR | os.O_CREAT, 0o600)
-    take_turn(file)
-    remove_outputs(command)
-    text = text_file(command)
-    code = run(command, text).code
-    show(read_all(text))
-    return leave(code)
+def refuse() -> int:
+    """The gate is gone."""
+    show(b"winvllm-build was killed; run the same command again, it goes on with what is finished\n")
+    return leave(1)
 
 
 def gated(command: "list[str]", address: str) -> int:
@@ -364,7 +347,7 @@ def gated(command: "list[str]", address: str) -> int:
             gate.say(b"ended", *(str(n).encode() for n in (ended.code, ended.cpu, ended.memory)), text)
     except (OSError, ValueError):
         if not ran:
-            return alone(command)
+            return refuse()
         show(text)
         return leave(code)
 
