@@ -8,6 +8,7 @@ from typing import Any
 
 from winvllm_build.build.engine.edge import Edge
 from winvllm_build.build.plan import edges
+from winvllm_build.build.report import runs
 from winvllm_build.errors import WinvllmError
 
 
@@ -73,13 +74,17 @@ def _edge(build: Path, output: str) -> Edge | None:
 
 
 def _record(build: Path, output: str) -> dict[str, Any]:
-    """The last entry of ninja's own log: times in milliseconds of that run, no memory."""
+    """The last attempt at the edge that a run of the build or ninja's own log tells of."""
     try:
-        rows = (build / ".ninja_log").read_text("utf-8", "replace").splitlines()
-    except OSError:
+        known = runs.listed(build)
+        record = next((r for one in known if (r := one.load().final.get(output)) is not None), None)
+    except WinvllmError:
         return {}
-    for row in reversed(rows):
-        fields = row.split("\t")
-        if len(fields) == 5 and fields[3] == output and fields[0].isdigit() and fields[1].isdigit():  # noqa: PLR2004 - ninja's columns
-            return {"seconds": (int(fields[1]) - int(fields[0])) / 1000, "outcome": "compiled"}
-    return {}
+    if record is None:
+        return {}
+    return {
+        "seconds": record.seconds,
+        "memory": record.memory,
+        "ended": record.ended,
+        "outcome": record.outcome.value,
+    }

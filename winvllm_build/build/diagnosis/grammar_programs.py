@@ -70,6 +70,8 @@ def exception(text: str) -> Message | None:
     if match is None:
         return None
     name = match["code"].rpartition(".")[2]
+    if name in PYTHON_WRAPPERS and (crash := crashed(text)) is not None:
+        return crash
     weight = Weight.WRAPPER if name in PYTHON_WRAPPERS else Weight.CAUSE
     return Message(tool="python", code=name, text=match["text"] or name, weight=weight)
 
@@ -114,6 +116,8 @@ def plain(text: str) -> Message | None:
     match = PLAIN.match(text) or ARGUMENT.match(text)
     if match is None:
         return None
+    if (crash := crashed(match["text"])) is not None:
+        return crash
     weight = Weight.WRAPPER if PLAIN_WRAPPERS.search(match["text"]) else Weight.CAUSE
     return Message(tool="setup", code="", text=match["text"], weight=weight)
 
@@ -137,11 +141,17 @@ def ended(text: str) -> Message | None:
     if DISK.search(text):
         return Message(tool="exit", code="", text=text, weight=Weight.CAUSE)
     match = CODE.search(text)
-    if match is None:
+    if match is None or int(match["code"], 0) == 0:
         return None
-    code = status(match["code"])
-    weight = Weight.CAUSE if CRASHES.fullmatch(code) else Weight.WRAPPER
-    return None if code == "0" else Message(tool="exit", code=code, text=text, weight=weight)
+    return crashed(text) or Message(tool="exit", code=status(match["code"]), text=text, weight=Weight.WRAPPER)
+
+
+def crashed(text: str) -> Message | None:
+    """An exit code that no program chooses by itself: a signal, or a status of Windows."""
+    match = CODE.search(text)
+    if match is None or not CRASHES.fullmatch(code := status(match["code"])):
+        return None
+    return Message(tool="exit", code=code, text=text, weight=Weight.CAUSE)
 
 
 PROGRAMS: Final[tuple[Callable[[str], Message | None], ...]] = (

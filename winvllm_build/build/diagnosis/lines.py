@@ -22,12 +22,12 @@ MOSTLY: Final = 0.3
 SEVERAL: Final = 3
 ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 PREFIXES: Final = (
-    re.compile(r"^\ufeff?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z "),  # GitHub, GitLab
-    re.compile(r"^#\d+ (?:\d+\.\d+ )?"),  # docker build
+    re.compile(r"^\ufeff?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z(?: |$)"),  # GitHub, GitLab
+    re.compile(r"^#\d+(?: \d+\.\d+)?(?: |$)"),  # docker build
     re.compile(r"^##\[(?:error|warning|group|command|debug)\]"),
     re.compile(r"^::(?:error|warning|group)(?: [^:]*)?::"),
-    re.compile(r"^\((?:EngineCore|Worker|APIServer)[^)]*\)\s*"),  # processes of vLLM
-    re.compile(r"^ERROR \d\d-\d\d \d\d:\d\d:\d\d \[[^\]]+\]\s?"),
+    re.compile(r"^\s*\((?:EngineCore|Worker|APIServer)[^)]*\)\s*(?=ERROR|WARNING|INFO)"),  # vLLM's processes
+    re.compile(r"^\s*ERROR \d\d-\d\d \d\d:\d\d:\d\d \[[^\]]+\](?: |$)"),
     re.compile(r"^\s*\d+(?::\d+)?>(?!\s*(?:---|===))"),  # nodes of MSBuild
 )
 PROJECT: Final = re.compile(r"\s\[[^\[\]]+\.(?:vc|cs)xproj(?:::[^\]]*)?\]$")

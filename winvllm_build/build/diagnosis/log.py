@@ -26,6 +26,8 @@ TRACEBACK: Final = re.compile(r"^Traceback \(most recent call last\):")
 FRAME: Final = re.compile(r'^File "(?P<file>[^"]+)", line (?P<line>\d+)')
 NEXT: Final = re.compile(r"^(?:--|CMake |ninja|\[\d|\w+: |##)")
 """Where CMake's text without a place has ended."""
+HIDDEN: Final = "subcommand failed."
+"""What Ninja says after an edge failed."""
 CALLS: Final = "Call Stack (most recent call first):"
 RECORD_LINES: Final = 8
 """Lines of PowerShell's error record before its id."""
@@ -142,7 +144,8 @@ def _failure(part: _Part) -> Failure | None:
 def _first(found: Sequence[Message]) -> tuple[Message, ...]:
     """The first cause, then what CMake says of it if it stands inside CMake's message; else the wrappers."""
     at = next((i for i, message in enumerate(found) if message.weight is Weight.CAUSE), None)
-    if at is None:
+    hidden = next((i for i, message in enumerate(found) if message.text == HIDDEN), len(found))
+    if at is None or hidden < at:  # an edge failed and is not in the log: what follows is its consequence
         return tuple(message for message in found if message.weight is Weight.WRAPPER)
     first = found[at]
     causes = [message for message in found[at + 1 :] if message.weight is Weight.CAUSE]
