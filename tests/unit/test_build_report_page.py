@@ -220,3 +220,10 @@ def test_no_build_is_said_with_what_to_do(tmp_path: Path, capsys: pytest.Capture
 def test_the_files_of_the_page_are_shipped() -> None:
     names = {f"{page.NAME}{kind}" for kind in (".css", ".js", ".html.jinja")}
     assert {file.name for file in page.FILES.iterdir()} == names
+
+
+def test_an_edge_that_begins_before_the_last_end_is_written_down_stays_in_its_slot(built: Run) -> None:
+    early = [record for record in built.records if record.outcome is Outcome.COMPILED]
+    shifted = tuple(replace(record, started=record.started - 0.5) for record in early)
+    assert max(replace(built, records=shifted).lanes) == built.slots - 1
+    assert max(replace(built, records=shifted, slots=0).lanes) >= built.slots

@@ -6,7 +6,7 @@ import math
 import operator
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from typing_extensions import assert_never
@@ -101,8 +101,8 @@ class Estimator:
             case Outcome.CACHED | Outcome.REUSED:
                 self._hits.append(max(record.seconds, 0.0))
             case Outcome.RETRIED:
-                if cost is not None:
-                    self._waiting[output] = cost
+                if cost is not None:  # it comes again when nothing else runs
+                    self._waiting[output] = replace(cost, memory=max(self._budget, cost.memory) + 1)
                 return
             case Outcome.FAILED:
                 pass

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from typing import Final
 
 from winvllm_build.build.engine.cost import Cost
 from winvllm_build.build.engine.edge import Edge, Language
@@ -99,13 +100,17 @@ class Run:
         for at in sorted(range(len(self.records)), key=lambda one: self.records[one].started):
             record = self.records[at]
             lane = next((n for n, until in enumerate(free) if until <= record.started + OVERLAP), len(free))
+            if lane >= self.slots > 0 and min(free) <= record.started + HANDED_OVER:
+                lane = free.index(min(free))
             free[lane : lane + 1] = [record.ended]
             found[at] = lane
         return tuple(found)
 
 
-OVERLAP = 0.002
+OVERLAP: Final = 0.002
 """Seconds that the end of one edge and the beginning of the next may overlap by rounding."""
+HANDED_OVER: Final = 2.0
+"""Seconds by which an edge may begin before the end of the one in whose slot it runs is written down."""
 
 
 def from_ninja(go: Go, *, build: str, name: str) -> Run:

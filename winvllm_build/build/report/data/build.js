@@ -125,7 +125,7 @@
       tabindex: -1, role: "button", "aria-label": `${one.label}, ${words(one).join(", ")}` });
     one.bar.entry = one;
     timeline.append(one.bar);
-    const fits = Math.floor((width - 8) / 6.1), name = (sign ? `${sign} ` : "") + one.label.split("/").pop();
+    const fits = Math.floor((width - 9) / 6.6), name = (sign ? `${sign} ` : "") + one.label.split("/").pop();
     if (high < 18 || fits < 4) { if (sign && width > 9 && high > 18) label(sign, from, y); return; }
     label(name.length <= fits ? name : `${name.slice(0, fits - 1)}…`, from, y);
   }
@@ -140,13 +140,13 @@
     $("memory").hidden = samples.length < 2;
     if (samples.length < 2) return;
     const most = Math.max(...samples.map((one) => Math.max(one[1], one[2])), 1), y = (count) => base - count / most * (base - 8);
-    const held = Math.max(...samples.map((one) => one[3]), 1);
+    const unit = most < 4e9 ? [1e6, "MB"] : [1e9, "GB"], held = Math.max(...samples.map((one) => one[3]), 1);
     room.replaceChildren();
     fill(room, { viewBox: `0 0 ${wide} ${bottom}`, height: bottom }, []);
     axis(room, base, false);
-    for (const part of [0.5, 1]) room.append(draw("text", { x: LEFT - 6, y: y(most * part) + 4, "text-anchor": "end" }, Math.round(most * part / 1e9)),
+    for (const part of [0.5, 1]) room.append(draw("text", { x: LEFT - 6, y: y(most * part) + 4, "text-anchor": "end" }, Math.round(most * part / unit[0])),
       draw("line", { class: "grid", x1: LEFT, x2: wide - RIGHT, y1: y(most * part), y2: y(most * part) }));
-    room.append(draw("text", { x: LEFT - 6, y: base + 4, "text-anchor": "end" }, "GB"));
+    room.append(draw("text", { x: LEFT - 6, y: base + 4, "text-anchor": "end" }, unit[1]));
     const shown = samples.filter((one, at) => (samples[at + 1] || one)[0] >= view.from && (samples[at - 1] || one)[0] <= view.to);
     if (!shown.length) return;
     const inX = (one) => Math.min(Math.max(x(one[0]), LEFT), wide - RIGHT).toFixed(1);
