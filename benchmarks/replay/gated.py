@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -133,19 +134,31 @@ class Machine:
 
 @dataclass(slots=True, kw_only=True)
 class Heard:
-    """What the engine told of a run."""
+    """What the engine told of a run.
+
+    Attributes:
+        file: where it is written too, line by line.
+    """
 
     records: list[EdgeRecord] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    file: Path | None = None
 
     def __call__(self, event: Event) -> None:
         match event:
             case EdgeEnded(record=record):
                 self.records.append(record)
+                self._write(f"{record.outcome.value}\t{record.edge.output}\t{record.code}")
             case Note(text=text):
                 self.notes.append(text)
+                self._write(f"note\t{text}")
             case _:
                 return
+
+    def _write(self, line: str) -> None:
+        if self.file is not None:
+            with self.file.open("a", encoding="utf-8") as file:
+                file.write(f"{time.time():.3f}\t{os.getpid()}\t{line}\n")
 
     def count(self, outcome: Outcome) -> int:
         return sum(1 for record in self.records if record.outcome is outcome)
@@ -181,7 +194,8 @@ def run(
     kept = None
     if store is not None:
         kept = Store(store, build=built.build, roots=setting.roots, environment=os.environ)
-        kept.prepare(listed)
+        for output, why in kept.prepare(listed).removed:
+            watch(Note(text=f"{output}: {why}"))
     wanted = Compilation(
         profile=Profile(build=BuildSection(keep_going=True)),
         door=ninja.Ninja(program=setting.ninja, folder=built.build, environment=os.environ),
