@@ -224,7 +224,7 @@ static void hold(double bytes)
         out_of_memory(conf.asker_dies ? my_slot : chosen);
     }
     unlock_book();
-    int target = (int)(bytes * conf.memory / UNIT);
+    int target = (int)(bytes * conf.memory / UNIT + 0.999);
     for (; maps > target; maps--) munmap(map[maps - 1], UNIT);
     for (; maps < target && maps < MAPS; maps++) {
         /* the same few pages again and again: resident size without the memory */

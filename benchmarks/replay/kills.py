@@ -1,4 +1,4 @@
-"""A build that is killed again and again: nothing is lost, no finished edge runs twice, the bytes are the same."""
+"""A build killed again and again: nothing is lost, no finished edge runs twice, the bytes are the same."""
 
 from __future__ import annotations
 
@@ -27,8 +27,7 @@ from benchmarks.replay.project import Project
 CONFIGURED: Final = frozenset({"build.ninja", "rules.ninja", "CMakeCache.txt", "compile_commands.json"})
 MARK: Final = "WINVLLM_REPLAY_MARK"
 GRACE: Final = 0.25
-"""Seconds between the end of a compiler and the note of it: an edge that ended later than that before a kill must
-not run again."""
+"""Seconds between the end of a compiler and the note of it: what ended earlier before a kill must not run again."""
 SWEEP: Final = 1.0
 """Seconds that a run takes to end what an earlier one has left running."""
 LONGEST: Final = 120.0
@@ -248,7 +247,7 @@ class Repeat:
     ended: float
 
     def cut_by(self, strike: Struck) -> bool:
-        """Whether nobody was left to note its end: the kill struck while it ran, or ninja started it after."""
+        """Whether nobody was left to note its end: the kill struck while it ran, or before it began."""
         if strike.victim and strike.victim != self.output:
             return False
         orphaned = strike.kill in {Kill.DRIVER, Kill.NINJA} and strike.at <= self.begun <= strike.swept
@@ -296,7 +295,7 @@ def end_all(place: Place) -> None:
 
 
 def tear(place: Place, chance: random.Random) -> None:
-    """As after a power cut: of what was written in the last second, half is shorter than it was, or has zeros.
+    """As after a power cut: half of what was written in the last second is shorter than it was, or has zeros.
 
     What CMake wrote stays: a real configure ends long before.
     """
