@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -17,13 +17,12 @@ from benchmarks.replay.compiler import Scale, Toolkit
 from benchmarks.replay.gated import Heard, Machine
 from benchmarks.replay.project import Project
 from benchmarks.replay.recorded import Recorded
-from winvllm_build.build import ninja
 from winvllm_build.errors import WinvllmError
-from winvllm_build.workspace import Journal, Workspace
+from winvllm_build.workspace import Workspace
 
 JOB: Final = "job.json"
 TOLD: Final = "told"
-"""What each run said, for whoever looks for the reason of a repeat."""
+"""What each run said."""
 CORES: Final = 8
 
 
@@ -34,8 +33,8 @@ class Place:
     root: Path
 
     @property
-    def store(self) -> Path:
-        return self.root / "workspace" / "objects"
+    def workspace(self) -> Workspace:
+        return Workspace(root=self.root / "workspace")
 
     @property
     def build(self) -> Path:
@@ -47,6 +46,25 @@ class Place:
 
     def toolkit(self, scale: Scale) -> Toolkit:
         return compiler.build(self.root / "toolkit", scale)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """An attempt as a run told of it, after it was noted; `at` in seconds since the epoch."""
+
+    at: float
+    outcome: str
+    output: str
+    code: int
+
+
+def told(place: Place) -> Iterator[Told]:
+    """What all runs told, in order."""
+    file = place.root / TOLD
+    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
+        words = line.split("\t")
+        if words[2] != "note":
+            yield Told(at=float(words[0]), outcome=words[2], output=words[3], code=int(words[4]))
 
 
 def lay(place: Place, edges: Sequence[Recorded], scale: Scale) -> Project:
@@ -61,7 +79,7 @@ def lay(place: Place, edges: Sequence[Recorded], scale: Scale) -> Project:
 
 
 def configured(place: Place, edges: Sequence[Recorded], toolkit: Toolkit) -> Project:
-    launcher = gated.launcher(Workspace(root=place.root / "workspace"))
+    launcher = gated.launcher(place.workspace)
     return project.configure(place.source, place.build, edges, toolkit, launcher=launcher)
 
 
@@ -71,14 +89,13 @@ def build(place: Place) -> int:
     edges = tuple(Recorded(**edge) for edge in job["edges"])
     scale = Scale(**job["scale"])
     built = Project(source=place.source, build=place.build, edges=edges)
-    ninja.end_leftover(Journal(path=place.build / ".winvllm-running.json"))
     heard = Heard(file=place.root / TOLD)
     ran = gated.run(
         built,
         gated.perfect(edges, scale),
         gated.terms(Machine(cores=CORES, cap=1 << 40), scale),
         watch=heard,
-        store=place.store,
+        workspace=place.workspace,
     )
     return ran.code
 

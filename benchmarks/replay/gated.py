@@ -14,20 +14,18 @@ from benchmarks.replay.compiler import Scale
 from benchmarks.replay.project import Project
 from benchmarks.replay.recorded import Recorded
 from winvllm_build.build import ninja
-from winvllm_build.build.compiling import Compilation, compile_selection
+from winvllm_build.build.compiling import Compilation, compile_selection, equipped
 from winvllm_build.build.engine.cost import Basis, Cost
 from winvllm_build.build.engine.edge import Edge
 from winvllm_build.build.engine.gate import Terms
 from winvllm_build.build.engine.launcher import definitions, install
 from winvllm_build.build.engine.memory import Room
 from winvllm_build.build.engine.record import EdgeRecord, Outcome
-from winvllm_build.build.engine.reuse import NoReuse
 from winvllm_build.build.events import EdgeEnded, Event, Note, Watcher
 from winvllm_build.build.plan import edges
 from winvllm_build.build.plan import setting as settings
 from winvllm_build.build.plan.costs import CostModel
 from winvllm_build.build.selection import Selection
-from winvllm_build.build.store.objects import Store
 from winvllm_build.profile.model import BuildSection, Profile
 from winvllm_build.workspace import Workspace
 
@@ -175,7 +173,7 @@ def run(
     terms: Terms,
     *,
     watch: Watcher,
-    store: Path | None = None,
+    workspace: Workspace | None = None,
 ) -> ninja.RunResult:
     """The compile step of a build, as the pipeline runs it.
 
@@ -184,31 +182,27 @@ def run(
         costs: what is known of its edges.
         terms: cores and memory.
         watch: told of everything.
-        store: the folder of finished work; None to keep nothing.
+        workspace: where finished work is kept; None to keep nothing.
 
     Raises:
         CompileError: ninja was stopped by something that is no edge's failure.
     """
     setting = settings.read(built.build)
-    listed = edges.read(built.build, setting=setting)
-    kept = None
-    if store is not None:
-        kept = Store(store, build=built.build, roots=setting.roots, environment=os.environ)
-        for output, why in kept.prepare(listed).removed:
-            watch(Note(text=f"{output}: {why}"))
+    door = ninja.Ninja(program=setting.ninja, folder=built.build, environment=os.environ)
+    door.refresh()
     wanted = Compilation(
         profile=Profile(build=BuildSection(keep_going=True)),
-        door=ninja.Ninja(program=setting.ninja, folder=built.build, environment=os.environ),
+        door=door,
         selection=Selection(targets=("all",), objects=(), left_out=()),
-        edges={edge.output: edge for edge in listed},
+        edges={edge.output: edge for edge in edges.read(built.build, setting=setting)},
         costs=costs,
-        reuse=kept or NoReuse(),
         terms=terms,
+        roots=setting.roots,
     )
-    ran = compile_selection(wanted, watch)
-    if kept is not None:
-        kept.close()
-    return ran
+    if workspace is None:
+        return compile_selection(wanted, watch)
+    with equipped(wanted, workspace, lambda text: watch(Note(text=text))) as ready:
+        return compile_selection(ready, watch)
 
 
 def terms(machine: Machine, scale: Scale) -> Terms:
@@ -217,4 +211,5 @@ def terms(machine: Machine, scale: Scale) -> Terms:
         slots=machine.cores,
         lookahead=max(machine.cores, 8),
         room=Room(reserve=0, most=int(machine.cap * scale.memory)),
+        keep_going=True,
     )

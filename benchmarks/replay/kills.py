@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -20,16 +20,12 @@ import psutil
 from typing_extensions import assert_never
 
 from benchmarks.replay import driver, recorded
-from benchmarks.replay.compiler import Happening, Scale
-from benchmarks.replay.driver import Place
+from benchmarks.replay.compiler import Scale
+from benchmarks.replay.driver import Place, Told
 from benchmarks.replay.project import Project
 
 CONFIGURED: Final = frozenset({"build.ninja", "rules.ninja", "CMakeCache.txt", "compile_commands.json"})
 MARK: Final = "WINVLLM_REPLAY_MARK"
-GRACE: Final = 0.25
-"""Seconds between the end of a compiler and the note of it: what ended earlier before a kill must not run again."""
-SWEEP: Final = 1.0
-"""Seconds that a run takes to end what an earlier one has left running."""
 LONGEST: Final = 120.0
 """Seconds after which a run counts as hanging."""
 
@@ -52,14 +48,10 @@ class Struck:
     Attributes:
         kill: who.
         at: when it had struck, seconds since the epoch.
-        swept: when the next run had begun, and ended what was left of this one.
-        victim: the edge that was hit, where it was one alone.
     """
 
     kill: Kill
     at: float
-    swept: float = 0.0
-    victim: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,9 +62,8 @@ class Outcome:
         kills: how many of each kind.
         builds: how often a build was brought to its end.
         lost: outputs that were missing or had other bytes at the end.
-        again: edges that had finished `GRACE` before a kill and ran again, by its kind.
-        latest: the longest time between the end of a compiler and the kill after which it ran again.
-        orphans: edges that finished when nobody was left to note it, and ran again.
+        again: edges that ran again though their end had been noted, by the kind of kill before.
+        unnoted: compilers that ended well when nobody was left to note it, or while the kill struck.
         idle: further runs that ran an edge when everything was built.
         hung: runs that did not end.
         failed: ends of a run that nobody killed, that were no success.
@@ -82,8 +73,7 @@ class Outcome:
     builds: int = 0
     lost: int = 0
     again: dict[str, int] = field(default_factory=dict)
-    latest: dict[str, float] = field(default_factory=dict)
-    orphans: int = 0
+    unnoted: int = 0
     idle: int = 0
     hung: int = 0
     failed: int = 0
@@ -100,7 +90,6 @@ class _Harness:
     chance: random.Random
     kinds: Sequence[Kill]
     outcome: Outcome = field(default_factory=Outcome)
-    starts: list[float] = field(default_factory=list)
     scale: Scale = field(default_factory=lambda: Scale(time=0.012, memory=0.01, size=1 / 64))
 
     def run(self, number: int) -> Outcome:
@@ -117,7 +106,7 @@ class _Harness:
 
     def _wipe(self, place: Place, built: Project) -> None:
         shutil.rmtree(place.build)
-        shutil.rmtree(place.store, ignore_errors=True)
+        shutil.rmtree(place.workspace.objects, ignore_errors=True)
         (place.root / driver.TOLD).unlink(missing_ok=True)
         toolkit = place.toolkit(self.scale)
         toolkit.forget()
@@ -132,13 +121,10 @@ class _Harness:
                 break
             strikes.append(struck)
         self._finish(place)
-        starts = [*self.starts, time.time()]
-        swept = [replace(s, swept=next(t for t in starts if t > s.at) + SWEEP) for s in strikes]
-        self._judge(place, built, wanted, swept)
+        self._judge(place, built, wanted, strikes)
         return len(strikes)
 
     def _start(self, place: Place) -> subprocess.Popen[bytes]:
-        self.starts.append(time.time())
         return subprocess.Popen(
             [sys.executable, "-m", "benchmarks.replay.driver", str(place.root)],
             env={**os.environ, MARK: str(place.root), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
@@ -152,7 +138,7 @@ class _Harness:
         kill = self.chance.choice(self.kinds)
         child = self._start(place)
         try:
-            self.outcome.failed += child.wait(self.chance.uniform(0.2, 3.0)) != 0
+            self.outcome.failed += child.wait(self.chance.uniform(0.2, 2.2)) != 0
         except subprocess.TimeoutExpired:
             struck = self._strike(kill, child, place)
         else:
@@ -163,7 +149,7 @@ class _Harness:
 
     def _strike(self, kill: Kill, child: subprocess.Popen[bytes], place: Place) -> Struck:
         """Kill one of the kind, or everything where there is none of it."""
-        one, victim = self._one(kill, place)
+        one = self._one(kill, place)
         if kill is Kill.DRIVER:
             child.kill()
             struck = Struck(kill=kill, at=time.time())
@@ -172,33 +158,29 @@ class _Harness:
         if one is not None:
             with suppress(ProcessLookupError):
                 os.kill(one, signal.SIGKILL)
-            return Struck(kill=kill, at=time.time(), victim=victim)
+            return Struck(kill=kill, at=time.time())
         end_all(place)
         struck = Struck(kill=kill if kill is Kill.POWER else Kill.ALL, at=time.time())
         if kill is Kill.POWER:
             tear(place, self.chance)
         return struck
 
-    def _one(self, kill: Kill, place: Place) -> tuple[int | None, str]:
-        """A process of the kind, by chance, and the edge that it serves."""
+    def _one(self, kill: Kill, place: Place) -> int | None:
+        """A process of the kind, by chance."""
         match kill:
             case Kill.ALL | Kill.POWER | Kill.DRIVER:
-                return None, ""
+                return None
             case Kill.NINJA:
-                found = [(pid, "") for pid, words in family(place) if Path(words[0]).name == "ninja"]
+                found = [pid for pid, words in family(place) if Path(words[0]).name == "ninja"]
             case Kill.LAUNCHER:
-                found = [
-                    (p, output(words)) for p, words in family(place) if "launcher" in " ".join(words[1:4])
-                ]
+                found = [pid for pid, words in family(place) if "launcher" in " ".join(words[1:4])]
             case Kill.COMPILER:
-                found = [
-                    (p, output(words)) for p, words in family(place) if words[0].startswith(str(place.root))
-                ]
-                parents = {psutil.Process(pid).ppid() for pid, _ in found if psutil.pid_exists(pid)}
-                found = [(pid, name) for pid, name in found if pid not in parents]
+                running = [pid for pid, words in family(place) if words[0].startswith(str(place.root))]
+                drivers = {psutil.Process(pid).ppid() for pid in running if psutil.pid_exists(pid)}
+                found = [pid for pid in running if pid not in drivers]
             case _:
                 assert_never(kill)
-        return self.chance.choice(found) if found else (None, "")
+        return self.chance.choice(found) if found else None
 
     def _let_end(self, child: subprocess.Popen[bytes], place: Place) -> None:
         """The tool itself lives: it has to end by itself, well or not."""
@@ -226,48 +208,23 @@ class _Harness:
         self.outcome.builds += 1
         here = built.contents() if not built.missing() else {}
         self.outcome.lost += sum(here.get(name) != content for name, content in wanted.items())
-        for repeat in repeats(list(place.toolkit(self.scale).happenings())):
-            if any(repeat.cut_by(strike) for strike in strikes):
-                self.outcome.orphans += 1
-                continue
-            strike = next((s for s in strikes if s.at >= repeat.ended), None)
-            name = strike.kill.value if strike is not None else "nothing"
-            age = strike.at - repeat.ended if strike is not None else LONGEST
-            self.outcome.latest[name] = max(self.outcome.latest.get(name, 0.0), round(age, 3))
-            if age > GRACE:
-                self.outcome.again[name] = self.outcome.again.get(name, 0) + 1
+        noted = list(driver.told(place))
+        for at in again(noted):
+            before = [strike.kill.value for strike in strikes if strike.at <= at]
+            name = before[-1] if before else "nothing"
+            self.outcome.again[name] = self.outcome.again.get(name, 0) + 1
+        ends = [h for h in place.toolkit(self.scale).happenings() if h.event == "end" and h.extra == "0"]
+        self.outcome.unnoted += len(ends) - sum(one.outcome == "compiled" for one in noted)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repeat:
-    """An edge that ran again after a compiler had finished it; seconds since the epoch."""
-
-    output: str
-    begun: float
-    ended: float
-
-    def cut_by(self, strike: Struck) -> bool:
-        """Whether nobody was left to note its end: the kill struck while it ran, or before it began."""
-        if strike.victim and strike.victim != self.output:
-            return False
-        orphaned = strike.kill in {Kill.DRIVER, Kill.NINJA} and strike.at <= self.begun <= strike.swept
-        return orphaned or self.begun <= strike.at <= self.ended
-
-
-def repeats(happenings: Sequence[Happening]) -> Iterator[Repeat]:
-    begun: dict[str, float] = {}
-    ended: dict[str, float] = {}
-    for one in happenings:
-        if one.event == "end" and one.extra == "0":
-            ended[one.output] = one.at
-        elif one.event == "begin":
-            if one.output in ended:
-                yield Repeat(output=one.output, begun=begun[one.output], ended=ended.pop(one.output))
-            begun[one.output] = one.at
-
-
-def output(words: Sequence[str]) -> str:
-    return words[words.index("-o") + 1] if "-o" in words else ""
+def again(noted: Sequence[Told]) -> Iterator[float]:
+    """When an edge was compiled that had been before, and noted."""
+    seen: set[str] = set()
+    for one in noted:
+        if one.outcome == "compiled":
+            if one.output in seen:
+                yield one.at
+            seen.add(one.output)
 
 
 def family(place: Place) -> Iterator[tuple[int, list[str]]]:
@@ -299,7 +256,7 @@ def tear(place: Place, chance: random.Random) -> None:
 
     What CMake wrote stays: a real configure ends long before.
     """
-    for folder in (place.build, place.store):
+    for folder in (place.build, place.workspace.objects):
         for file in sorted(folder.rglob("*")) if folder.exists() else ():
             if file.name in CONFIGURED or not file.is_file() or chance.choice((True, False)):
                 continue

@@ -43,13 +43,13 @@ def rows(root: Path, number: int, jobs: tuple[int, ...] = (1, 8)) -> Iterator[Ro
     ring = Ring(root=root, edges=edges, scale=NOTHING)
     launcher = gated.launcher(Workspace(root=root / "workspace"))
     for count in jobs:
-        store = root / f"store{count}"
+        kept = Workspace(root=root / f"kept{count}")
         ways: dict[str, Callable[[], None]] = {
             "ninja": partial(_plain, ring, count, launcher=()),
             "launcher without a gate": partial(_plain, ring, count, launcher=launcher),
-            "gate": partial(_gated, ring, count, store=None),
-            "gate and store": partial(_gated, ring, count, store=store),
-            "gate and store, all found there": partial(_gated, ring, count, store=store),
+            "gate": partial(_gated, ring, count, workspace=None),
+            "gate and store": partial(_gated, ring, count, workspace=kept),
+            "gate and store, all found there": partial(_gated, ring, count, workspace=kept),
         }
         for name, run in ways.items():
             yield _measured(name, count, run, len(edges))
@@ -81,10 +81,14 @@ def _plain(ring: Ring, jobs: int, launcher: tuple[str, ...]) -> None:
     baseline.ninja(built, jobs)
 
 
-def _gated(ring: Ring, jobs: int, store: Path | None) -> None:
+def _gated(ring: Ring, jobs: int, workspace: Workspace | None) -> None:
     built = ring.fresh(ring.toolkit(0), gated.launcher(Workspace(root=ring.root / "workspace")))
     machine = Machine(cores=jobs, cap=1 << 50)
     scale = Scale(memory=1.0)
     gated.run(
-        built, gated.perfect(ring.edges, scale), gated.terms(machine, scale), watch=Heard(), store=store
+        built,
+        gated.perfect(ring.edges, scale),
+        gated.terms(machine, scale),
+        watch=Heard(),
+        workspace=workspace,
     )

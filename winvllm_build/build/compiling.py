@@ -133,6 +133,7 @@ def compile_selection(wanted: Compilation, watch: Watcher) -> ninja.RunResult:
         CompileError: an edge failed and the profile does not go on.
     """
     watch = _Single(watch)
+    _drop_dependency_files(wanted)
     pending, terms = _pending(wanted), wanted.terms or _terms(wanted)
     if pending:
         budget = terms.room.budget(memory.available(), 0)
@@ -179,6 +180,15 @@ def _terms(wanted: Compilation) -> Terms:
         keep_going=build.keep_going,
         prefix=wanted.cache or NoPrefix(),
     )
+
+
+def _drop_dependency_files(wanted: Compilation) -> None:
+    """Remove what killed compilers left: Ninja deletes those it reads, and a torn one fails a dry run too."""
+    for edge in wanted.edges.values():
+        if "-MF" in edge.arguments[:-1]:
+            name = edge.arguments[edge.arguments.index("-MF") + 1]
+            with contextlib.suppress(OSError):
+                (wanted.door.folder / name).unlink(missing_ok=True)
 
 
 def _pending(wanted: Compilation) -> tuple[Edge, ...]:

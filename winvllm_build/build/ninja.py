@@ -142,6 +142,8 @@ class Ninja:
                 on_start=note_start,
             )
             reader.flush()
+            if code != 0:  # a killed ninja leaves compilers that would write beside those of the next run
+                end_leftover(journal)
         finally:
             journal.end()
         return reader.result(code)
