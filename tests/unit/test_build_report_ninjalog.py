@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.report_replay import RECORDED_LOG
@@ -28,6 +28,7 @@ def written(entries: list[Entry], version: int = 7, end: str = "\n") -> bytes:
     return HEADS[version] + "".join(lines).encode()
 
 
+@settings(deadline=None)
 @given(st.lists(ENTRIES, max_size=8), st.sampled_from([5, 6, 7]), st.sampled_from(["\n", "\r\n"]))
 def test_what_is_written_is_read(entries: list[Entry], version: int, end: str) -> None:
     assert ninjalog.parse(written(entries, version, end)) == Log(
@@ -35,6 +36,7 @@ def test_what_is_written_is_read(entries: list[Entry], version: int, end: str) -
     )
 
 
+@settings(deadline=None)
 @given(st.lists(ENTRIES, min_size=1, max_size=5), st.data())
 def test_a_log_cut_anywhere_loses_at_most_its_last_line(entries: list[Entry], data: st.DataObject) -> None:
     whole = written(entries)
@@ -45,6 +47,7 @@ def test_a_log_cut_anywhere_loses_at_most_its_last_line(entries: list[Entry], da
     assert log.torn == (0 if whole[:cut].endswith(b"\n") else 1)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(content: bytes) -> None:
     log = ninjalog.parse(HEADS[6] + content)
@@ -55,6 +58,7 @@ def test_any_bytes_are_read_or_refused(content: bytes) -> None:
             ninjalog.parse(content)
 
 
+@settings(deadline=None)
 @given(st.lists(ENTRIES, max_size=12))
 def test_every_edge_is_in_one_run(entries: list[Entry]) -> None:
     log = ninjalog.parse(written(entries))

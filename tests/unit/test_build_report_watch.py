@@ -7,10 +7,11 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -220,6 +221,17 @@ def test_a_run_is_recorded_and_read_again(tmp_path: Path) -> None:
     assert watch.record.stat().st_size < 300_000
 
 
+def test_each_folder_that_one_command_builds_has_its_record(tmp_path: Path) -> None:
+    with watching() as watch:
+        for name in ("one", "two"):
+            for event in whole_build(tmp_path / name):
+                watch(event)
+    for name in ("one", "two"):
+        (listed,) = runs.listed(tmp_path / name)
+        run = listed.load()
+        assert (len(run.records), run.ending, run.torn) == (94, Ending.FINISHED, 0)
+
+
 def test_a_failure_and_an_interruption_are_told_apart(tmp_path: Path) -> None:
     for error, outcome in ((CompileError("no"), "failed"), (KeyboardInterrupt(), "interrupted")):
         target = tmp_path / f"{outcome}.ndjson"
@@ -268,6 +280,7 @@ def test_only_the_last_runs_are_kept(tmp_path: Path) -> None:
     assert kept[-1].stem == runs.name_of(BEGUN + 60 * ((runs.KEPT + 4) // 2))
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_record_cut_anywhere_is_read_as_cut_off(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -282,6 +295,7 @@ def test_a_record_cut_anywhere_is_read_as_cut_off(
     assert len(run.lanes) == len(run.records)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 3000), st.integers(0, 255))
 def test_a_record_with_a_wrong_byte_is_still_read(at: int, value: int) -> None:
     content = bytearray(_content())
@@ -294,6 +308,7 @@ def test_a_record_with_a_wrong_byte_is_still_read(at: int, value: int) -> None:
     assert reader.torn <= 2
 
 
+@cache
 def _content() -> bytes:
     events = (RECORDED.begun(), *list(RECORDED.events())[:12])
     lines = [stream.opened(at=BEGUN, version="1"), *(stream.encode(event, at=BEGUN) for event in events)]

@@ -112,8 +112,8 @@ class Watch:
             if self._recorder.problem:
                 note(self._recorder.problem)
             self._write(stream.closed(at=now, outcome=ending.value))
-        if self.record is not None:
-            ci.step_summary(self.record)
+        for record in self._recorder.files:
+            ci.step_summary(record)
 
     def _estimate(self, now: float, *, fresh: bool = False) -> float | None:
         """Seconds that are left; reckoned anew at most about once a second."""

@@ -56,7 +56,7 @@ class Board:
     def see(self, event: Event) -> None:
         """Take in an event."""
         if isinstance(event, CompileBegun):
-            self.begun, self.total, self.budget = event.at, len(event.edges), event.budget
+            self._begin(event)
         elif isinstance(event, EdgeDone):
             self.finished = max(event.finished, self._ended())
             self.total, self.title, self.elapsed = event.total, event.title, event.elapsed
@@ -69,6 +69,14 @@ class Board:
             self._end(event.record)
         elif isinstance(event, Sample):
             self._sample(event)
+
+    def _begin(self, event: CompileBegun) -> None:
+        """A compile step begins, perhaps not the first: one command can build several folders."""
+        self.begun, self.total, self.budget = event.at, len(event.edges), event.budget
+        self.finished = self.used = self.waiting = 0
+        self.counts = dict.fromkeys(Outcome, 0)
+        self.running.clear()
+        self.ended.clear()
 
     def _end(self, record: EdgeRecord) -> None:
         self.running.pop(record.edge.output, None)

@@ -24,8 +24,9 @@ class Recorder:
     """
 
     def __init__(self, *, version: str, at: float) -> None:
-        self.file: Path | None = None
+        self.files: list[Path] = []
         self.problem = ""
+        self._version, self._folder = version, Path()
         self._held = [stream.opened(at=at, version=version)]
         self._open: BinaryIO | None = None
         self._sampled = self._begun = at
@@ -54,6 +55,11 @@ class Recorder:
             self._open.close()
             self._open = None
 
+    @property
+    def file(self) -> Path | None:
+        """The last record."""
+        return self.files[-1] if self.files else None
+
     def _due(self, sample: Sample) -> bool:
         if sample.at - self._sampled < max(EARLIEST, (sample.at - self._begun) / SAMPLES):
             return False
@@ -62,7 +68,11 @@ class Recorder:
 
     def _begin(self, event: CompileBegun) -> None:
         if self._open is not None:
-            return
+            if self._folder == event.build:
+                return
+            self.end(Ending.FINISHED, at=event.at)  # one command can build several folders
+            self._held = [stream.opened(at=event.at, version=self._version)]
+        self._folder = event.build
         self._begun = self._sampled = event.at
         name = runs.name_of(event.at)
         folder = event.build / runs.FOLDER
@@ -72,7 +82,7 @@ class Recorder:
                 file = folder / f"{name}{f'-{number}' if number else ''}{runs.SUFFIX}"
                 with contextlib.suppress(FileExistsError):
                     self._open = file.open("xb")
-                    self.file = file
+                    self.files.append(file)
                     break
         except OSError as error:
             self._give_up(error)
@@ -84,7 +94,7 @@ class Recorder:
 
     def _write(self, value: Mapping[str, Any]) -> None:
         if self._open is None:
-            if self.file is None and not self.problem:
+            if not self.files and not self.problem:
                 self._held.append(dict(value))
             return
         try:
