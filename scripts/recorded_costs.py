@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("build", type=Path)
     parser.add_argument("--log", type=Path)
     parser.add_argument("--records", type=Path)
+    parser.add_argument("--build-type", help="that the figures are of, if not the folder's")
     given = parser.parse_args()
     here = setting.read(given.build.absolute())
     walls = seconds_of(given.log) if given.log else {}
@@ -61,7 +62,7 @@ def main() -> None:
             )  # fmt: skip
     whole = {
         "compiler": here.compiler,
-        "build_type": here.build_type,
+        "build_type": given.build_type or here.build_type,
         "samples": sorted(samples, key=lambda sample: str(sample["subject"])),
     }
     target = DATA / f"{given.name}.json"

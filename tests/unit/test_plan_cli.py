@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ from winvllm_build.cli import main, plan_text
 ROOM = Room(slots=2, budget=16 << 30, reason="as asked")
 
 
-def plans() -> list[BuildPlan]:
+@cache
+def plans() -> tuple[BuildPlan, ...]:
     """The recorded builds of v0.33.0 for five lists, reckoned with what comes with the tool."""
     known = CostModel(history=None, compiler="NVIDIA 13.0.88", build_type="Release")
     made = []
@@ -34,7 +36,7 @@ def plans() -> list[BuildPlan]:
                 schedule=simulate(jobs, slots=ROOM.slots, budget=ROOM.budget),
             )
         )  # fmt: skip
-    return made
+    return tuple(made)
 
 
 def test_five_builds_beside_each_other() -> None:

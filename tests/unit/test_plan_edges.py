@@ -136,11 +136,14 @@ def test_a_folder_behind_a_link_has_one_name(tmp_path: Path) -> None:
     """A home folder that is a link: CMake writes the tree as it was given and as it is."""
     (tmp_path / "real" / "trees" / "v1").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "real")
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "real" / "toolchains").symlink_to(tmp_path / "kept")
     folders = {"<workspace>": f"{tmp_path}/link", "<tree>": f"{tmp_path}/real/trees/v1"}
     roots = setting.with_aliases(folders)
     for start in ("link", "real"):
         assert roots.named(f"-I{tmp_path}/{start}/trees/v1/csrc") == "-I<tree>/csrc"
         assert roots.named(f"{tmp_path}/{start}/sources") == "<workspace>/sources"
+    assert roots.named(f"{tmp_path}/kept/cuda") == "<workspace>/toolchains/cuda"
     assert roots.spelt("<workspace>/x") == f"{tmp_path}/link/x"
 
 

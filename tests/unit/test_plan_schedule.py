@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.hostile_trees import thorough
 from winvllm_build.build.plan.schedule import Job, Schedule, lower_bound, simulate, tails
 
 LIMITS = st.integers(1, 6), st.integers(1, 40)
@@ -34,6 +35,7 @@ def in_use(made: Schedule) -> list[list[Job]]:
     ]
 
 
+@thorough(60)
 @given(jobs(), *LIMITS)
 def test_never_more_jobs_or_bytes_than_there_are(work: list[Job], slots: int, budget: int) -> None:
     made = simulate(work, slots=slots, budget=budget)
@@ -44,6 +46,7 @@ def test_never_more_jobs_or_bytes_than_there_are(work: list[Job], slots: int, bu
     assert made.peak <= max([budget, *(job.memory for job in work)])
 
 
+@thorough(60)
 @given(jobs(), *LIMITS)
 def test_no_slot_has_two_jobs_at_once(work: list[Job], slots: int, budget: int) -> None:
     made = simulate(work, slots=slots, budget=budget)
@@ -52,6 +55,7 @@ def test_no_slot_has_two_jobs_at_once(work: list[Job], slots: int, budget: int) 
         assert all(first[1] <= second[0] for first, second in itertools.pairwise(spans))
 
 
+@thorough(60)
 @given(jobs(), *LIMITS)
 def test_a_job_starts_when_all_before_it_ended(work: list[Job], slots: int, budget: int) -> None:
     made = simulate(work, slots=slots, budget=budget)
@@ -59,6 +63,7 @@ def test_a_job_starts_when_all_before_it_ended(work: list[Job], slots: int, budg
     assert all(span.start >= ends.get(name, 0.0) for span in made.spans for name in span.job.after)
 
 
+@thorough(60)
 @given(jobs(), *LIMITS)
 def test_the_makespan_is_between_the_bound_and_one_after_the_other(
     work: list[Job], slots: int, budget: int
@@ -68,6 +73,7 @@ def test_the_makespan_is_between_the_bound_and_one_after_the_other(
     assert made.makespan <= sum(job.seconds for job in work) * (1 + 1e-9) + 1e-9
 
 
+@thorough(60)
 @given(jobs(), *LIMITS)
 def test_more_room_lowers_the_bound(work: list[Job], slots: int, budget: int) -> None:
     bound = lower_bound(work, slots=slots, budget=budget)
@@ -75,6 +81,7 @@ def test_more_room_lowers_the_bound(work: list[Job], slots: int, budget: int) ->
     assert lower_bound(work, slots=slots, budget=budget + 1) <= bound * (1 + 1e-9) + 1e-9
 
 
+@thorough(60)
 @given(jobs(), *LIMITS)
 def test_the_order_in_which_jobs_are_given_does_not_matter(work: list[Job], slots: int, budget: int) -> None:
     one = simulate(work, slots=slots, budget=budget)

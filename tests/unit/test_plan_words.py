@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.hostile_trees import thorough
 from winvllm_build.build.plan import words
 
 
@@ -43,11 +44,13 @@ def quoted(word: str) -> str:
     return f'"{"".join(out)}{chr(92) * (slashes * 2)}"'
 
 
+@thorough(60)
 @given(st.lists(st.text(alphabet='ab \\"\t', max_size=8), max_size=6))
 def test_quoted_words_come_back_on_windows(wanted: list[str]) -> None:
     assert words.split_windows(" ".join(quoted(word) for word in wanted)) == wanted
 
 
+@thorough(60)
 @given(st.lists(st.text(alphabet="ab \\\"'$&;", max_size=8), max_size=6))
 def test_quoted_words_come_back_on_posix(wanted: list[str]) -> None:
     assert list(words.split(shlex.join(wanted), windows=False)) == wanted

@@ -53,6 +53,8 @@ class Roots:
 
     def named(self, text: str) -> str:
         """`text` with each folder replaced by its name, the deepest folder first."""
+        if "/" not in text:
+            return text
         known = [*self.folders.items(), *self.aliases]
         for name, folder in sorted(known, key=lambda item: -len(item[1])):
             text = text.replace(folder, name)

@@ -164,12 +164,10 @@ class CostModel:
         )
 
     def _measured(self, edge: Edge, samples: Sequence[Sample]) -> Cost:
-        rough = kinds.figures_of(edge)
-        sizes = [sample.size for sample in samples if sample.size]
         return Cost(
             seconds=statistics.median(sample.seconds for sample in samples),
-            memory=max(sample.memory for sample in samples) or rough.memory,
-            size=sizes[-1] if sizes else rough.size,
+            memory=max(sample.memory for sample in samples) or kinds.figures_of(edge).memory,
+            size=self._size(edge, samples, share=1.0),
             basis=Basis.MEASURED,
         )
 
@@ -192,24 +190,30 @@ class CostModel:
 
     def _scaled(self, edge: Edge, samples: Sequence[Sample], basis: Basis, *, factor: float) -> Cost:
         """For another architecture as much more or less as the class says."""
-        rough = kinds.figures_of(edge)
         share = kinds.reckoned(edge) / max(kinds.reckoned(edge, samples[-1].codes), 0.1)
-        sizes = [sample.size for sample in samples if sample.size]
         return Cost(
             seconds=statistics.median(sample.seconds for sample in samples) * share * factor,
-            memory=max(sample.memory for sample in samples) or rough.memory,
-            size=int(sizes[-1] * share) if sizes else rough.size,
+            memory=max(sample.memory for sample in samples) or kinds.figures_of(edge).memory,
+            size=self._size(edge, samples, share=share),
             basis=basis,
         )
 
     def _by_class(self, edge: Edge) -> Cost:
-        rough = kinds.figures_of(edge)
         return Cost(
             seconds=kinds.reckoned(edge) * self.speed,
-            memory=rough.memory,
-            size=rough.size,
+            memory=kinds.figures_of(edge).memory,
+            size=self._size(edge, (), share=1.0),
             basis=Basis.CLASS,
         )
+
+    def _size(self, edge: Edge, samples: Sequence[Sample], *, share: float) -> int:
+        """The latest size of the same file, else that of its class, for this build type."""
+        headers = kinds.headers_of(edge)
+        known = [sample for sample in samples if sample.size]
+        if not known:
+            rough = kinds.figures_of(edge).size
+            return kinds.size_for(rough, "RelWithDebInfo", self._build_type, headers)
+        return kinds.size_for(int(known[-1].size * share), known[-1].build_type, self._build_type, headers)
 
     def _weigh(self, sample: Sample) -> None:
         """Take in how fast this machine was."""

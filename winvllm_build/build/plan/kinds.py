@@ -57,7 +57,7 @@ class Figures:
         host: seconds for the host code.
         device: seconds for each architecture of device code.
         memory: peak bytes.
-        size: bytes of the output.
+        size: bytes of the output, with debug information; see `DEBUG_SHARE`.
     """
 
     host: float
@@ -113,6 +113,26 @@ FIGURES: Final[dict[tuple[Kind, Headers], Figures]] = {
     (Kind.LINK, Headers.NONE): Figures(host=2, device=0, memory=500 * MB, size=50 * MB),
 }
 """From complete and sampled builds with nvcc 13.0 and GCC 12 on Linux; see docs/plan.md."""
+
+
+DEBUG: Final = frozenset({"RelWithDebInfo", "Debug"})
+DEBUG_SHARE: Final = {Headers.STABLE: 0.88, Headers.ALL: 0.94, Headers.NONE: 0.85}
+"""How much of an object is debug information, where it has any: the same files measured with and without."""
+
+
+def size_for(size: int, of: str, wanted: str, headers: Headers) -> int:
+    """Bytes of an object as it is with another build type.
+
+    Args:
+        size: bytes.
+        of: the build type that `size` is of.
+        wanted: the other one.
+        headers: what of torch the source reads.
+    """
+    rest = 1 - DEBUG_SHARE[headers]
+    if (of in DEBUG) == (wanted in DEBUG):
+        return size
+    return int(size * rest if of in DEBUG else size / rest)
 
 
 def figures_of(edge: Edge) -> Figures:

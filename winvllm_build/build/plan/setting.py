@@ -89,6 +89,8 @@ def with_aliases(folders: Mapping[str, str]) -> Roots:
             link + path[len(to) :] for link, to in links for path in paths if f"{path}/".startswith(f"{to}/")
         }
         found |= {(name, path) for path in paths if path != folder}
+    parts = [Path(folders.get("<workspace>", "")) / part for part in ("toolchains", "sources", "trees")]
+    found |= {(f"<workspace>/{part.name}", part.resolve().as_posix()) for part in parts if part.is_symlink()}
     return Roots(folders=folders, aliases=tuple(sorted(found)))
 
 
