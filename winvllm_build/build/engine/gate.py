@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import os
 import secrets
 import shutil
 import socket
@@ -214,8 +215,10 @@ class Gate:
                 if not self.terms.keep_going:
                     self._queue.close()
                 self._ended(record)
-                said = explanation(report, attempt, self._queue.budget)
-                protocol.send_end(line, report.code, said.encode())
+                said = explanation(report, attempt, self._queue.budget).encode()
+                nothing = _wrote_nothing(ask, edge)  # the launcher has shown all but this
+                said += nothing if report.text.endswith(nothing) else b""
+                protocol.send_end(line, report.code, said)
                 return None
             case other:
                 assert_never(other)
@@ -257,7 +260,7 @@ class Gate:
                 )
             )  # fmt: skip
             protocol.send_run(line, attempt.prefix)
-            report = protocol.read_report(line)
+            report = _checked(protocol.read_report(line), ask, edge)
             ended = time.time()
             if self._stops(report, attempt):
                 self._queue.close()  # before its slot is free
@@ -311,6 +314,17 @@ class Gate:
             if what not in self._complaints:
                 self._complaints.add(what)
                 self._tell(Note(text=f"{what}: {error}"))
+
+
+def _checked(report: protocol.Report, ask: protocol.Ask, edge: Edge) -> protocol.Report:
+    """A compiler that ends well and leaves no output has failed; Ninja would only miss it at the link."""
+    if report.code != 0 or not edge.output or (Path(ask.folder) / edge.output).exists():
+        return report
+    return replace(report, code=1, text=report.text + _wrote_nothing(ask, edge))
+
+
+def _wrote_nothing(ask: protocol.Ask, edge: Edge) -> bytes:
+    return os.fsencode(f"{ask.command[0]}: error: ended well, and wrote no {edge.output}\n")
 
 
 def _size(ask: protocol.Ask, edge: Edge) -> int:
