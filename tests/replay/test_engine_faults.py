@@ -113,6 +113,12 @@ def test_an_error_of_the_source_fails_once_and_all_else_is_built(
     assert sorted(bench.ran()) == sorted([BAD, "_C.abi3.so"])
 
 
+def test_a_link_that_was_killed_runs_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, [Told(output="_C.abi3.so", fault=Fault.KILLED, times=1)])
+    assert bench.run().code == 0
+    assert bench.outcomes("_C.abi3.so") == [Outcome.RETRIED, Outcome.COMPILED]
+
+
 def test_half_an_object_is_never_taken_for_a_whole_one(tmp_path: Path) -> None:
     whole = Bench(tmp_path / "whole", [])
     whole.run()

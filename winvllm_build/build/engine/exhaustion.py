@@ -14,7 +14,7 @@ TEXTS: Final = tuple(
         rb"(?i)\bfatal error C(1060|1076|1002)\b",
         rb"\bLNK1102\b",
         rb"(?i)\bdied (due to signal 9\b|with status 0x(C0000017|C000001D|C000012D|C0000409)\b)",
-        rb"\bKilled signal terminated program\b",
+        rb"\bKilled signal terminated program\b|\bld terminated with signal 9\b",
         rb"(?m)^(\S+: )?Killed(: 9)?\s*$",
         rb"\bstd::bad_alloc\b|\bcicc\b.*\bbad_alloc\b",
         rb"(?i)\bvirtual memory exhausted\b",
