@@ -25,7 +25,7 @@ from winvllm_build.review.find import listed
 from winvllm_build.toolchain import cuda_wheels
 
 pytestmark = pytest.mark.network
-TAGS = ("v0.14.1", "v0.33.0")
+TAGS = ("v0.14.1", "v0.19.0", "v0.33.0")
 EVERYWHERE = ("cmake/windows.cmake", "cmake/windows_cuda.h")
 """What these files give every unit: a hazard that they meet is met in all files."""
 Unit = dict[str, Any]
@@ -93,13 +93,23 @@ def test_the_summary_is_what_the_units_say(record: dict[str, Any]) -> None:
 
 
 def test_every_failure_before_is_explained_by_hazards_of_the_catalogue(record: dict[str, Any]) -> None:
-    failing = [unit for unit in _units(record, "before") if unit["verdict"] != "pass"]
+    failing = [unit for unit in _units(record, "before") if unit["verdict"] == "fail"]
     assert len(failing) >= 10
     for unit in failing:
-        assert unit["verdict"] == "fail", unit["path"]
         assert list(explain.hazards(_messages(unit))) == unit["hazards"]
         assert unit["hazards"], unit["path"]
         assert set(unit["hazards"]) <= set(catalogue())
+
+
+def test_what_is_not_judged_before_fails_in_torchs_headers_alone(record: dict[str, Any]) -> None:
+    """The `small` of Windows' rpcndr.h, which patched trees undefine: no hazard of vLLM's files."""
+    for unit in _units(record, "before"):
+        if unit["verdict"] == "not judged":
+            messages = [message for one in unit["passes"] for message in one["messages"]]
+            assert {one["file"] for one in messages} == {"torch/c10/cuda/CUDACachingAllocator.h"}, unit[
+                "path"
+            ]
+            assert not unit["hazards"]
 
 
 def test_the_first_error_of_each_failure_has_a_hazard(record: dict[str, Any]) -> None:
