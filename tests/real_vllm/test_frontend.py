@@ -25,7 +25,7 @@ from winvllm_build.review.find import listed
 from winvllm_build.toolchain import cuda_wheels
 
 pytestmark = pytest.mark.network
-TAGS = ("v0.14.1", "v0.19.0", "v0.33.0")
+TAGS = ("v0.14.1", "v0.19.0", "v0.19.1", "v0.33.0")
 EVERYWHERE = ("cmake/windows.cmake", "cmake/windows_cuda.h")
 """What these files give every unit: a hazard that they meet is met in all files."""
 Unit = dict[str, Any]
