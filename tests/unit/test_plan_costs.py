@@ -203,6 +203,14 @@ def test_without_debug_information_an_object_is_a_fraction() -> None:
     assert model(replace(recorded, build_type="Release")).predict(of).size == 1_009_048
 
 
+def test_a_long_compile_whose_memory_nobody_measured_is_taken_for_a_large_one() -> None:
+    known = model(
+        replace(seed("<tree>/csrc/new.cu", 130), memory=0), replace(seed("<tree>/b.cu", 5), memory=0)
+    )
+    assert 1.3e9 < known.predict(edge()).memory < 1.7e9
+    assert known.predict(edge("<tree>/b.cu")).memory == kinds.figures_of(edge()).memory
+
+
 def test_headers_decide_what_an_ordinary_file_costs() -> None:
     known = model()
     assert known.predict(edge(stable=False)).seconds > 3 * known.predict(edge()).seconds

@@ -191,9 +191,10 @@ class CostModel:
     def _scaled(self, edge: Edge, samples: Sequence[Sample], basis: Basis, *, factor: float) -> Cost:
         """For another architecture as much more or less as the class says."""
         share = kinds.reckoned(edge) / max(kinds.reckoned(edge, samples[-1].codes), 0.1)
+        seconds = statistics.median(sample.seconds for sample in samples)
         return Cost(
-            seconds=statistics.median(sample.seconds for sample in samples) * share * factor,
-            memory=max(sample.memory for sample in samples) or kinds.figures_of(edge).memory,
+            seconds=seconds * share * factor,
+            memory=max(sample.memory for sample in samples) or kinds.memory_for(edge, seconds),
             size=self._size(edge, samples, share=share),
             basis=basis,
         )
