@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from winvllm_build.audit.hazard import catalogue
 from winvllm_build.build.diagnosis.rule import FailureClass, Rule, rulebook
 
 if sys.version_info >= (3, 11):
@@ -62,6 +63,12 @@ def tables() -> Iterator[str]:
     for name, row in rows().items():
         answer = ", ".join(row["rules"]) if "rules" in row else f"none: {row['none']}"
         yield f"| {name} | {_escaped(row['problem'])} | {row.get('threads', '')} | {answer} |\n"
+
+    answered = {hazard for rule in rulebook().values() for hazard in rule.hazards}
+    silent = [hazard for name, hazard in catalogue().items() if name not in answered]
+    yield "\n## Hazards without a rule\n\n"
+    yield "They have no message of their own, or one that many other causes share.\n\n"
+    yield from (f"- [{h.id}](hazards/{h.id}.md) {_escaped(h.title)}: {_escaped(h.shows)}\n" for h in silent)
 
 
 def _rule(rule: Rule, kinds: list[str]) -> str:

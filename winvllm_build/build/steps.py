@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from winvllm_build import process
-from winvllm_build.errors import PackError
+from winvllm_build.build.diagnosis import summary
 from winvllm_build.workspace import storage_errors
 
 
@@ -37,21 +37,18 @@ class StepRunner:
             extra: variables on top of the runner's environment.
 
         Raises:
-            PackError: it failed; carries its last line and the log.
+            PackError: it failed; carries its first error and the log.
         """
         self.write(f"$ {' '.join(str(a) for a in args)}")
-        last = ["no output"]
+        said: list[str] = []
 
         def keep(line: str) -> None:
-            if line.strip():
-                last[0] = line.strip()
+            said.append(line)
             self.write(line)
 
         code = process.stream(args, on_line=keep, cwd=cwd, env={**self.environment, **(extra or {})})
         if code != 0:
-            raise PackError(
-                f"{what} failed (exit {code}): {last[0]}\nlog: {self.log}", fix=f"read {self.log}"
-            )
+            raise summary.step_error(what, code, said, self.log)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from winvllm_build.build.diagnosis.finding import Finding, findings
-from winvllm_build.errors import ConfigureError
+from winvllm_build.errors import ConfigureError, PackError
 
 SHOWN: Final = 5
 LONGEST: Final = 300
@@ -77,3 +77,12 @@ def configure_error(source: Path, code: int, text: str, log: Path) -> ConfigureE
     said = "\n".join(lines(found)) if found else f"no error was printed\nlog: {log}"
     todo = found[0].do if found else "read the log"
     return ConfigureError(f"CMake could not configure {source} (exit {code}):\n{said}", fix=todo)
+
+
+def step_error(what: str, code: int, output: Sequence[str], log: Path) -> PackError:
+    """What a step of packing ends with: its first error, or its last line where no error can be told."""
+    found = findings("\n".join(output), log=log)
+    if found and found[0].message.text:
+        return PackError(f"{what} failed (exit {code}):\n" + "\n".join(lines(found)), fix=found[0].do)
+    last = next((line.strip() for line in reversed(output) if line.strip()), "no output")
+    return PackError(f"{what} failed (exit {code}): {last}\nlog: {log}", fix=f"read {log}")
