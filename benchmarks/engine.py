@@ -1,6 +1,9 @@
-"""The build engine on replayed builds: makespan and memory against fixed jobs, overhead, kills, resume.
+"""The build engine on replayed builds: makespan and memory against fixed jobs, overhead, kills, idle runs.
 
     python -m benchmarks.engine contest [--build v0.14.1-sm86] [--cores 8] [--caps 1.2 2 4] [--json]
+    python -m benchmarks.engine overhead [--edges 60] [--json]
+    python -m benchmarks.engine kills [--number 1000] [--seed 1] [--kinds ALL POWER DRIVER] [--json]
+    python -m benchmarks.engine idle [--build v0.14.1-sm86] [--json]
 
 A replay compiler sleeps, allocates and writes as real compilers did, at a time scale: a build of hours
 takes a minute. It counts the memory of all running edges against a cap and kills the largest where the cap is
@@ -13,14 +16,18 @@ import argparse
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from benchmarks.replay import contest, recorded
+from benchmarks.replay import baseline, contest, gated, kills, overhead, recorded
 from benchmarks.replay.compiler import Scale
 from benchmarks.replay.contest import Ring, Row
-from benchmarks.replay.gated import Machine
+from benchmarks.replay.gated import Heard, Machine
+from benchmarks.replay.kills import Kill
+from winvllm_build.workspace import Workspace
 
 
 def run_contest(options: argparse.Namespace, work: Path) -> Iterator[Row]:
@@ -38,6 +45,29 @@ def run_contest(options: argparse.Namespace, work: Path) -> Iterator[Row]:
             yield from contest.fixed(ring, machine)
         yield from contest.gates(ring, machine)
         yield from contest.learnt(ring, machine)
+
+
+def run_idle(options: argparse.Namespace, work: Path) -> dict[str, float]:
+    """Seconds of a run of the compile step that has nothing to do, and of ninja alone."""
+    edges = recorded.load(options.build)
+    scale = Scale(time=0.0, memory=0.0)
+    ring = Ring(root=work, edges=edges, scale=scale)
+    workspace = Workspace(root=work / "workspace")
+    built = ring.fresh(ring.toolkit(0), gated.launcher(workspace))
+    machine = Machine(cores=8, cap=1 << 50)
+
+    def once() -> float:
+        begun = time.perf_counter()
+        gated.run(
+            built, gated.perfect(edges, scale), gated.terms(machine, Scale(memory=1.0)),
+            watch=Heard(), workspace=workspace,
+        )  # fmt: skip
+        return time.perf_counter() - begun
+
+    first, again = once(), min(once() for _ in range(5))
+    begun = time.perf_counter()
+    baseline.ninja(built, 8)
+    return {"edges": len(edges), "first": first, "again": again, "ninja": time.perf_counter() - begun}
 
 
 def show(rows: Iterable[Row]) -> None:
@@ -59,19 +89,42 @@ def parser() -> argparse.ArgumentParser:
     versus.add_argument("--seed", type=int, default=0, help="another build of the same shape, by chance")
     versus.add_argument("--edges", type=int, default=0, help="only so many of its compiles")
     versus.add_argument("--gate-only", action="store_true")
-    versus.add_argument("--json", action="store_true", help="print data")
+    idle = parts.add_parser("idle", help="a run with nothing to do")
+    idle.add_argument("--build", default=recorded.FULL, choices=(recorded.FULL, recorded.SMALL))
+    beside = parts.add_parser("overhead", help="what the gate adds to an edge")
+    beside.add_argument("--edges", type=int, default=60)
+    killed = parts.add_parser("kills", help="a build that is killed again and again")
+    killed.add_argument("--number", type=int, default=1000)
+    killed.add_argument("--seed", type=int, default=1)
+    killed.add_argument(
+        "--kinds", nargs="+", default=[kind.name for kind in Kill], choices=[k.name for k in Kill]
+    )
+    for part in (versus, idle, beside, killed):
+        part.add_argument("--json", action="store_true", help="print data")
     return made
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="winvllm-benchmark-") as work:
-        rows = run_contest(options, Path(work))
-        if options.json:
-            print(json.dumps([asdict(row) for row in rows], indent=1))
-        else:
-            show(rows)
+        if options.part == "contest" and not options.json:
+            show(run_contest(options, Path(work)))
+            return 0
+        print(json.dumps(measured(options, Path(work)), indent=1))
     return 0
+
+
+def measured(options: argparse.Namespace, work: Path) -> Any:  # noqa: ANN401 - as JSON takes it
+    match options.part:
+        case "contest":
+            return [asdict(row) for row in run_contest(options, work)]
+        case "overhead":
+            return [asdict(row) for row in overhead.rows(work, options.edges)]
+        case "idle":
+            return run_idle(options, work)
+        case _:
+            kinds = [Kill[name] for name in options.kinds]
+            return asdict(kills.run(work, options.number, seed=options.seed, kinds=kinds))
 
 
 if __name__ == "__main__":
