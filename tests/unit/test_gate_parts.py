@@ -146,3 +146,10 @@ def test_a_command_of_the_database_has_no_launcher() -> None:
     assert commandline.without_launcher(plain) == plain
     assert commandline.without_launcher(f"/p/python3 -I -S /w/gate/cpython-311/launcher.pyc {plain}") == plain
     assert commandline.without_launcher(f'"C:/p y/python.exe" -I -S "C:/w w/launcher.pyc" {plain}') == plain
+
+
+def test_a_command_is_held_against_the_listed_one() -> None:
+    listed = ("cl", "-IC:\\t", '-DX="a b"', "-c", "a.cpp")
+    assert commandline.is_same(("cl", "-IC:\\t", "-DX=a b", "-c", "a.cpp"), listed)
+    assert commandline.is_same(("cl", "@a.rsp"), listed)
+    assert not commandline.is_same(("cl", "-IC:\\t", "-DX=a c", "-c", "a.cpp"), listed)

@@ -53,6 +53,14 @@ def edge_of(command: Sequence[str], folder: str) -> Edge:
     )
 
 
+def is_same(command: Sequence[str], listed: Sequence[str]) -> bool:
+    """Whether a command is the listed one, quoting aside: CMake may have written another since then."""
+    if any(word.startswith("@") for word in command):  # listed with what the response file holds
+        return True
+    plain = str.maketrans("", "", "\"'\\ ")
+    return "".join(command).translate(plain) == "".join(listed).translate(plain)
+
+
 def without_launcher(command: str) -> str:
     """A command line of the compilation database, the gate's launcher taken off."""
     at = command.find(SCRIPT)

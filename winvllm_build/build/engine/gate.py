@@ -173,6 +173,8 @@ class Gate:
             ask = protocol.read_ask(line, self._token)
             output = commandline.output_of(ask.command, ask.folder)
             edge = self.edges.get(output) or commandline.edge_of(ask.command, ask.folder)
+            if not commandline.is_same(ask.command, edge.arguments):
+                edge = replace(edge, target="")  # its key is that of another command: nothing is kept
             self._handle(line, ask, edge)
 
     def _handle(self, line: socket.socket, ask: protocol.Ask, edge: Edge) -> None:
