@@ -166,6 +166,40 @@ def test_an_edge_that_grew_is_killed_once_and_then_runs_alone(tmp_path: Path) ->
     assert bench.outcomes(BAD)[-1] is Outcome.COMPILED
 
 
+def test_a_torn_dependency_file_of_a_killed_compiler_stops_nothing(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, [])
+    (bench.built.build / f"{BAD}.d").write_text("CMakeFiles/_C.dir/csrc/tw")
+    assert bench.run().code == 0
+    assert not bench.built.missing()
+
+
+def started(root: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.replay.driver", str(root)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def alive(root: Path) -> list[psutil.Process]:
+    """Everything that works in this folder."""
+    return [p for p in psutil.process_iter(["cmdline"]) if str(root) in " ".join(p.info["cmdline"] or [])]
+
+
+def test_the_compilers_of_a_killed_ninja_end_with_it(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, told(Fault.HANG))
+    child = started(tmp_path)
+    while BAD not in bench.ran():
+        time.sleep(0.05)
+    for process in alive(tmp_path):
+        if process.info["cmdline"][0].endswith("ninja"):
+            process.kill()
+    assert child.wait(60) != 0
+    assert alive(tmp_path) == []
+
+
 @pytest.mark.parametrize("fault", [Fault.HANG, Fault.DEAF])
 def test_ctrl_c_ends_what_hangs_and_what_ignores_it(fault: Fault, tmp_path: Path) -> None:
     bench = Bench(tmp_path, told(fault))
@@ -175,19 +209,12 @@ def test_ctrl_c_ends_what_hangs_and_what_ignores_it(fault: Fault, tmp_path: Path
             for edge in EDGES
         ]
         bench.toolkit.configure(slow, faults=told(fault))
-    child = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.replay.driver", str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    child = started(tmp_path)
     while BAD not in bench.ran():
         time.sleep(0.05)
     child.send_signal(signal.SIGINT)
     assert child.wait(60) != 0
-    left = [p for p in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(p.info["cmdline"] or [])]
-    assert left == []
+    assert alive(tmp_path) == []
     bench.well()
     assert bench.run().code == 0
     assert not bench.built.missing()
