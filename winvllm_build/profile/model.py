@@ -114,12 +114,12 @@ class BuildSection(Section):
     )
     max_jobs: AutoOrCount = Field(
         default="auto",
-        description="Compile jobs at a time. auto: from memory, cores and what the kernels need. Unlike "
-        "in vLLM's setup.py it is not divided by the nvcc threads.",
+        description="Compile jobs at a time, as far as memory allows, which is looked at file by file. auto: "
+        "the cores. Unlike in vLLM's setup.py the number is not divided by the nvcc threads.",
     )
     memory_per_job: AutoOrSize = Field(
         default="auto",
-        description="GiB of memory that auto allows one job. auto: what the kernels were measured to need.",
+        description="GiB of memory to reckon with for every job. auto: what each was measured to need.",
     )
     targets: TargetNames = Field(
         default=(),
