@@ -23,7 +23,7 @@ FLAGS: Final = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--force-prefers-reduced-motion",
 )  # fmt: skip
-STARTED: Final = 30.0
+STARTED: Final = 60.0
 """Seconds that the driver gets to listen."""
 
 
@@ -113,7 +113,7 @@ def _ask(method: str, address: str, content: object = None) -> Any:  # noqa: ANN
     request = urllib.request.Request(address, data=body, method=method)  # noqa: S310 - our own driver
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(request, timeout=60) as answer:
+        with opener.open(request, timeout=180) as answer:
             return json.load(answer)["value"]
     except urllib.error.HTTPError as error:
         with error:
