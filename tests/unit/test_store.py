@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -161,6 +163,23 @@ def test_hidden_inputs_are_not_kept(bench: Bench) -> None:
     edge = edge_of(bench)
     bench.run(edge)
     assert "assembler" in bench.reasons["a.cpp.o"]
+    (bench.build / "a.cpp.o").unlink()
+    assert bench.run(edge) == ["a.cpp.o"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows tells when a file was made, not when it was exchanged")
+def test_an_input_that_changes_while_it_is_read_is_not_kept(bench: Bench) -> None:
+    edge = edge_of(bench)
+    bench.build.mkdir()
+    store = bench.open()
+    store.prepare([edge])
+    store.begun(edge)
+    subprocess.run(edge.arguments, cwd=bench.build, check=True)
+    time.sleep(0.02)
+    bench.write("inc/one.h", "#define ONE 9\n", age=6000)
+    store.keep(edge, b"")
+    store.close()
+    assert "changed while it was read" in store.reasons["a.cpp.o"]
     (bench.build / "a.cpp.o").unlink()
     assert bench.run(edge) == ["a.cpp.o"]
 

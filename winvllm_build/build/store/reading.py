@@ -129,7 +129,7 @@ class Reader:
             digest, look = self.digests.and_look(self.places.file(self.places.named(name)))
         except OSError as error:
             raise Unusable(f"{name} cannot be read: {error.strerror}") from error
-        if look.modified >= since:
+        if max(look.modified, look.changed) >= since:
             raise Unusable(f"{name} changed while it was read")
         return digest
 
