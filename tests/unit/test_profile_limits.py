@@ -8,11 +8,9 @@ from typing import Any
 
 import psutil
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from winvllm_build.profile import limits, machine
-from winvllm_build.profile.limits import GIB, ORDINARY, WITH_FLASH_ATTENTION, job_limit, kernel_memory
+from winvllm_build.profile import machine
+from winvllm_build.profile.limits import GIB, JobLimit, slots
 from winvllm_build.profile.machine import Machine
 from winvllm_build.profile.model import Profile
 
@@ -25,79 +23,22 @@ def free(gib: float, cores: int) -> Machine:
     return Machine(memory=int(gib * GIB), cores=cores)
 
 
-@pytest.mark.parametrize(
-    ("gib", "cores", "jobs"),
-    [
-        (64, 16, 12),  # 54.4 GiB: one job of 5.5, eleven of 4.2
-        (32, 16, 6),
-        (16, 8, 2),
-        (24, 2, 2),
-        (4, 8, 1),
-        (0, 1, 1),
-    ],
-)
-def test_jobs_of_a_whole_build(gib: float, cores: int, jobs: int) -> None:
-    limit = job_limit(profile(), free(gib, cores))
-    assert limit.jobs == jobs
-    assert limit.reason
-
-
-def test_without_flash_attention_more_jobs_fit() -> None:
-    assert job_limit(profile(leave_out=["_vllm_fa2_C", "_vllm_fa3_C"]), free(64, 32)).jobs == 17
-    assert job_limit(profile(targets=["_C"]), free(64, 32)).jobs == 17
-
-
-@pytest.mark.parametrize(
-    ("build", "memory"),
-    [
-        ({}, WITH_FLASH_ATTENTION),
-        ({"leave_out": ["_vllm_fa3_C"]}, WITH_FLASH_ATTENTION),
-        ({"targets": ["_vllm_fa2_C"]}, WITH_FLASH_ATTENTION),
-        ({"targets": ["_vllm_fa2_C"], "leave_out": ["_vllm_fa2_C"]}, ORDINARY),
-        ({"objects": ["csrc/*.cu"]}, ORDINARY),
-    ],
-)
-def test_memory_follows_from_what_is_built(build: dict[str, Any], memory: limits.KernelMemory) -> None:
-    assert kernel_memory(profile(**build)) == memory
-
-
-def test_the_profile_may_say_the_memory_or_the_jobs() -> None:
-    assert job_limit(profile(memory_per_job=1), free(20, 64)).jobs == 17
-    limit = job_limit(profile(max_jobs=40), free(1, 1))
+def test_the_profile_may_say_the_jobs() -> None:
+    limit = slots(profile(max_jobs=40), free(1, 1))
     assert (limit.jobs, limit.reason) == (40, "build.max_jobs = 40")
 
 
-def test_nvcc_threads_count_as_cores_and_memory_but_never_beyond_the_archs() -> None:
-    assert job_limit(profile("8.6;8.9", threads=2), free(1000, 16)).jobs == 8
-    assert job_limit(profile("8.6", threads=8), free(1000, 16)).jobs == 16
-    assert job_limit(profile("8.6;8.9", threads=2), free(64, 64)).jobs == 6
+def test_cores_decide_and_memory_is_told() -> None:
+    assert slots(profile(), free(4, 16)) == JobLimit(jobs=16, reason="16 cores; 4.0 GiB free")
+    boxed = Machine(memory=8 * GIB, cores=1, limited_by="/sys/fs/cgroup/memory.max")
+    assert slots(profile(), boxed).reason == "1 core; 8.0 GiB free by /sys/fs/cgroup/memory.max"
 
 
-def test_reasons_name_what_was_short() -> None:
-    assert job_limit(profile(), free(500, 4)).reason.startswith("4 cores")
-    assert "heaviest may not fit" in job_limit(profile(), free(4, 4)).reason
-    boxed = Machine(memory=8 * GIB, cores=8, limited_by="/sys/fs/cgroup/memory.max")
-    assert "8.0 GiB free by /sys/fs/cgroup/memory.max" in job_limit(profile(), boxed).reason
-
-
-@given(
-    gib=st.floats(0, 2000),
-    cores=st.integers(1, 512),
-    threads=st.integers(1, 8),
-    archs=st.sampled_from(["8.6", "8.6;8.9", "7.5;8.0;8.6;8.9;12.0"]),
-)
-def test_a_limit_fits_and_one_more_job_would_not(gib: float, cores: int, threads: int, archs: str) -> None:
-    asked = profile(archs, threads)
-    jobs = job_limit(asked, free(gib, cores)).jobs
-    parallel = min(threads, len(asked.cuda.arch_list))
-
-    def fits(count: int) -> bool:
-        memory = (5.5 + (count - 1) * 4.2) * parallel
-        return count * parallel <= cores and memory <= int(gib * GIB) / GIB * (1 - limits.RESERVE) + 1e-6
-
-    assert jobs == 1 or fits(jobs)
-    assert not fits(jobs + 2)
-    assert job_limit(asked, free(gib + 10, cores)).jobs >= jobs
+def test_nvcc_threads_count_as_cores_but_never_beyond_the_archs() -> None:
+    assert slots(profile("8.6;8.9", threads=2), free(1000, 16)).jobs == 8
+    assert slots(profile("8.6", threads=8), free(1000, 16)).jobs == 16
+    assert slots(profile("8.6;8.9", threads=2), free(1000, 1)).jobs == 1
+    assert "2 nvcc threads each" in slots(profile("8.6;8.9", threads=2), free(1000, 16)).reason
 
 
 @pytest.fixture

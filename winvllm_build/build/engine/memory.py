@@ -10,9 +10,9 @@ from typing import Final
 import psutil
 
 from winvllm_build.build.engine.cost import Basis
-from winvllm_build.profile import machine
+from winvllm_build.profile import limits, machine
 
-RESERVE: Final = 0.15
+RESERVE: Final = limits.RESERVE
 """Share of a machine's free memory that stays free: a desktop swaps before a compile is refused."""
 CONTAINER_RESERVE: Final = 0.05
 """The same where a container sets the limit: nothing else lives there."""
