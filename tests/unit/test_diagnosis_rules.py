@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 from scripts import diagnosis_table
 from tests.diagnosis.recorded import recorded
 from winvllm_build.audit.hazard import catalogue
+from winvllm_build.build.diagnosis import lookup
 from winvllm_build.build.diagnosis.rule import FailureClass, rulebook
 
 THREAD = re.compile(r"(?:SP|AV|V|FI|FA|[\w.-]+/[\w.-]+|pytorch|vllm) (?:PR )?#\d+")
@@ -48,3 +50,16 @@ def test_every_row_about_a_hazard_is_answered_by_a_rule_that_names_it() -> None:
 def test_the_page_is_current(checkout: Path) -> None:
     written = (checkout / "docs" / "diagnosis.md").read_text(encoding="utf-8")
     assert written == diagnosis_table.page(), "run: python scripts/diagnosis_table.py"
+
+
+def test_an_object_that_was_linked_in_after_the_failure_is_not_failed(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "x.log"
+    log.parent.mkdir()
+    log.write_bytes(b"# FAILED: [code=1] x.o\n$ c++ x.cpp\n\nx.cpp:1:1: error: no\n")
+    os.utime(log, (1000, 1000))
+    kept = tmp_path / "kept.o"
+    kept.write_bytes(b"object")
+    os.utime(kept, (500, 500))
+    assert lookup.failed_logs(tmp_path) == (log,)
+    os.link(kept, tmp_path / "x.o")
+    assert lookup.failed_logs(tmp_path) == ()

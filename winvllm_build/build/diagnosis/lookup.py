@@ -111,7 +111,13 @@ def _is_current(folder: Path, log: Path) -> bool:
         return False
     outputs = [folder / name.decode("utf-8", "replace") for name in head["outputs"].split()]
     written = log.stat().st_mtime
-    return not all(output.is_file() and output.stat().st_mtime > written for output in outputs)
+    return not all(output.is_file() and _arrived(output) > written for output in outputs)
+
+
+def _arrived(output: Path) -> float:
+    """When an output came to its place: one that is linked in from the store keeps its own, older time."""
+    info = output.stat()
+    return max(info.st_mtime, info.st_ctime)
 
 
 def read_log(log: Path, build: BuildFolder) -> tuple[Finding, ...]:
