@@ -212,3 +212,27 @@ def test_a_launcher_that_is_killed_is_known_and_its_compiler_ended(tmp_path: Pat
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+CHILD = """\
+import sys
+from pathlib import Path
+from tests.gate_bench import Bench
+long = "open('pid', 'w').write(str(os.getpid())); import time; time.sleep(60)"
+bench = Bench(folder=Path(sys.argv[1]), sources={"long": long, "later": "pass"})
+try:
+    bench.run(bench.gate(slots=1))
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def test_an_interrupted_build_leaves_no_compiler_and_no_half_output(tmp_path: Path, checkout: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", CHILD, tmp_path / "bench"], cwd=checkout)
+    mark = tmp_path / "bench" / "build" / "pid"
+    wait_for(mark)
+    time.sleep(0.1)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(timeout=60) == 130
+    assert not psutil.pid_exists(int(mark.read_text()))
+    assert not (mark.parent / "long.o").exists()
