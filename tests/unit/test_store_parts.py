@@ -177,6 +177,15 @@ def test_folders_are_named_on_windows_however_they_are_written() -> None:
     assert b"src" not in here.named_text(text)
 
 
+def test_folders_behind_links_have_the_name_of_the_link() -> None:
+    roots = Roots(folders={"<workspace>": "/ws"}, aliases=(("<workspace>/toolchains", "/disk/tc"),))
+    here = Places(roots, Path("/build"), windows=False)
+    assert here.named("/disk/tc/torch/x.h") == here.named("/ws/toolchains/torch/x.h")
+    assert here.file("<workspace>/toolchains/torch/x.h") == "/ws/toolchains/torch/x.h"
+    assert here.spelt_text(here.named_text(b"in /disk/tc/x.h:")) == b"in /ws/toolchains/x.h:"
+    assert list(here.spellings) == ["<workspace>", "<workspace>/toolchains behind /disk/tc"]
+
+
 def test_printed_text_comes_back() -> None:
     here = places()
     text = b"/src/vllm/a.cu:3: warning: see /src/vllm-old/a.cu and </cuda/include/x.h>\n"

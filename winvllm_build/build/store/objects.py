@@ -178,7 +178,7 @@ class Store:
             return "it makes other files now"
         if record.bound and record.bound != self._reader.place():
             return "its result names the time or place of its making"
-        here = self._places.folders
+        here = self._places.spellings
         if self._sharing is Sharing.SAME_PLACE and any(
             here.get(name) != folder for name, folder in record.spelt
         ):

@@ -27,10 +27,11 @@ class Places:
         """
         self.base = base
         self._windows = windows
-        pairs = [
-            (name, _slashed(folder, windows=windows)) for name, folder in roots.folders.items() if folder
-        ]
+        known = [*roots.folders.items(), *roots.aliases]
+        pairs = [(name, _slashed(folder, windows=windows)) for name, folder in known if folder]
         self._folders = sorted(pairs, key=lambda pair: -len(pair[1]))
+        own = {(name, _slashed(folder, windows=windows)) for name, folder in roots.folders.items()}
+        self._own = [pair for pair in self._folders if pair in own]
         self._spelt: dict[str, str] = {}
         self._files: dict[str, str] = {}
         self._known: dict[str, str] = {}
@@ -39,7 +40,14 @@ class Places:
 
     @property
     def folders(self) -> Mapping[str, str]:
-        return dict(self._folders)
+        return dict(self._own)
+
+    @property
+    def spellings(self) -> Mapping[str, str]:
+        """Every path that stands for a named folder here; those behind links under names of their own."""
+        behind = {f"{name} behind {folder}": folder for name, folder in self._folders}
+        own = {f"{name} behind {folder}" for name, folder in self._own}
+        return {**self.folders, **{name: folder for name, folder in behind.items() if name not in own}}
 
     def named(self, path: str) -> str:
         """The path with the deepest folder that holds it replaced by its name."""
@@ -62,7 +70,7 @@ class Places:
         found = self._spelt.get(named)
         if found is None:
             found = named
-            for name, folder in self._folders:
+            for name, folder in self._own:
                 if named.startswith(name) and named[len(name) : len(name) + 1] in ("", "/"):
                     found = folder + named[len(name) :]
                     break
@@ -83,8 +91,8 @@ class Places:
         return self._pattern.sub(lambda match: self._name_of(match[0]), text)
 
     def spelt_text(self, text: bytes) -> bytes:
-        for name, folder in self._folders:
-            text = text.replace(_mark(name), os.fsencode(folder.replace("/", os.sep)))
+        for name, _ in self._folders:
+            text = text.replace(_mark(name), os.fsencode(self.spelt(name).replace("/", os.sep)))
         return text
 
     def _name_of(self, folder: bytes) -> bytes:
@@ -94,7 +102,7 @@ class Places:
     def inside(self, content: mmap.mmap) -> dict[str, str]:
         """Those folders that `content` spells out, as an object with debug information does."""
         found: dict[str, str] = {}
-        for name, folder in self._folders:
+        for name, folder in self.spellings.items():
             forms = [folder, folder.replace("/", "\\")] if self._windows else [folder]
             if any(content.find(os.fsencode(form)) >= 0 for form in forms):
                 found[name] = folder
