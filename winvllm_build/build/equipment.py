@@ -82,6 +82,16 @@ def layers_of(profile: Profile, patches: Path) -> Selection:
         raise UsageError(f"source.layers of {profile.tag}: {error.message}", fix=error.fix) from error
 
 
+def variables_of(profile: Profile, patches: Path) -> dict[str, str]:
+    """The CMake variables by which the profile's layers are switched on.
+
+    Raises:
+        UsageError: no such layer, or two that conflict.
+        PatchError: the manifest is malformed.
+    """
+    return {name: "ON" for layer in layers_of(profile, patches).chosen for name in layer.variables}
+
+
 def facts_without_source(profile: Profile, *, workspace: Workspace, patches: Path) -> TagFacts:
     """What the tag says of itself, with nothing fetched: its tree's word, else that of `[expect]`.
 

@@ -264,6 +264,7 @@ class _Build:
             definitions={
                 **toolchain.cmake_definitions(),
                 **launcher.definitions(launcher.install(self.workspace)),
+                **equipment.variables_of(self.profile, self.request.patches),
                 **reproducible.definitions(
                     toolchain, self.workspace, tree=tree.folder, build=folder, environment=environment
                 ),

@@ -19,6 +19,8 @@ NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
 MOST: Final = 64
 """Combinations of layers: each is composed and proven whenever the lock is written."""
 NAME_WORDS: Final = "lower-case letters, digits, - and _"
+VARIABLE: Final = re.compile(r"VLLM_[A-Z0-9_]+")
+VARIABLE_WORDS: Final = "VLLM_ and capital letters, digits and _"
 TEXT: Final = re.compile(r".+", re.DOTALL)
 TEXT_WORDS: Final = "a text"
 
@@ -42,6 +44,7 @@ class Layer:
         description: what for, and for whom.
         requires: layers that have to be there; the patches are made on top of them.
         conflicts: layers that cannot be there.
+        variables: CMake variables of its own, which a build with the layer sets to ON.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Layer:
     description: str = ""
     requires: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
 
 
 DEFAULT_LAYER: Final = Layer(name="windows", title="The port to Windows")
@@ -151,6 +155,7 @@ def _layer(name: str, table: Table) -> Layer:
             if other != DEFAULT_LAYER.name
         ),
         conflicts=tuple(dict.fromkeys(table.texts("conflicts", NAME, NAME_WORDS))),
+        variables=tuple(dict.fromkeys(table.texts("variables", VARIABLE, VARIABLE_WORDS))),
     )
     table.finish()
     return made
