@@ -73,6 +73,7 @@ def test_all_combinations_that_are_allowed(tmp_path: Path) -> None:
             "[layer.a]: it can never be chosen: b and c conflict, and it needs both",
         ),
         ('[layer.a]\nrequires = "b"\n[layer.b]\n', "`requires` is 'b'; it has to be a list"),
+        ('[layer.a]\nvariables = ["CMAKE_CXX_FLAGS"]\n', "`variables` is ['CMAKE_CXX_FLAGS']"),
         ('[layer.a]\nrequired = ["b"]\n[layer.b]\n', 'unknown key `required`; did you mean "requires"?'),
         ("".join(f"[layer.n{n}]\n" for n in range(7)), "more than 64 ways"),
         ("".join(f"[layer.n{n}]\n" for n in range(40)), "more than 64 ways"),
