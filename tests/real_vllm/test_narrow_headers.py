@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import posixpath
 import re
 from pathlib import Path
@@ -67,8 +66,8 @@ def text_of(tree: Path, source: str, seen: set[str]) -> bytes:
 
 
 def test_what_a_source_uses_is_there(levels: dict[str, str], patched_tree: Path) -> None:
-    assert levels.pop(MARLIN) == "tensor"
-    assert len(levels) > 35
+    assert MARLIN not in levels
+    assert len(levels) >= 20
     for source, level in levels.items():
         text = text_of(patched_tree, source, set())
         assert level == "library" or not REGISTERS.search(text), source
@@ -87,5 +86,5 @@ def test_each_was_compiled_and_compared_or_is_not_named(checkout: Path, levels: 
     record = json.loads(
         (checkout / "tests" / "real_vllm" / "data" / "narrow-v0.14.1.json").read_text(encoding="utf-8")
     )
-    assert {f"csrc{os.sep}{name}".replace(os.sep, "/") for name in record["compiled"]} >= levels.keys()
+    assert {f"csrc/{name}" for name in record["compiled"]} >= levels.keys()
     assert all(one["before"] == one["after"] for one in record["compared"].values())
