@@ -66,9 +66,9 @@ def text_of(tree: Path, source: str, seen: set[str]) -> bytes:
 
 
 def test_what_a_source_uses_is_there(levels: dict[str, str], patched_tree: Path) -> None:
-    assert MARLIN not in levels
+    assert levels[MARLIN] == "tensor"
     assert len(levels) >= 20
-    for source, level in levels.items():
+    for source, level in levels.items():  # generated ones are not in the tree
         text = text_of(patched_tree, source, set())
         assert level == "library" or not REGISTERS.search(text), source
         assert level != "tensor" or not MAKES.search(text), source
@@ -86,5 +86,7 @@ def test_each_was_compiled_and_compared_or_is_not_named(checkout: Path, levels: 
     record = json.loads(
         (checkout / "tests" / "real_vllm" / "data" / "narrow-v0.14.1.json").read_text(encoding="utf-8")
     )
-    assert {f"csrc/{name}" for name in record["compiled"]} >= levels.keys()
+    assert {f"csrc/{name}" for name in record["compiled"]} >= {
+        name for name in levels if "sm80_kernel" not in name
+    }
     assert all(one["before"] == one["after"] for one in record["compared"].values())
