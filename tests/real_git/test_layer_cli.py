@@ -202,7 +202,7 @@ def test_names_of_trees_and_wheels() -> None:
 
 def test_a_plan_says_which_layers_are_in(tmp_path: Path) -> None:
     plan = DryRun(
-        tag=TAG, tree=tmp_path, layers=("windows", "fast"), build=tmp_path, pending=(), total=0, left_out=(),
-        jobs="1",
+        tag=TAG, tree=tmp_path, layers=("windows", "fast"), build=tmp_path, ninja_targets=(), pending=(),
+        total=0, left_out=(), jobs="1",
     )  # fmt: skip
     assert plan.as_data()["layers"] == ["windows", "fast"]
