@@ -132,7 +132,7 @@ def test_a_failing_kernel_is_explained_with_its_log(shared: Builder, kernel: Pat
     kernel.write_bytes(kernel.read_bytes() + b"\nint broken = no_such_name;\n")
     said = shared.fails(14, "build", *SMALL)
     assert 'identifier "no_such_name" is undefined' in said
-    log = Path(next(line for line in said.splitlines() if line.startswith("log: "))[5:])
+    log = Path(next(line for line in said.splitlines() if line.strip().startswith("log: ")).strip()[5:])
     assert "no_such_name" in log.read_text()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,10 @@ def pins(checkout: Path) -> Pins:
 
 @pytest.fixture(scope="session")
 def patch_set(checkout: Path) -> PatchSet:
-    return load(checkout / "patches", TAG)
+    """The required layer; the optional ones are test_layers' and test_narrow's."""
+    whole = load(checkout / "patches", TAG)
+    required = whole.layers[0].name
+    return replace(whole, patches=tuple(patch for patch in whole.patches if patch.layer == required))
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from packaging.version import Version
 from scripts.port_matrix import data, sources
 from winvllm_build.errors import UNOBTAINABLE
 from winvllm_build.intake.unpinned import ReleasedTag
-from winvllm_build.patchset.patchset import MAIN_TARGET, PatchSet
+from winvllm_build.patchset.patchset import MAIN_TARGET
 from winvllm_build.port.columns import Sources
 from winvllm_build.port.explain import by_release
 from winvllm_build.port.explanation import Explanation
@@ -77,7 +77,11 @@ def whole(archives: Sources, tags: tuple[ReleasedTag, ...]) -> Report:
 
 @pytest.fixture(scope="module")
 def explained(archives: Sources, tags: tuple[ReleasedTag, ...]) -> dict[str, Explanation]:
-    asked = [patch for patch in archives.old.of(MAIN_TARGET) if patch.path in EXPLAINED]
+    required = archives.old.layers[0].name
+    asked = [
+        patch for patch in archives.old.of(MAIN_TARGET)
+        if patch.layer == required and patch.path in EXPLAINED
+    ]  # fmt: skip
     return {one.path: one for one in by_release(archives, tags, asked, on_progress=unheard)}
 
 
@@ -89,9 +93,9 @@ def test_every_verdict_is_the_committed_one(whole: Report, committed: dict[str, 
     assert found == committed, FIX
 
 
-def test_no_patch_and_no_release_is_missing(committed: dict[str, Any], patch_set: PatchSet) -> None:
+def test_no_patch_and_no_release_is_missing(committed: dict[str, Any], archives: Sources) -> None:
     assert set(committed["verdicts"]) == {
-        f"{patch.layer}/{patch.path}" for patch in patch_set.of(MAIN_TARGET)
+        f"{patch.layer}/{patch.path}" for patch in archives.old.of(MAIN_TARGET)
     }
     known = {tag for tag, digest in committed["archives"].items() if digest is not None}
     kinds = {kind.value for kind in Kind}
