@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,11 @@ PIP_CONFIGURATIONS = (".config/pip/pip.conf", ".pip/pip.conf", "pip/pip.ini", "A
 SEALED_PREFIXES = ("GIT_", "WINVLLM_")
 """Variables that would let the machine's own settings into a test; those of the test run itself stay."""
 TEST_RUN_PREFIX = "WINVLLM_TEST_"
+
+BESIDE = str(Path(sys.executable).parent)
+if BESIDE not in os.environ["PATH"].split(os.pathsep):
+    # cmake and ninja are those of this environment, also where nobody activated it
+    os.environ["PATH"] = os.pathsep.join((BESIDE, os.environ["PATH"]))
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # a run in the background of a shell ignores Ctrl-C, and so would the programs that tests interrupt
