@@ -15,6 +15,7 @@ from packaging.version import InvalidVersion, Version
 from winvllm_build import process
 from winvllm_build.errors import ToolchainError
 from winvllm_build.toolchain.host import HostCompiler, HostKind, HostLimits, misfit
+from winvllm_build.toolchain.system import short_name
 from winvllm_build.workspace import Workspace, write_atomic
 
 COMPONENT: Final = "Microsoft.VisualStudio.Component.VC.Tools.x86.x64"
@@ -24,9 +25,14 @@ VSWHERE_OPTIONS: Final = (
 )  # fmt: skip
 VCVARSALL: Final = "VC/Auxiliary/Build/vcvarsall.bat"
 TOOLS_VERSION: Final = "VC/Auxiliary/Build/Microsoft.VCToolsVersion.default.txt"
-CAPTURE: Final = "capture.bat"
-CAPTURE_TEXT: Final = '@call "%WINVLLM_VCVARSALL%" x64 >nul 2>nul\r\n@if errorlevel 1 exit /b 1\r\n@set\r\n'
-"""The path goes through a variable: a batch file's own text would need its percent signs and code page."""
+CAPTURE: Final = (
+    "cmd.exe", "/d", "/e:on", "/v:off", "/u", "/c",
+    "call .\\vcvarsall.bat x64 >nul 2>nul & if errorlevel 1 (exit 1) else (set)",
+)  # fmt: skip
+"""Run in the script's own folder, so that no path is part of a command: cmd would expand its percent signs, and
+`call` doubles carets. Without the user's AutoRun; `!` is a letter like any other; UTF-16."""
+MANGLED: Final = "%^!"
+"""Microsoft's own batch files call each other by their full paths and lose these."""
 CL_VERSION: Final = re.compile(r"\b(19\.\d+\.\d+)(?:\.\d+)?\b")
 UTF16_BYTES: Final = 2
 SECONDS: Final = 120.0
@@ -168,24 +174,18 @@ def _environment(
         loaded = json.loads(cached.read_bytes())
         return {str(name): str(value) for name, value in loaded.items()}
     except (OSError, ValueError, AttributeError):
-        captured = _capture(installation, environment, workspace)
+        captured = _capture(installation, environment)
         write_atomic(cached, json.dumps(captured, sort_keys=True).encode())
         return captured
 
 
-def _capture(
-    installation: Installation, environment: Mapping[str, str], workspace: Workspace
-) -> dict[str, str]:
-    script = workspace.toolchains / CAPTURE
-    write_atomic(script, CAPTURE_TEXT.encode("ascii"))
-    done = process.capture(
-        ["cmd.exe", "/d", "/u", "/c", CAPTURE],
-        cwd=script.parent,
-        env={**environment, "WINVLLM_VCVARSALL": str(installation.path / VCVARSALL)},
-        timeout=SECONDS,
-    )
+def _capture(installation: Installation, environment: Mapping[str, str]) -> dict[str, str]:
+    vcvarsall = installation.path / VCVARSALL
+    folder = short_name(vcvarsall.parent, marks=MANGLED)
+    done = process.capture(CAPTURE, cwd=folder, env=environment, timeout=SECONDS)
     captured = parse_set(done.out)
-    captured.pop("WINVLLM_VCVARSALL", None)
     if done.code != 0 or "VCToolsInstallDir" not in captured:
-        raise ToolchainError(f"{installation.path / VCVARSALL} x64 failed", fix=INSTALL)
+        marks = sorted(set(MANGLED) & set(str(folder)))
+        because = f": its own batch files do not survive {' '.join(marks)} in a folder's name" if marks else ""
+        raise ToolchainError(f"{vcvarsall} x64 failed{because}", fix=INSTALL)
     return captured

@@ -35,9 +35,14 @@ def this_system(*, name: str = sys.platform, machine: str | None = None) -> Plat
     )
 
 
-def short_name(path: Path) -> Path:
-    """The same folder by its 8.3 name, where Windows keeps one: not everything quotes CUDA's path."""
-    if sys.platform != "win32" or " " not in str(path):
+def short_name(path: Path, marks: str = " ") -> Path:
+    """The same folder by its 8.3 name, where Windows keeps one.
+
+    Args:
+        path: it stays as it is unless it holds one of `marks`.
+        marks: not everything quotes blanks in CUDA's path.
+    """
+    if sys.platform != "win32" or not set(marks) & set(str(path)):
         return path
     buffer = ctypes.create_unicode_buffer(LONGEST_PATH)
     length = ctypes.windll.kernel32.GetShortPathNameW(str(path), buffer, LONGEST_PATH)

@@ -23,7 +23,7 @@ from winvllm_build.audit.frontend.wine import Wine, prepare
 from winvllm_build.audit.scripts.batch_text import inner, logical_lines, read
 from winvllm_build.audit.scripts.rules import Finding, Rule
 from winvllm_build.errors import ToolchainError
-from winvllm_build.toolchain.msvc import CAPTURE, CAPTURE_TEXT, parse_set
+from winvllm_build.toolchain.msvc import CAPTURE, parse_set
 from winvllm_build.workspace import Workspace
 
 DETACHED: Final = 'said=$1; shift; exec "$@" >"$said" 2>/dev/null'
@@ -32,6 +32,7 @@ SECONDS: Final = 120.0
 STUBS: Final = re.compile(r'(?:.*[\\/"])?(powershell|pwsh|robocopy)(?:\.exe)?"?', re.IGNORECASE)
 DELAYED: Final = re.compile(r"!\w+:[^!]*=[^!]*!")
 AS_IT_IS: Final = "as it is"
+CAPTURED: Final = "vcvarsall.bat"
 LARGEST: Final = 10_000_000
 """Bytes of the files beside a script that are copied for its run."""
 
@@ -148,7 +149,7 @@ def run(path: str, file: Path, cmd: Cmd) -> Trial:
 
 
 def captures(cmd: Cmd) -> tuple[tuple[Trial, ...], tuple[Finding, ...]]:
-    """Run the batch file that asks vcvarsall.bat for a compiler's environment, on stand-ins for that.
+    """Ask a vcvarsall.bat for a compiler's environment as a build does, on stand-ins for it.
 
     Raises:
         ToolchainError: a run did not end in time.
@@ -156,12 +157,12 @@ def captures(cmd: Cmd) -> tuple[tuple[Trial, ...], tuple[Finding, ...]]:
     trials, findings = [], []
     for case in CAPTURES:
         done = _capture(case, cmd)
-        trials.append(Trial(path=CAPTURE, what=case.what, code=done.code))
+        trials.append(Trial(path=CAPTURED, what=case.what, code=done.code))
         said = parse_set(done.out)
         wrong = [name for name, value in case.variables if said.get(name) != value]
         if done.code != case.code or wrong:
             detail = f"{case.what}: exit {done.code}, not {case.code}; wrong: {', '.join(wrong) or 'nothing'}"
-            findings.append(Finding(rule=Rule.WINE, path=CAPTURE, line=0, detail=detail))
+            findings.append(Finding(rule=Rule.WINE, path=CAPTURED, line=0, detail=detail))
     return tuple(trials), tuple(findings)
 
 
@@ -185,6 +186,10 @@ CAPTURES: Final = (
         what="a compiler in a folder with blanks and marks", folder="Build Tools (x86) & more, v1.0",
         script="@set LIB=%~1\n", variables=(("LIB", "x64"),),
     ),
+    Capture(
+        what="a compiler in a folder with percent signs, carets and exclamation marks",
+        folder="100% ^VC! %PATH% & !TEMP!^", script="@set LIB=%~1\n", variables=(("LIB", "x64"),),
+    ),
     Capture(what="a vcvarsall.bat that fails", folder="VC", script="@exit /b 3\n", code=1),
     Capture(what="no vcvarsall.bat", folder="", script="", code=1),
 )  # fmt: skip
@@ -193,9 +198,7 @@ CAPTURES: Final = (
 def _capture(case: Capture, cmd: Cmd) -> process.Completed:
     with tempfile.TemporaryDirectory(prefix="winvllm-trial-") as made:
         script = Path(made) / case.folder / "vcvarsall.bat"
+        script.parent.mkdir(exist_ok=True)
         if case.script:
-            script.parent.mkdir()
             script.write_bytes(case.script.replace("\n", "\r\n").encode())
-        (Path(made) / CAPTURE).write_bytes(CAPTURE_TEXT.encode())
-        variables = {"WINVLLM_VCVARSALL": f"Z:{script}".replace("/", "\\")}
-        return cmd.run(Path(made), ["/d", "/u", "/c", CAPTURE], variables)
+        return cmd.run(script.parent, CAPTURE[1:], {})
