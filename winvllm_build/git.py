@@ -236,3 +236,39 @@ def find_git() -> Path:
     if number is None or (int(number[1]), int(number[2])) < MINIMUM:
         raise ToolchainError(f"{said.strip()} at {program} is too old", fix="install git 2.38 or newer")
     return program
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserSettings:
+    """The user's own git: ours is isolated from it, CMake's downloads and pip's are not.
+
+    Attributes:
+        values: settings by lower-case name, as far as they are set: "core.longpaths": "true".
+    """
+
+    program: Path
+    version: str
+    values: Mapping[str, str]
+
+    def is_true(self, name: str) -> bool:
+        return self.values.get(name.lower(), "").lower() in {"true", "yes", "on", "1"}
+
+
+def user_settings() -> UserSettings:
+    """What the user's configuration says in `core.*`, wherever it is set, outside of any repository.
+
+    Raises:
+        ToolchainError: git is missing or too old.
+    """
+    program = find_git()
+    environment = _users_environment()
+    said = process.capture([program, "--version"], env=environment).text.strip()
+    with tempfile.TemporaryDirectory(prefix="winvllm-git-") as nowhere:
+        asked = (str(program), "config", "--includes", "-z", "--get-regexp", r"^core\.")
+        listed = process.capture(asked, cwd=Path(nowhere), env=environment).text
+    pairs = (entry.partition("\n") for entry in listed.split("\0") if entry)
+    return UserSettings(
+        program=program,
+        version=said.removeprefix("git version "),
+        values={name.lower(): value if newline else "true" for name, newline, value in pairs},
+    )

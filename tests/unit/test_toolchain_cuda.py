@@ -13,6 +13,7 @@ from tests import toolchain_fakes as fakes
 from winvllm_build.choices import TorchOrigin
 from winvllm_build.errors import ToolchainError
 from winvllm_build.index import PlatformTag
+from winvllm_build.registry import NoRegistry
 from winvllm_build.toolchain import cuda, cuda_search
 from winvllm_build.toolchain.cuda import Wanted
 from winvllm_build.toolchain.cuda_search import Places
@@ -99,7 +100,9 @@ def test_windows_looks_for_programs_with_their_suffix(tmp_path: Path) -> None:
 
 
 def test_the_conventional_folder_of_windows() -> None:
-    found = cuda_search.machine_places({"PROGRAMFILES": "D:/Programme"}, WINDOWS, sites=())
+    found = cuda_search.machine_places(
+        {"PROGRAMFILES": "D:/Programme"}, WINDOWS, sites=(), registry=NoRegistry()
+    )
     assert [root.as_posix() for root in found.roots] == ["D:/Programme/NVIDIA GPU Computing Toolkit/CUDA"]
 
 

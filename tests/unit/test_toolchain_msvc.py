@@ -134,8 +134,7 @@ def machine(tmp_path: Path) -> dict[str, str]:
     dump.write_bytes(f"Path={tools}\r\nVCToolsInstallDir=C:\\VS\r\nLIB=x\r\n".encode("utf-16-le"))
     fakes.script(
         windows / "cmd.exe",
-        "test -f vcvarsall.bat || exit 1\n"
-        f"echo ran >> {tmp_path}/runs\ncat {dump}",
+        f"test -f vcvarsall.bat || exit 1\necho ran >> {tmp_path}/runs\ncat {dump}",
     )
     return {"PROGRAMFILES(X86)": str(tmp_path / "x86"), "PATH": f"{windows}:/usr/bin:/bin"}
 

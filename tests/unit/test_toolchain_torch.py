@@ -22,6 +22,7 @@ from winvllm_build.toolchain.request import ToolchainRequest
 from winvllm_build.toolchain.torch import Torch
 from winvllm_build.toolchain.torch_cpu import enable_cuda
 from winvllm_build.toolchain.torch_shim import parse_flags, write_shim
+from winvllm_build.toolchain.torch_version import TorchVersion, parse_version_file
 from winvllm_build.workspace import Workspace
 
 LINUX = PlatformTag.LINUX_X86_64
@@ -91,10 +92,10 @@ def compiler() -> HostCompiler:
 
 
 def test_a_version_file_is_read_and_not_run() -> None:
-    found = torch.parse_version_file(VERSION_FILE.format(version="2.9.1+cu128", cuda="12.8"))
-    assert found == torch.TorchVersion(version="2.9.1+cu128", cuda="12.8", hip=None)
-    assert torch.parse_version_file("__version__ = compute()") is None
-    assert torch.parse_version_file("def (") is None
+    found = parse_version_file(VERSION_FILE.format(version="2.9.1+cu128", cuda="12.8"))
+    assert found == TorchVersion(version="2.9.1+cu128", cuda="12.8", hip=None)
+    assert parse_version_file("__version__ = compute()") is None
+    assert parse_version_file("def (") is None
 
 
 @pytest.mark.parametrize(

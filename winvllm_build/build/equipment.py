@@ -155,7 +155,7 @@ def equip(
         InvalidProfileError: profile, tag and toolchain contradict each other.
     """
     found = toolchain_room.discover(
-        _request(resolved.profile, tag), workspace=workspace, index=index, on_event=on_event
+        request(resolved.profile, tag), workspace=workspace, index=index, on_event=on_event
     )
     findings = validate.check(resolved.profile, _known(found, tag))
     for note in validate.require(findings, resolved.origins):
@@ -163,7 +163,8 @@ def equip(
     return found
 
 
-def _request(profile: Profile, tag: TagFacts) -> ToolchainRequest:
+def request(profile: Profile, tag: TagFacts) -> ToolchainRequest:
+    """What a profile and a tag ask of the toolchain together."""
     python, torch = profile.python, profile.torch
     return ToolchainRequest(
         cuda_home=None if profile.cuda.home == AUTO else Path(profile.cuda.home),

@@ -44,19 +44,19 @@ def data(value: Any) -> None:  # noqa: ANN401 - whatever json can hold
     out(json.dumps(value, indent=2, sort_keys=True, default=str))
 
 
+def error_data(problem: WinvllmError) -> dict[str, Any]:
+    return {
+        "class": type(problem).__name__,
+        "exit_code": problem.exit_code,
+        "fix": problem.fix,
+        "message": problem.message,
+    }
+
+
 def error(problem: WinvllmError, *, as_json: bool) -> None:
     """One clear message; as JSON on stdout when the command was asked for JSON."""
     if as_json:
-        data(
-            {
-                "error": {
-                    "class": type(problem).__name__,
-                    "exit_code": problem.exit_code,
-                    "fix": problem.fix,
-                    "message": problem.message,
-                }
-            }
-        )
+        data({"error": error_data(problem)})
     terminal = console(stderr=True)
     terminal.print("error: ", style="bold red", end="")
     terminal.print(problem.message)

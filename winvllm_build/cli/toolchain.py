@@ -6,17 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from winvllm_build.cli import render
+from winvllm_build.cli import found_text, render, rows
+from winvllm_build.cli.plain import plain
+from winvllm_build.errors import WinvllmError
 
 if TYPE_CHECKING:
     from winvllm_build.profile.loader import ResolvedProfile
+    from winvllm_build.toolchain.inventory import Inventory
     from winvllm_build.toolchain.toolchain import Toolchain
 
 HELP = """The compilers, CUDA toolkit, Python and torch that a build of a profile would use.
 
 \b
 Examples:
-  winvllm-build toolchain show                   what is found, laid down, and not taken with the reason
+  winvllm-build toolchain show                   what is taken or laid down, and what is not and why
   winvllm-build toolchain show --profile sm120   the same for another profile
   winvllm-build toolchain show --json            the same as data
   winvllm-build toolchain show --cuda-home /usr/local/cuda-12.8
@@ -66,12 +69,23 @@ def show(
     )
     for text in resolved.notes:
         render.note(f"note: {text}")
-    found = _equipped(resolved, offline=offline)
+    inventory = _inventory(resolved)
+    try:
+        found = _equipped(resolved, offline=offline)
+    except WinvllmError as error:
+        if as_json:
+            data = {"found": plain(inventory), "profile": resolved.name}
+            render.data({**data, "error": render.error_data(error)})
+            render.error(error, as_json=False)
+            return error.exit_code
+        rows.show_sections(found_text.sections(inventory))
+        raise
     if as_json:
         render.data(
             {
                 "cmake_definitions": found.cmake_definitions(),
                 "environment": dict(found.environment),
+                "found": plain(inventory),
                 "profile": resolved.name,
                 "toolchain": found.describe(),
             }
@@ -79,7 +93,36 @@ def show(
         return 0
     for name, text in found.describe().items():
         render.out(f"{name:<13} {text}")
+    render.out("")
+    rows.show_sections(found_text.sections(inventory))
     return 0
+
+
+def _inventory(resolved: ResolvedProfile) -> Inventory:
+    """All that is there, whether a build takes it or not."""
+    import os
+
+    from winvllm_build import data
+    from winvllm_build.build import equipment
+    from winvllm_build.patchset import patchset
+    from winvllm_build.registry import machine_registry
+    from winvllm_build.toolchain import inventory
+    from winvllm_build.toolchain.system import this_system
+    from winvllm_build.workspace import Workspace
+
+    patches, workspace = data.patches_root(), Workspace.default()
+    equipment.refuse_early(resolved, patched_tags=patchset.tags(patches))
+    resolved = equipment.for_tag(resolved, patches)
+    facts = equipment.facts_without_source(resolved.profile, workspace=workspace, patches=patches)
+    return inventory.take(
+        equipment.request(resolved.profile, facts),
+        inventory.Scope(
+            workspace=workspace,
+            system=this_system(),
+            environment=os.environ,
+            registry=machine_registry(),
+        ),
+    )
 
 
 def _equipped(resolved: ResolvedProfile, *, offline: bool) -> Toolchain:

@@ -15,11 +15,14 @@ from winvllm_build import process
 from winvllm_build.cuda_home import above_bin
 from winvllm_build.errors import ToolchainError
 from winvllm_build.index import PlatformTag
+from winvllm_build.registry import Registry, text
 from winvllm_build.toolchain.system import program
 
 VARIABLES: Final = ("CUDA_HOME", "CUDA_PATH")
 VERSIONED: Final = re.compile(r"CUDA_PATH_V(\d+)_(\d+)", re.IGNORECASE)
 WINDOWS_FOLDER: Final = "NVIDIA GPU Computing Toolkit/CUDA"
+REGISTERED: Final = r"HKLM\SOFTWARE\NVIDIA Corporation\GPU Computing Toolkit\CUDA"
+"""Has a key for each installed version (`v13.0`), whose `InstallDir` is the folder that the user chose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,17 +44,21 @@ class Places:
 
     Attributes:
         environment: variables that name toolkits, and PATH.
+        installed: folders that the installer wrote down, newest first.
         roots: folders that hold toolkits by convention (`cuda-13.0`, `v13.0`).
         sites: site-packages folders that may hold NVIDIA's wheels.
     """
 
     environment: Mapping[str, str]
+    installed: tuple[Path, ...] = ()
     roots: tuple[Path, ...] = ()
     sites: tuple[Path, ...] = field(default=())
 
 
-def machine_places(environment: Mapping[str, str], system: PlatformTag, *, sites: Sequence[Path]) -> Places:
-    """This machine's environment and conventional folders."""
+def machine_places(
+    environment: Mapping[str, str], system: PlatformTag, *, sites: Sequence[Path], registry: Registry
+) -> Places:
+    """This machine's environment, what its registry says, and conventional folders."""
     match system:
         case PlatformTag.LINUX_X86_64:
             roots = [Path("/usr/local"), Path("/opt")]
@@ -60,7 +67,16 @@ def machine_places(environment: Mapping[str, str], system: PlatformTag, *, sites
             roots = [Path(programs) / WINDOWS_FOLDER]
         case _:
             assert_never(system)
-    return Places(environment=environment, roots=tuple(roots), sites=tuple(sites))
+    return Places(
+        environment=environment, installed=registered(registry), roots=tuple(roots), sites=tuple(sites)
+    )
+
+
+def registered(registry: Registry) -> tuple[Path, ...]:
+    """The folders of the toolkits that NVIDIA's installer registered, newest first."""
+    keys = sorted(registry.subkeys(REGISTERED), key=_version, reverse=True)
+    named = (text(registry, f"{REGISTERED}\\{key}", "InstallDir") for key in keys)
+    return tuple(Path(folder) for folder in named if folder)
 
 
 def named_candidate(home: Path, system: PlatformTag) -> Candidate:
@@ -79,15 +95,21 @@ def named_candidate(home: Path, system: PlatformTag) -> Candidate:
     return found
 
 
-def candidates(places: Places, system: PlatformTag) -> list[Candidate]:
+def candidates(places: Places, system: PlatformTag, *, strict: bool = True) -> list[Candidate]:
     """Every toolkit the machine points at, each once, in the order of trust.
+
+    Args:
+        places: where to look.
+        system: how programs are named.
+        strict: refuse a variable that names a `bin` folder; else the folder above counts.
 
     Raises:
         ToolchainError: a variable names a toolkit's `bin` folder.
     """
     ordered = [
-        *_from_variables(places.environment, system),
+        *_from_variables(places.environment, system, strict=strict),
         *_from_path(places.environment, system),
+        *_from_registry(places.installed, system),
         *_from_roots(places.roots, system),
         *_from_wheels(places.sites, system),
     ]
@@ -111,14 +133,22 @@ def refuse_bin(home: Path, named_by: str) -> None:
         )
 
 
-def _from_variables(environment: Mapping[str, str], system: PlatformTag) -> Iterator[Candidate]:
+def variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that name toolkits and are set, in the order in which they count."""
     versioned = [(_version(name), name) for name in environment if VERSIONED.fullmatch(name)]
-    for name in [*VARIABLES, *(name for _, name in sorted(versioned, reverse=True))]:
-        value = environment.get(name, "").strip().strip('"')
-        if value:
-            home = Path(value)
-            refuse_bin(home, name)
-            yield Candidate(nvcc=home / "bin" / program("nvcc", system), named_by=name)
+    ordered = [*VARIABLES, *(name for _, name in sorted(versioned, reverse=True))]
+    values = {name: environment.get(name, "").strip().strip('"') for name in ordered}
+    return {name: value for name, value in values.items() if value}
+
+
+def _from_variables(
+    environment: Mapping[str, str], system: PlatformTag, *, strict: bool
+) -> Iterator[Candidate]:
+    for name, value in variables(environment).items():
+        if strict:
+            refuse_bin(Path(value), name)
+        home = Path(above_bin(value) or value)
+        yield Candidate(nvcc=home / "bin" / program("nvcc", system), named_by=name)
 
 
 def _version(name: str) -> tuple[int, ...]:
@@ -131,6 +161,11 @@ def _from_path(environment: Mapping[str, str], system: PlatformTag) -> Iterator[
         found = process.which(program("nvcc", system), path=folder) if folder else None
         if found is not None:
             yield Candidate(nvcc=found, named_by="PATH")
+
+
+def _from_registry(installed: Sequence[Path], system: PlatformTag) -> Iterator[Candidate]:
+    for home in installed:
+        yield Candidate(nvcc=home / "bin" / program("nvcc", system), named_by="the registry")
 
 
 def _from_roots(roots: Sequence[Path], system: PlatformTag) -> Iterator[Candidate]:

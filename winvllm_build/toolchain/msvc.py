@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any, Final
@@ -20,17 +20,16 @@ from winvllm_build.workspace import Workspace, write_atomic
 
 COMPONENT: Final = "Microsoft.VisualStudio.Component.VC.Tools.x86.x64"
 VSWHERE: Final = PureWindowsPath("Microsoft Visual Studio/Installer/vswhere.exe")
-VSWHERE_OPTIONS: Final = (
-    "-all", "-products", "*", "-requires", COMPONENT, "-format", "json", "-utf8", "-nologo",
-)  # fmt: skip
+VSWHERE_OPTIONS: Final = ("-all", "-products", "*", "-format", "json", "-utf8", "-nologo")
+WITH_CPP: Final = ("-requires", COMPONENT)
 VCVARSALL: Final = "VC/Auxiliary/Build/vcvarsall.bat"
 TOOLS_VERSION: Final = "VC/Auxiliary/Build/Microsoft.VCToolsVersion.default.txt"
 CAPTURE: Final = (
     "cmd.exe", "/d", "/e:on", "/v:off", "/u", "/c",
     "call .\\vcvarsall.bat x64 >nul 2>nul & if errorlevel 1 (exit 1) else (set)",
 )  # fmt: skip
-"""Run in the script's own folder, so that no path is part of a command: cmd would expand its percent signs, and
-`call` doubles carets. Without the user's AutoRun; `!` is a letter like any other; UTF-16."""
+"""Run in the script's own folder, so that no path is part of a command: cmd would expand its percent signs,
+and `call` doubles carets. Without the user's AutoRun; `!` is a letter like any other; UTF-16."""
 MANGLED: Final = "%^!"
 """Microsoft's own batch files call each other by their full paths and lose these."""
 CL_VERSION: Final = re.compile(r"\b(19\.\d+\.\d+)(?:\.\d+)?\b")
@@ -95,7 +94,7 @@ def find_msvc(environment: Mapping[str, str], limits: HostLimits, workspace: Wor
         ToolchainError: there is none; each one tried is listed.
     """
     tried: list[str] = []
-    for installation in parse_vswhere(_vswhere(environment)):
+    for installation in parse_vswhere(_vswhere(environment, WITH_CPP)):
         try:
             return _compiler(installation, environment, limits, workspace)
         except ToolchainError as error:
@@ -103,6 +102,15 @@ def find_msvc(environment: Mapping[str, str], limits: HostLimits, workspace: Wor
                 f"  {installation.name} {installation.version} ({installation.path}): {error.message}"
             )
     raise ToolchainError("\n".join(["no Visual C++ compiler that nvcc can work with", *tried]), fix=INSTALL)
+
+
+def installations(environment: Mapping[str, str]) -> tuple[Installation, ...]:
+    """Every complete Visual Studio or Build Tools, with Visual C++ or not, newest first.
+
+    Raises:
+        ToolchainError: the Visual Studio Installer is not there, or does not answer.
+    """
+    return parse_vswhere(_vswhere(environment, ()))
 
 
 def cache_key(files: Iterable[tuple[str, int, int]], environment: Mapping[str, str]) -> str:
@@ -129,11 +137,12 @@ def _is_utf16(output: bytes) -> bool:
     return len(output) >= UTF16_BYTES and b"\0" in output[:64]
 
 
-def _vswhere(environment: Mapping[str, str]) -> bytes:
+def _vswhere(environment: Mapping[str, str], options: Sequence[str]) -> bytes:
     for variable in ("PROGRAMFILES(X86)", "PROGRAMFILES"):
         program = Path(environment.get(variable, "")) / Path(*VSWHERE.parts)
         if environment.get(variable) and program.is_file():
-            return process.capture([program, *VSWHERE_OPTIONS], env=environment, timeout=SECONDS).out
+            asked = (str(program), *VSWHERE_OPTIONS, *options)
+            return process.capture(asked, env=environment, timeout=SECONDS).out
     raise ToolchainError(
         "no Visual C++ compiler: the Visual Studio Installer (vswhere) is not there", fix=INSTALL
     )
@@ -186,6 +195,6 @@ def _capture(installation: Installation, environment: Mapping[str, str]) -> dict
     captured = parse_set(done.out)
     if done.code != 0 or "VCToolsInstallDir" not in captured:
         marks = sorted(set(MANGLED) & set(str(folder)))
-        because = f": its own batch files do not survive {' '.join(marks)} in a folder's name" if marks else ""
+        because = f": its batch files do not survive {' '.join(marks)} in a folder's name" if marks else ""
         raise ToolchainError(f"{vcvarsall} x64 failed{because}", fix=INSTALL)
     return captured

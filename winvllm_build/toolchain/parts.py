@@ -13,6 +13,7 @@ from typing_extensions import assert_never
 from winvllm_build.choices import TorchSource
 from winvllm_build.errors import OfflineError, ToolchainError
 from winvllm_build.index import Index, PlatformTag
+from winvllm_build.registry import machine_registry
 from winvllm_build.toolchain import cuda as cuda_room
 from winvllm_build.toolchain import cuda_overlay, cuda_wheels, nvcc, torch_headers
 from winvllm_build.toolchain import torch as torch_room
@@ -57,7 +58,9 @@ def find_toolkit(
     """
     wanted = Wanted(request=request, torch=torch)
     sites = python.sites if python is not None else ()
-    places = around.places or machine_places(around.environment, around.system, sites=sites)
+    places = around.places or machine_places(
+        around.environment, around.system, sites=sites, registry=machine_registry()
+    )
     ask = functools.partial(nvcc.ask, env=allowed(around.environment))
     search = cuda_room.find_installed(wanted, places, around.system, ask=ask)
     if search.toolkit is not None:

@@ -17,6 +17,7 @@ from winvllm_build import process
 from winvllm_build.errors import ToolchainError
 from winvllm_build.index import PlatformTag
 from winvllm_build.toolchain.files import copy_tree
+from winvllm_build.toolchain.python_files import BITS, PythonFiles, examine
 from winvllm_build.toolchain.request import ToolchainRequest
 from winvllm_build.workspace import Workspace, locked, staged_folder
 
@@ -34,6 +35,7 @@ print(json.dumps({
     "bits": 64 if sys.maxsize > 2**32 else 32,
     "prefix": sys.prefix,
     "base": sys.base_prefix,
+    "free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
     "include": sysconfig.get_path("include"),
     "sites": list(dict.fromkeys([sysconfig.get_path("platlib"), sysconfig.get_path("purelib")])),
     "torch": where("torch"),
@@ -84,31 +86,33 @@ def find_python(
     """
     executable = request.python or running_python()
     answer = _ask(executable, env)
-    version = Version(answer["version"])
-    _check(executable, answer, version, request)
-    include = Path(answer["include"])
-    library = _import_library(answer, version, system)
-    missing = headers_missing(include, library)
-    if missing is not None:
+    files = examine(executable, answer, system)
+    _check(files, request)
+    if files.missing:
         raise ToolchainError(
-            f"{executable} (Python {version}) has no {missing}: extensions cannot be compiled for it",
-            fix=headers_fix(version, system),
+            f"{executable} (Python {files.version}) has no {files.missing[0]}: "
+            "extensions cannot be compiled for it",
+            fix=headers_fix(files.version, system),
         )
     return TargetPython(
         executable=executable,
-        version=version,
-        include=include,
-        library=library,
-        sites=tuple(Path(site) for site in answer["sites"]),
+        version=files.version,
+        include=files.header.parent,
+        library=files.library,
+        sites=files.sites,
         torch=Path(answer["torch"]) if answer["torch"] else None,
         extra_path=() if answer["jinja2"] else (generator_modules(workspace),),
     )
 
 
-def headers_missing(include: Path, library: Path | None) -> Path | None:
-    """The first file that compiling an extension needs and that is not there."""
-    needed = [include / "Python.h", *([library] if library is not None else [])]
-    return next((file for file in needed if not file.is_file()), None)
+def python_files(executable: Path | None, *, system: PlatformTag, env: Mapping[str, str]) -> PythonFiles:
+    """What an interpreter, by default the running one, has to compile with; whether it fits is not asked.
+
+    Raises:
+        ToolchainError: it does not answer like Python.
+    """
+    executable = executable or running_python()
+    return examine(executable, _ask(executable, env), system)
 
 
 def headers_fix(version: Version, system: PlatformTag) -> str:
@@ -119,6 +123,11 @@ def headers_fix(version: Version, system: PlatformTag) -> str:
         f"`sudo apt install python{short}-dev` (Debian, Ubuntu), or a Python that brings its headers: "
         f"`uv python install {short}`, then name it in the profile (python.executable)"
     )
+
+
+def newer_fix(version: Version) -> str:
+    short = f"{version.major}.{version.minor}"
+    return f"install a newer Python {short}: `winget upgrade Python.Python.{short}`"
 
 
 def generator_modules(workspace: Workspace) -> Path:
@@ -160,18 +169,23 @@ def _ask(executable: Path, env: Mapping[str, str]) -> dict[str, Any]:
     return answer
 
 
-def _check(executable: Path, answer: dict[str, Any], version: Version, request: ToolchainRequest) -> None:
+def _check(files: PythonFiles, request: ToolchainRequest) -> None:
     fix = "make a virtual environment with a Python that fits, and name it in the profile (python.executable)"
-    if answer["implementation"] != "cpython" or answer["bits"] != 64:  # noqa: PLR2004 - bits of a pointer
+    executable = files.executable
+    if files.implementation != "cpython" or files.bits != BITS:
         raise ToolchainError(f"{executable} is not a 64-bit CPython", fix=fix)
-    if not request.python_version.contains(version, prereleases=True):
+    if files.is_free_threaded:
         raise ToolchainError(
-            f"{executable} is Python {version}; this tag supports {request.python_version}", fix=fix
+            f"{executable} is a free-threaded Python; vLLM's extensions use the stable ABI, which it lacks",
+            fix=fix,
         )
-
-
-def _import_library(answer: dict[str, Any], version: Version, system: PlatformTag) -> Path | None:
-    """Windows keeps it with the base installation, not in a virtual environment."""
-    if system is not PlatformTag.WINDOWS_AMD64:
-        return None
-    return Path(answer["base"]) / "libs" / f"python{version.major}{version.minor}.lib"
+    if not request.python_version.contains(files.version, prereleases=True):
+        raise ToolchainError(
+            f"{executable} is Python {files.version}; this tag supports {request.python_version}", fix=fix
+        )
+    if files.lies:
+        raise ToolchainError(
+            f"{files.header.with_name('pyconfig.h')} says that Python {files.version} has no GIL, which is "
+            "wrong: what is compiled with it links another library than this Python has",
+            fix=newer_fix(files.version),
+        )

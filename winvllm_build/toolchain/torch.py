@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,8 +11,8 @@ from packaging.version import InvalidVersion, Version
 from winvllm_build.choices import TorchOrigin
 from winvllm_build.toolchain.python import TargetPython
 from winvllm_build.toolchain.request import ToolchainRequest
+from winvllm_build.toolchain.torch_version import read_version
 
-VERSION_FILE: Final = "version.py"
 CONFIG: Final = "share/cmake/Torch/TorchConfig.cmake"
 OLDER_ABI: Final = "_GLIBCXX_USE_CXX11_ABI=0"
 
@@ -47,44 +46,6 @@ class Torch:
         return self.origin is TorchOrigin.INSTALLED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TorchVersion:
-    """What torch's version.py assigns."""
-
-    version: str
-    cuda: str | None
-    hip: str | None
-
-
-def parse_version_file(text: str) -> TorchVersion | None:
-    """The values in a torch/version.py, without importing it."""
-    values: dict[str, object] = {}
-    try:
-        body = ast.parse(text).body
-    except (SyntaxError, ValueError):
-        return None
-    for node in body:
-        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        value = getattr(node, "value", None)
-        if isinstance(target, ast.Name) and isinstance(value, ast.Constant):
-            values[target.id] = value.value
-    version, cuda, hip = (values.get(name) for name in ("__version__", "cuda", "hip"))
-    if not isinstance(version, str):
-        return None
-    return TorchVersion(
-        version=version,
-        cuda=cuda if isinstance(cuda, str) else None,
-        hip=hip if isinstance(hip, str) else None,
-    )
-
-
-def read_version(package: Path) -> TorchVersion | None:
-    try:
-        return parse_version_file((package / VERSION_FILE).read_text("utf-8", "replace"))
-    except OSError:
-        return None
-
-
 def fits(found: str, request: ToolchainRequest) -> bool:
     """Whether a version, local part or not, is one of those asked for."""
     try:
@@ -95,9 +56,13 @@ def fits(found: str, request: ToolchainRequest) -> bool:
 
 def find_installed(python: TargetPython, request: ToolchainRequest) -> Torch | str:
     """The environment's torch, or why it does not do; torch itself is not imported."""
-    if python.torch is None:
-        return f"{python.executable} has no torch"
-    package = python.torch.parent
+    return examine(python.executable, None if python.torch is None else python.torch.parent, request)
+
+
+def examine(executable: Path, package: Path | None, request: ToolchainRequest) -> Torch | str:
+    """An interpreter's package folder `torch`, if it has one."""
+    if package is None:
+        return f"{executable} has no torch"
     said = read_version(package)
     if said is None:
         return f"{package} has no readable version.py"

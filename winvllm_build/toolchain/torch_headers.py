@@ -27,6 +27,7 @@ from winvllm_build.toolchain.table import read_table
 from winvllm_build.toolchain.torch import Torch
 from winvllm_build.toolchain.torch_cpu import enable_cuda
 from winvllm_build.toolchain.torch_shim import write_shim
+from winvllm_build.toolchain.torch_version import read_version
 from winvllm_build.workspace import Workspace, locked, replace, staged_folder
 
 TABLE: Final = "torch_wheels.toml"
@@ -134,7 +135,7 @@ def lay_down(
 
 def describe(package: Path) -> Torch:
     """The laid-down package as a value."""
-    said = torch.read_version(package)
+    said = read_version(package)
     if said is None:
         raise ToolchainError(f"{package} is damaged", fix=f"delete {package.parent} and run again")
     return Torch(
@@ -149,7 +150,7 @@ def describe(package: Path) -> Torch:
 
 def prepare(package: Path, *, host: HostCompiler, system: PlatformTag) -> None:
     """Turn the wheel's bare headers into something CMake finds complete."""
-    said = torch.read_version(package)
+    said = read_version(package)
     if said is None or said.cuda is None:
         enable_cuda(package)
     write_shim(package, (package / "utils" / "cpp_extension.py").read_text("utf-8"))
