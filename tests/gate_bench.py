@@ -50,6 +50,10 @@ def ninja_program() -> Path:
     return found
 
 
+def _for_ninja(path: Path) -> str:
+    return path.as_posix().replace(":", "$:")
+
+
 class Known:
     """Costs as a test wants them; what is not named takes a second and 100 MiB."""
 
@@ -114,7 +118,8 @@ class Bench:
             launcher=" ".join(self.launcher), python=launcher.interpreter(), compiler=compiler
         )
         statements = (
-            STATEMENT.format(output=f"{name}.o", source=self.source(name), name=name) for name in self.sources
+            STATEMENT.format(output=f"{name}.o", source=_for_ninja(self.source(name)), name=name)
+            for name in self.sources
         )
         (self.build / "build.ninja").write_text(rules + "".join(statements))
 

@@ -297,7 +297,7 @@ def end_session(pid: int, *, created: float) -> bool:
 
 def _interrupt(child: subprocess.Popen[bytes]) -> None:
     """Ask the child to stop as Ctrl-C would, so that it can tidy up; end whatever is left of its tree."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, SystemError):  # SystemError: Windows without a console
         child.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGINT))
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(timeout=TERMINATE_SECONDS)
@@ -312,10 +312,10 @@ def end_orphans(program: str, argument: str) -> int:
     import psutil  # noqa: PLC0415 - it costs every command 10 ms, and only ended programs need it
 
     ended = 0
-    for found in psutil.process_iter(["name", "cmdline"]):
-        name, words = found.info["name"] or "", found.info["cmdline"] or []
-        if Path(name).stem.lower() == program and argument in words:
-            ended += end_tree(found.pid)
+    for found in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):  # OSError: Windows, of a process that is just ending
+            if Path(found.name()).stem.lower() == program and argument in found.cmdline():
+                ended += end_tree(found.pid)
     return ended
 
 

@@ -20,6 +20,7 @@ from winvllm_build.build import (
     facts,
     ninja,
     reproducible,
+    short_home,
     trees,
     wheel,
 )
@@ -88,6 +89,7 @@ def run(request: BuildRequest, watch: Watcher) -> BuildResult | DryRun:
     request = replace(request, resolved=equipment.for_tag(request.resolved, request.patches))
     profile = request.resolved.profile
     layers = equipment.layers_of(profile, request.patches)
+    request = replace(request, workspace=short_home.fitting(request.workspace, profile, layers.optional))
     folder = trees.tree_folder(request.workspace, profile.tag, profile.cuda.arch_list, layers.optional)
     with locked(folder.with_name(f"{folder.name}.lock"), f"the tree {folder}"):
         return _Build(request=request, watch=watch, folder=folder).run()

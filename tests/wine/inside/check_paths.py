@@ -1,0 +1,65 @@
+"""Windows' own path functions: short names, drive letters, and no pointer where the file system has none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from winvllm_build.build import short_home
+from winvllm_build.short_root import WindowsPointers, links_for
+from winvllm_build.toolchain.system import short_name
+
+
+def test_a_folder_with_blanks_has_a_name_without(tmp_path: Path) -> None:
+    folder = tmp_path / "NVIDIA GPU Computing Toolkit" / "CUDA"
+    folder.mkdir(parents=True)
+    (folder / "here").touch()
+    short = short_name(folder)
+    assert " " not in str(short)
+    assert (short / "here").is_file()
+
+
+def test_letters_and_what_they_stand_for_are_read() -> None:
+    drives = WindowsPointers().drives()
+    assert drives["C"] == ""
+    assert not set(drives) & {"X", "Y"}
+
+
+def test_nothing_is_at_a_junction_s_place_and_a_folder_there_is_somebody_else_s(tmp_path: Path) -> None:
+    pointers = WindowsPointers()
+    assert all(pointers.junction(link) is None for link in links_for(str(tmp_path)))
+    assert pointers.junction(str(tmp_path)) == ""
+
+
+def test_a_refused_junction_leaves_nothing(tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    try:
+        WindowsPointers().make_junction(str(link), str(tmp_path))
+    except OSError:
+        assert not link.exists()  # Wine 8 has no junctions
+    else:
+        assert WindowsPointers().junction(str(link)) is not None
+
+
+def test_a_new_drive_that_does_not_open_is_taken_back(tmp_path: Path) -> None:
+    pointers = WindowsPointers()
+    try:
+        pointers.make_drive("Y", str(tmp_path))
+    except OSError:
+        assert "Y" not in pointers.drives()  # Wine 8 notes the letter, and opens no path with it
+    else:
+        assert pointers.drives()["Y"] == str(tmp_path)
+
+
+def test_the_registry_says_whether_long_paths_are_on() -> None:
+    assert short_home.long_paths() in {True, False}
+
+
+@pytest.mark.parametrize("name", ["short"])
+def test_a_short_workspace_stays(name: str, tmp_path: Path) -> None:
+    from winvllm_build.profile.model import Profile  # noqa: PLC0415 - pydantic, which only this check needs
+    from winvllm_build.workspace import Workspace  # noqa: PLC0415 - as above
+
+    workspace = Workspace(root=Path(tmp_path.anchor) / name)
+    assert short_home.fitting(workspace, Profile(), ()) == workspace

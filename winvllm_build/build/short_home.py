@@ -1,0 +1,39 @@
+"""The workspace by a path that is short enough for what a build makes in it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+from winvllm_build import registry
+from winvllm_build.build import path_budget, trees
+from winvllm_build.build.path_budget import Place
+from winvllm_build.profile.model import Profile
+from winvllm_build.short_root import shorter
+from winvllm_build.workspace import Workspace
+
+FILE_SYSTEM: Final = r"HKLM\SYSTEM\CurrentControlSet\Control\FileSystem"
+
+
+def fitting(workspace: Workspace, profile: Profile, layers: tuple[str, ...]) -> Workspace:
+    """The same workspace; on Windows by a junction or drive letter where its own path is too long.
+
+    Raises:
+        StorageError: it is too long, and Windows lets no pointer be made.
+    """
+    root = shorter(workspace.root, room(profile, layers, long_paths=long_paths()))
+    return workspace if root == workspace.root else Workspace(root=root)
+
+
+def room(profile: Profile, layers: tuple[str, ...], *, long_paths: bool) -> int:
+    """UTF-16 units that the workspace's path may have for this build."""
+    tree = trees.tree_name(profile.tag, profile.cuda.arch_list, layers)
+    wanted = path_budget.needs(profile.tag, tree=tree, build_type=profile.build.type.value.lower())
+    return path_budget.longest_root(wanted, Place.WORKSPACE, long_paths=long_paths)
+
+
+def long_paths() -> bool:
+    """Whether this machine lets programs that can go beyond MAX_PATH."""
+    if sys.platform == "win32":
+        return registry.number(registry.machine_registry(), FILE_SYSTEM, "LongPathsEnabled") == 1
+    return True
