@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 PACKAGE = "winvllm_build"
 ROOMS = {
-    "cli": 5, "port": 4, "audit": 4, "build": 3, "intake": 3, "review": 3, "toolchain": 2,
+    "cli": 6, "port": 5, "audit": 5, "build": 4, "intake": 4, "review": 4, "wheel": 3, "toolchain": 2,
     "patchset": 2, "sources": 2, "profile": 2,
 }  # fmt: skip
 GROUND = 1

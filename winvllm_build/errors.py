@@ -114,6 +114,12 @@ class PackError(WinvllmError):
     exit_code = 15
 
 
+class WheelError(WinvllmError):
+    """A wheel cannot be read at all: cut off, damaged, or no wheel; what a check finds in one is code 1."""
+
+    exit_code = 17
+
+
 class InterruptedRunError(WinvllmError):
     """Ctrl-C or SIGTERM; the same command goes on where this one stopped."""
 

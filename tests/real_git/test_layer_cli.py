@@ -11,7 +11,7 @@ from packaging.version import Version
 
 from tests.layered import expected, layered
 from tests.patch_upstream import BASE, TAG, Upstream, nothing
-from winvllm_build.build import trees, wheel
+from winvllm_build.build import trees
 from winvllm_build.build.equipment import for_tag, layers_of
 from winvllm_build.build.result import DryRun
 from winvllm_build.choices import SourceKind
@@ -23,6 +23,7 @@ from winvllm_build.profile.model import Profile, SourceSection
 from winvllm_build.sources.pins import read_pins
 from winvllm_build.sources.source import Source, acquire
 from winvllm_build.workspace import Workspace, locked
+from winvllm_build.wheel.version import wheel_version
 
 
 @pytest.fixture(scope="module")
@@ -194,8 +195,8 @@ def test_names_of_trees_and_wheels() -> None:
     assert len(long) < 44
     assert long != trees.tree_name("v1", ["8.6"], many[:-1])
     cuda = Version("13.0")
-    assert wheel.version("v0.14.1", cuda, ["8.6"]) == "0.14.1+cu130.sm86"
-    assert wheel.version("v0.14.1", cuda, ["8.6"], layers=["a", "b-_2"], partial=True) == (
+    assert wheel_version("v0.14.1", cuda, ["8.6"]) == "0.14.1+cu130.sm86"
+    assert wheel_version("v0.14.1", cuda, ["8.6"], layers=["a", "b-_2"], partial=True) == (
         "0.14.1+cu130.sm86.a.b.2.partial"
     )
 

@@ -19,6 +19,7 @@ from winvllm_build.build import (
     equipment,
     facts,
     ninja,
+    packing,
     reproducible,
     short_home,
     trees,
@@ -168,7 +169,12 @@ class _Build:
         ran = self.compile(door, selection)
         packed = None
         if not ran.failed and self.request.only is None and self.wants_wheel():
-            packed = self.pack(tree, toolchain, tag, door, wheel.contents(model, selection))
+            built = packing.Built(
+                profile=self.profile, source=source, pins=pins, patches=patches, tree=tree, toolchain=toolchain,
+                outcomes=outcomes, build=build, model=model, selection=selection,
+                mapped=bool(self.maps(tree, toolchain, build, environment)),
+            )  # fmt: skip
+            packed = self.pack(built, tag, door.environment)
         return BuildResult(
             tag=self.profile.tag,
             source=source.description,
@@ -267,9 +273,7 @@ class _Build:
                 **toolchain.cmake_definitions(),
                 **launcher.definitions(launcher.install(self.workspace)),
                 **equipment.variables_of(self.profile, self.request.patches),
-                **reproducible.definitions(
-                    toolchain, self.workspace, tree=tree.folder, build=folder, environment=environment
-                ),
+                **self.maps(tree, toolchain, folder, environment),
                 "CMAKE_BUILD_TYPE": self.profile.build.type.value,
                 "FETCHCONTENT_BASE_DIR": (folder / "_deps").as_posix(),
                 "NVCC_THREADS": str(self.profile.cuda.nvcc_threads),
@@ -286,6 +290,14 @@ class _Build:
             )
             summary.append("nothing changed" if done.reused else f"log: {done.log}")
         return folder
+
+    def maps(
+        self, tree: trees.PatchedTree, toolchain: Toolchain, build: Path, environment: Mapping[str, str]
+    ) -> dict[str, str]:
+        """CMake's entries for objects that name no folder of this machine; none where the compiler cannot."""
+        return reproducible.definitions(
+            toolchain, self.workspace, tree=tree.folder, build=build, environment=environment
+        )
 
     def select(
         self, model: codemodel.CodeModel, tree: trees.PatchedTree, build: Path, outcomes: tuple[Outcome, ...]
@@ -334,37 +346,16 @@ class _Build:
             summary.append(f"{ran.finished} edges ran" if ran.finished else "nothing to do")
         return ran
 
-    def pack(
-        self,
-        tree: trees.PatchedTree,
-        toolchain: Toolchain,
-        tag: facts.TagFacts,
-        door: ninja.Ninja,
-        contents: wheel.Contents,
-    ) -> wheel.Wheel:
-        request = wheel.PackRequest(
-            tree=tree.folder,
-            build=door.folder,
-            cmake=toolchain.cmake,
-            components=contents.components,
-            version=wheel.version(
-                self.profile.tag,
-                toolchain.cuda.version,
-                self.profile.cuda.arch_list,
-                layers=tree.layers[1:],
-                partial=bool(contents.missing),
-            ),
-            python=toolchain.python.executable,
-            shim=toolchain.torch.import_path,
-            environments=self.workspace.toolchains,
-            out=self.request.wheels or self.workspace.wheels,
-        )
-        with self.step(Step.WHEEL, request.version) as summary:
-            with logged_steps(door.folder / "logs" / "wheel.log", door.environment) as runner:
+    def pack(self, built: packing.Built, tag: facts.TagFacts, environment: Mapping[str, str]) -> wheel.Wheel:
+        with self.step(Step.WHEEL, built.version) as summary:
+            with logged_steps(built.build / "logs" / "wheel.log", environment) as runner:
+                request = packing.request(built, self.workspace, self.request.wheels)
                 made = wheel.pack(request, tag, runner)
-            summary.append(made.path.name)
-        if contents.missing:
-            self.notes.append(f"the wheel is partial: it lacks {', '.join(contents.missing)}")
+            checked = packing.deliver(made, built, self.workspace)
+            summary.append(f"{made.path.name}, checked")
+        self.notes += [f"wheel: {one.member} {one.what}" for one in checked.findings if one.member]
+        if built.contents.missing:
+            self.notes.append(f"the wheel is partial: it lacks {', '.join(built.contents.missing)}")
         return made
 
     def wants_wheel(self) -> bool:

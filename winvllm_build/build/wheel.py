@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
-
-from packaging.version import Version
 
 from winvllm_build import process
 from winvllm_build.build.codemodel import CodeModel
@@ -37,6 +34,8 @@ SETUP: Final = (
     " runpy.run_path('setup.py', run_name='__main__')"
 )
 """`setup.py` with nobody's own umask: a wheel holds the permissions of the files it is made of."""
+EGG_INFO: Final = "vllm.egg-info"
+"""What setuptools writes into the tree, and bdist_wheel copies."""
 EPOCH: Final = "315532800"
 """The first second that a zip archive can name; every file of a wheel is dated so."""
 
@@ -59,10 +58,12 @@ class PackRequest:
         tree: the patched tree, read only.
         build: the build folder whose components are installed.
         components: CMake install components to take.
+        targets: those of them that have to leave an extension.
         version: the wheel's whole version, local part included.
         python: the interpreter the wheel is for.
         shim: folder for PYTHONPATH where `torch` can be imported, None when `python` has its own torch.
         environments: where environments with the build requirements are kept.
+        describe: files for the wheel's dist-info folder, from the places of its extensions.
         out: folder the wheel goes to.
     """
 
@@ -70,33 +71,13 @@ class PackRequest:
     build: Path
     cmake: Path
     components: Sequence[str]
+    targets: Sequence[str]
     version: str
     python: Path
     shim: Path | None
     environments: Path
+    describe: Callable[[Sequence[str]], Mapping[str, bytes]]
     out: Path
-
-
-def version(
-    tag: str, cuda: Version, arch_list: Sequence[str], *, layers: Sequence[str] = (), partial: bool = False
-) -> str:
-    """The wheel's version: the tag's public part and, as PEP 440 local part, what it was compiled for.
-
-    Args:
-        tag: the vLLM tag.
-        cuda: the toolkit's version.
-        arch_list: the architectures.
-        layers: the optional layers of patches that are in.
-        partial: extensions are missing.
-    """
-    archs = "-".join(arch.replace(".", "").replace("+PTX", "ptx") for arch in arch_list)
-    parts = [
-        f"cu{cuda.major}{cuda.minor}",
-        f"sm{archs}",
-        *(re.sub(r"[-_]+", "-", n).strip("-") for n in layers),
-    ]
-    local = ".".join([*parts, *(["partial"] if partial else [])])
-    return str(Version(f"{tag.removeprefix('v')}+{local}"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +114,7 @@ def pack(request: PackRequest, facts: TagFacts, runner: StepRunner) -> Wheel:
         stage, tree = Path(temporary, "stage"), Path(temporary, "tree")
         extensions = install(request, stage, runner)
         _copy_tree(request.tree, tree)
+        _describe(tree, request.describe(extensions))
         made = _bdist(request, python, tree=tree, stage=stage, runner=runner)
         request.out.mkdir(parents=True, exist_ok=True)
         part = request.out / f".{made.name}.part"
@@ -143,14 +125,39 @@ def pack(request: PackRequest, facts: TagFacts, runner: StepRunner) -> Wheel:
 
 
 def install(request: PackRequest, stage: Path, runner: StepRunner) -> tuple[str, ...]:
-    """`cmake --install` each component into `stage`; the compiled files that arrived there."""
+    """`cmake --install` each component into `stage`; the compiled files that arrived there.
+
+    Raises:
+        PackError: a component failed, or one that was compiled left nothing.
+    """
     for component in request.components:
         runner.run(
             f"cmake --install --component {component}",
             [request.cmake, "--install", request.build, "--prefix", stage, "--component", component],
         )
     compiled = (f for f in stage.rglob("*") if f.suffix in {".so", ".pyd"} and f.is_file())
-    return tuple(sorted(f.relative_to(stage).as_posix() for f in compiled))
+    found = tuple(sorted(f.relative_to(stage).as_posix() for f in compiled))
+    lacking = set(request.targets) - {target_of(name) for name in found}
+    if lacking:
+        raise PackError(
+            f"cmake --install left no file of {', '.join(sorted(lacking))}\nlog: {runner.log}",
+            fix="run the build again with --fresh",
+        )
+    return found
+
+
+def target_of(extension: str) -> str:
+    """The CMake target of a compiled file: `_C` of `vllm/_C.abi3.so`."""
+    return PurePosixPath(extension).name.split(".")[0]
+
+
+def _describe(tree: Path, files: Mapping[str, bytes]) -> None:
+    """Put files where bdist_wheel takes them into the dist-info folder and RECORD."""
+    for name, content in files.items():
+        file = tree / EGG_INFO / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        file.chmod(0o644)
 
 
 def packing_python(request: PackRequest, facts: TagFacts, runner: StepRunner) -> Path:

@@ -39,6 +39,7 @@ from winvllm_build.cli import (
     tags,
     toolchain,
     upkeep,
+    wheel,
     why,
 )
 from winvllm_build.errors import InterruptedRunError, StorageError, UsageError, WinvllmError
@@ -108,6 +109,7 @@ subshell.register(app)
 tags.register(app)
 toolchain.register(app)
 upkeep.register(app)
+wheel.register(app)
 why.register(app)
 
 

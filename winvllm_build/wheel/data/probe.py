@@ -1,0 +1,103 @@
+"""Runs inside the environment that a wheel was installed into, and prints what it sees as JSON.
+
+Nothing of winvllm-build is there: this file is started alone, from a folder outside the source, in isolated mode.
+
+    python -I probe.py installed             version, place, interpreter, torch
+    python -I probe.py load FILE [DLL...]    import one extension by its file, after torch where that is there
+    python -I probe.py import                `import vllm`
+"""
+
+import ctypes
+import importlib.machinery
+import importlib.metadata
+import importlib.util
+import json
+import os
+import pathlib
+import platform
+import sys
+
+
+def installed():
+    spec = importlib.util.find_spec("vllm")
+    origin = spec.origin if spec else None
+    written = pathlib.Path(origin).parent / "_version.py" if origin else None
+    inside = {}
+    if written is not None and written.is_file():
+        exec(compile(written.read_bytes(), str(written), "exec"), inside)  # upstream's generated file: two names
+    environment = {
+        "implementation_name": sys.implementation.name,
+        "implementation_version": platform.python_version(),
+        "os_name": os.name,
+        "platform_machine": platform.machine(),
+        "platform_python_implementation": platform.python_implementation(),
+        "platform_release": platform.release(),
+        "platform_system": platform.system(),
+        "platform_version": platform.version(),
+        "python_full_version": platform.python_version(),
+        "python_version": ".".join(platform.python_version_tuple()[:2]),
+        "sys_platform": sys.platform,
+    }
+    found = {}
+    for one in importlib.metadata.distributions():
+        name = one.metadata["Name"]
+        if name and name not in found:  # the first on the path is what is imported
+            found[name] = one.version
+    return {
+        "distribution": importlib.metadata.version("vllm"),
+        "environment": environment,
+        "installed": found,
+        "origin": origin,
+        "runtime": inside.get("__version__"),
+        "torch": torch_version(),
+    }
+
+
+def torch_version():
+    if importlib.util.find_spec("torch") is None:
+        return None
+    return importlib.metadata.version("torch")
+
+
+def load(file, libraries):
+    if importlib.util.find_spec("torch") is not None:
+        import torch  # noqa: F401 - it loads the libraries that the extension asks for
+    lacking = [name for name in libraries if not can_load(name)]
+    if lacking:
+        return {"lacking": lacking}
+    name = pathlib.Path(file).name.split(".")[0]
+    loader = importlib.machinery.ExtensionFileLoader(name, file)
+    spec = importlib.util.spec_from_file_location(name, file, loader=loader)
+    loader.exec_module(importlib.util.module_from_spec(spec))
+    return {"loaded": name}
+
+
+def can_load(name):
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return False
+    return True
+
+
+def whole():
+    import vllm
+
+    return {"loaded": vllm.__file__}
+
+
+def main(words):
+    try:
+        if words[0] == "installed":
+            answer = installed()
+        elif words[0] == "load":
+            answer = load(words[1], words[2:])
+        else:
+            answer = whole()
+    except BaseException as error:  # noqa: BLE001 - whatever an extension raises is the answer
+        answer = {"error": f"{type(error).__name__}: {error}"}
+    print("\x1e" + json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

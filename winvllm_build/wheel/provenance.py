@@ -1,0 +1,103 @@
+"""What a wheel says of its making, in a file inside it: no date, no folder, no host, so that equal builds agree."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from winvllm_build.errors import WheelError
+
+FILE: Final = "winvllm-build.json"
+"""Its name in the dist-info folder."""
+SCHEMA: Final = 1
+Sha256 = Annotated[str, Field(pattern=r"[0-9a-f]{64}")]
+
+
+class Part(BaseModel):
+    """A frozen part of the file; a member that is not known is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SourceMade(Part):
+    """Upstream's source: the commit and tree that were compiled, and the archive's pin if one is pinned."""
+
+    tag: str
+    url: str
+    commit: str
+    tree: str
+    sdist_sha256: Sha256 | None = None
+
+
+class PatchesMade(Part):
+    """The patch set: its layers, the lock that proves it, and patched files that carried edits on top."""
+
+    layers: tuple[str, ...]
+    count: int
+    lock_sha256: Sha256
+    edited: tuple[str, ...] = ()
+
+
+class ExtensionMade(Part):
+    """A compiled file: its CMake target, and the device code it was compiled for, None where no command says it."""
+
+    target: str
+    code: tuple[str, ...] | None = ()
+
+
+class DependencyMade(Part):
+    """A vendored project that is compiled or copied in."""
+
+    name: str
+    url: str
+    revision: str
+    commit: str | None = None
+
+
+class Provenance(Part):
+    """The whole file.
+
+    Attributes:
+        tool: version of winvllm-build.
+        toolchain: name and version of what compiled it.
+        cuda: the toolkit's version.
+        archs: the architectures asked for.
+        build_type: CMake's build type.
+        extensions: by their place in the wheel.
+        left_out: targets that were not built, and whether the profile said so.
+        mapped: whether the compilers were told to name no folder of the machine.
+    """
+
+    schema_version: int = SCHEMA
+    tool: str
+    source: SourceMade
+    patches: PatchesMade
+    toolchain: Mapping[str, str]
+    cuda: str
+    archs: tuple[str, ...]
+    build_type: str
+    extensions: Mapping[str, ExtensionMade]
+    left_out: Mapping[str, bool] = Field(default_factory=dict)
+    dependencies: tuple[DependencyMade, ...] = ()
+    mapped: bool = False
+
+    def serialise(self) -> bytes:
+        """Sorted keys, LF: the same bytes for the same build on every machine."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=1).encode("ascii") + b"\n"
+
+
+def read(content: bytes) -> Provenance:
+    """Read the file.
+
+    Raises:
+        WheelError: it is not of this schema.
+    """
+    try:
+        return Provenance.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise WheelError(f"{FILE} is not of schema {SCHEMA}: {where}: {first['msg']}") from error
