@@ -22,8 +22,8 @@ from winvllm_build.profile.loader import ProfileRoots, resolve
 from winvllm_build.profile.model import Profile, SourceSection
 from winvllm_build.sources.pins import read_pins
 from winvllm_build.sources.source import Source, acquire
-from winvllm_build.workspace import Workspace, locked
 from winvllm_build.wheel.version import wheel_version
+from winvllm_build.workspace import Workspace, locked
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,7 @@
-"""From a finished build to a wheel that is delivered: described, packed, checked, or kept aside with the reasons."""
+"""From a finished build to a wheel: described, packed, checked, then delivered or kept aside."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
@@ -35,7 +34,7 @@ from winvllm_build.wheel.provenance import (
 )
 from winvllm_build.wheel.report import Report
 from winvllm_build.wheel.version import wheel_version
-from winvllm_build.workspace import Workspace, replace
+from winvllm_build.workspace import Workspace, replace, sha256_of
 
 SHOWN: Final = 8
 
@@ -55,6 +54,12 @@ class Built:
     model: CodeModel
     selection: Selection
     mapped: bool
+
+    @classmethod
+    def hides(cls, definitions: Mapping[str, str], folders: Iterable[Path]) -> bool:
+        """Whether CMake's entries map each folder for nvcc, too; one with a blank cannot be."""
+        maps = definitions.get("WINVLLM_CUDA_MAPS", "")
+        return all(f"-ffile-prefix-map={folder.as_posix()}=" in maps for folder in folders)
 
     @property
     def contents(self) -> wheel.Contents:
@@ -115,7 +120,6 @@ def described(
         code: the device code that the targets' commands ask for.
     """
     toolchain, upstream = built.toolchain, built.pins.upstream
-    lock_file = (built.patches.folder / lock.FILE).read_bytes()
     there = {outcome.name for outcome in built.outcomes if isinstance(outcome, Dependency)}
     return Provenance(
         tool=installed_version("winvllm-build"),
@@ -125,7 +129,7 @@ def described(
         ),
         patches=PatchesMade(
             layers=built.tree.layers, count=built.tree.patches, edited=built.tree.edited,
-            lock_sha256=hashlib.sha256(lock_file).hexdigest(),
+            lock_sha256=sha256_of(built.patches.folder / lock.FILE),
         ),
         toolchain={
             "CUDA": str(toolchain.cuda.version),
@@ -143,9 +147,7 @@ def described(
         },
         left_out={target.name: target.intended for target in built.selection.left_out},
         dependencies=tuple(
-            DependencyMade(
-                name=pin.name, url=pin.url, revision=pin.revision, commit=str(pin.commit) if pin.commit else None
-            )
+            DependencyMade(name=pin.name, url=pin.url, revision=pin.revision, commit=pin.commit)
             for pin in built.pins.dependencies
             if pin.name in there
         ),
@@ -154,7 +156,7 @@ def described(
 
 
 def device_code(found: Iterable[Edge]) -> dict[str, tuple[str, ...] | None]:
-    """The device code that each target's commands ask for; None where one asks for nothing: nvcc chooses then."""
+    """The device code that each target's commands ask for; None where one names none, and nvcc chooses."""
     code: dict[str, set[str] | None] = {}
     for edge in found:
         if edge.language is not Language.CUDA:
@@ -177,11 +179,12 @@ def deliver(packed: wheel.Wheel, built: Built, workspace: Workspace) -> Report:
         return done
     aside = packed.path.with_name(packed.path.name + REFUSED)
     replace(packed.path, aside)
-    lines = [f"  {one.subject.value}: {f'{one.member} ' if one.member else ''}{one.what}" for one in done.problems]
+    lines = [
+        f"  {one.subject.value}: {f'{one.member} ' if one.member else ''}{one.what}" for one in done.problems
+    ]
     more = [f"  and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
     raise PackError(
         "\n".join(["the wheel is packed, and its own check refuses it:", *lines[:SHOWN], *more,
                    f"kept aside as {aside}"]),
         fix=f"winvllm-build wheel check {aside} says all of it; then build again",
     )  # fmt: skip
-

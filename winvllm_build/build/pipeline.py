@@ -169,10 +169,11 @@ class _Build:
         ran = self.compile(door, selection)
         packed = None
         if not ran.failed and self.request.only is None and self.wants_wheel():
+            maps = self.maps(tree, toolchain, build, environment)
             built = packing.Built(
-                profile=self.profile, source=source, pins=pins, patches=patches, tree=tree, toolchain=toolchain,
-                outcomes=outcomes, build=build, model=model, selection=selection,
-                mapped=bool(self.maps(tree, toolchain, build, environment)),
+                profile=self.profile, source=source, pins=pins, patches=patches, tree=tree,
+                toolchain=toolchain, outcomes=outcomes, build=build, model=model, selection=selection,
+                mapped=packing.Built.hides(maps, (self.workspace.root, tree.folder, build)),
             )  # fmt: skip
             packed = self.pack(built, tag, door.environment)
         return BuildResult(

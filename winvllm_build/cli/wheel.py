@@ -25,7 +25,7 @@ Examples:
   winvllm-build wheel verify FILE                    with pip, and with uv where it is there
   winvllm-build wheel verify FILE --beside .venv/bin/python    torch and the rest from there
 """
-CHECK = """Everything that can be told without installing it: archive, RECORD, metadata, extensions, device code, patches.
+CHECK = """What can be told without installing: archive, RECORD, metadata, extensions, device code, patches.
 
 \b
 Examples:
@@ -65,7 +65,8 @@ def check(
         list[str] | None, typer.Option("--layer", metavar="NAME", help="Optional layer; repeat for more.")
     ] = None,
     arch: Annotated[
-        list[str] | None, typer.Option("--arch", metavar="ARCH", help="It should run on this; repeat for more.")
+        list[str] | None,
+        typer.Option("--arch", metavar="ARCH", help="It should run on this; repeat for more."),
     ] = None,
     extension: Annotated[
         list[str] | None, typer.Option("--extension", metavar="NAME", help="It must hold this one; repeat.")
@@ -74,7 +75,10 @@ def check(
 ) -> int:
     from winvllm_build.wheel import check as checks
 
-    report = checks.check(_request(file, profile, tag, layer or [], arch or [], extension or []))
+    request = _request(
+        file, profile=profile, tag=tag, layers=layer or [], archs=arch or [], names=extension or []
+    )
+    report = checks.check(request)
     if as_json:
         render.data(report.as_data())
     else:
@@ -83,7 +87,13 @@ def check(
 
 
 def _request(
-    file: Path, profile: str | None, tag: str | None, layers: list[str], archs: list[str], names: list[str]
+    file: Path,
+    *,
+    profile: str | None,
+    tag: str | None,
+    layers: list[str],
+    archs: list[str],
+    names: list[str],
 ) -> CheckRequest:
     from winvllm_build import arch
     from winvllm_build.wheel.check import CheckRequest
@@ -150,7 +160,8 @@ def verify(
         if name not in known:
             raise UsageError(f"no installer {name!r}", fix=f"--installer {' or '.join(known)}")
     request = VerifyRequest(
-        file=file, python=(python or Path(sys.executable)).absolute(), beside=beside.absolute() if beside else None,
+        file=file, python=(python or Path(sys.executable)).absolute(),
+        beside=beside.absolute() if beside else None,
         installers=tuple(Installer(name) for name in installer or known), requirements=requirements,
     )  # fmt: skip
     steps: list[Step] = []

@@ -6,21 +6,22 @@ import io
 import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final
+from typing import IO, Any, Final, cast
 
 import pefile  # type: ignore[import-untyped]  # it has no types
 from elftools.common.exceptions import ELFError
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
+from elftools.elf.sections import SymbolTableSection
 
 from winvllm_build.wheel import fatbin
 from winvllm_build.wheel.opened import Content
 
 ELF_MAGIC: Final = b"\x7fELF"
 PE_MAGIC: Final = b"MZ"
-FATBIN_SECTIONS: Final = frozenset({".nv_fatbin", "__nv_relfatbin", ".nv_fatb", "__nv_rel"})
-"""A section's name in a Windows library ends after eight characters."""
+FATBIN_SECTIONS: Final = (".nv_fatb", "__nv_rel")
+"""How the names of sections with device code begin; a Windows library has eight characters of a name."""
 DIRECTORIES: Final = ("IMPORT", "DELAY_IMPORT", "EXPORT", "DEBUG")
 GLIBC: Final = re.compile(r"GLIBC_(\d+)\.(\d+)")
 ELF_MACHINES: Final = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64", "EM_386": "i686"}
@@ -75,33 +76,46 @@ def read(content: Content) -> Binary:
             return _elf(content)
         if magic[:2] == PE_MAGIC:
             return _pe(content)
-    except (ELFError, pefile.PEFormatError, fatbin.DamagedError, ValueError, KeyError, AttributeError) as error:
+    except (
+        ELFError,
+        pefile.PEFormatError,
+        fatbin.DamagedError,
+        ValueError,
+        KeyError,
+        AttributeError,
+    ) as error:
         raise UnreadableError(f"is a damaged library: {error}") from error
     raise UnreadableError("is neither an ELF nor a PE file")
 
 
 def _elf(content: Content) -> Binary:
-    file = ELFFile(io.BytesIO(content) if isinstance(content, bytes) else content)
+    stream = io.BytesIO(content) if isinstance(content, bytes) else content
+    file = ELFFile(cast("IO[bytes]", stream))  # it reads and seeks, which a mapped file does too
     needed: list[str] = []
     search: list[str] = []
     code: set[str] = set()
     glibc = None
     for section in file.iter_sections():
         if isinstance(section, DynamicSection):
-            needed += [tag.needed for tag in section.iter_tags("DT_NEEDED")]
-            search += [tag.rpath for tag in section.iter_tags("DT_RPATH")]
-            search += [tag.runpath for tag in section.iter_tags("DT_RUNPATH")]
+            needed += _texts(section, "needed")
+            search += [*_texts(section, "rpath"), *_texts(section, "runpath")]
         elif isinstance(section, GNUVerNeedSection):
             glibc = _glibc(section)
-        elif section.name in FATBIN_SECTIONS:
+        elif section.name.startswith(FATBIN_SECTIONS):
             code |= fatbin.architectures(content, section["sh_offset"], section["sh_size"])
     dynamic = file.get_section_by_name(".dynsym")
-    exported = (s.name for s in dynamic.iter_symbols() if s["st_shndx"] != "SHN_UNDEF") if dynamic else ()
+    symbols = dynamic.iter_symbols() if isinstance(dynamic, SymbolTableSection) else ()
+    exported = (symbol.name for symbol in symbols if symbol["st_shndx"] != "SHN_UNDEF")
     return Binary(
         format=Format.ELF, machine=ELF_MACHINES.get(file["e_machine"], str(file["e_machine"])),
         needed=tuple(needed), search=tuple(folder for text in search for folder in text.split(":")),
         symbols="", code=frozenset(code), glibc=glibc, modules=_modules(exported),
     )  # fmt: skip
+
+
+def _texts(section: DynamicSection, kind: str) -> list[str]:
+    """The texts of one kind of tag: `needed`, `rpath`, `runpath`."""
+    return [str(getattr(tag, kind)) for tag in section.iter_tags(f"DT_{kind.upper()}")]
 
 
 def _glibc(section: GNUVerNeedSection) -> tuple[int, int] | None:
@@ -121,7 +135,7 @@ def _pe(content: Content) -> Binary:
     code = [
         fatbin.architectures(content, section.PointerToRawData, section.SizeOfRawData)
         for section in file.sections
-        if section.Name.rstrip(b"\0").decode("latin-1") in FATBIN_SECTIONS
+        if section.Name.decode("latin-1").startswith(FATBIN_SECTIONS)
     ]
     machine = file.FILE_HEADER.Machine
     return Binary(

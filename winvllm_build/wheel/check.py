@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from winvllm_build import data
-from winvllm_build.errors import PatchError, UsageError, WheelError
+from winvllm_build.errors import WheelError
 from winvllm_build.wheel import (
     binary,
     devicecode,
@@ -34,6 +35,8 @@ MACHINES: Final = {
     "aarch64": (binary.Format.ELF, "aarch64"),
 }  # fmt: skip
 """Platform tag of Windows, or the end of one of Linux, to what its libraries are."""
+
+LINUX: Final = re.compile(r"(?:linux|manylinux\w*?)_(x86_64|aarch64)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,26 +160,16 @@ class _Check:
 
     def _expected(self) -> patched.Expected | None:
         asked, made = self.request.tag, self.made
-        try:
-            if asked is not None:
-                return patched.expected(self.request.patches, asked, self.request.layers)
-            if made is None:
-                return None
-            own = patched.expected(
-                self.request.patches, made.source.tag, made.patches.layers[1:],
-                edited=frozenset(made.patches.edited),
-            )  # fmt: skip
-        except (PatchError, UsageError) as error:
-            if asked is not None:
-                raise
-            self.findings.append(advice(Subject.PATCHES, f"not compared with its patch set: {error.message}"))
+        if asked is not None:
+            return patched.expected(self.request.patches, asked, self.request.layers)
+        if made is None:
             return None
-        if made.patches.lock_sha256 == own.lock_sha256:
-            return own
-        self.findings.append(
-            advice(Subject.PATCHES, f"made with another state of the set of {own.words}: files not compared")
-        )
-        return None
+        tag, own = made.source.tag, made.patches
+        if patched.lock_sha256(self.request.patches, tag) != own.lock_sha256:
+            what = f"files not compared: made with another state of the patch set of {tag} than the one here"
+            self.findings.append(advice(Subject.PATCHES, what))
+            return None
+        return patched.expected(self.request.patches, tag, own.layers[1:], edited=frozenset(own.edited))
 
     def _whole(self) -> Iterator[Finding]:
         if self.record is not None:
@@ -264,8 +257,9 @@ class _Check:
             elif (read.format, read.machine) != (form, machine):
                 yield problem(
                     Subject.MACHINE,
-                    f"is {read.format.value} for {read.machine}; {tag} loads {form.value} for {machine}", name,
-                )  # fmt: skip
+                    f"is {read.format.value} for {read.machine}; {tag} loads {form.value} for {machine}",
+                    name,
+                )
             wrong = {binary.Format.PE: ".so", binary.Format.ELF: ".pyd"}[read.format]
             if PurePosixPath(name).suffix == wrong:
                 yield problem(Subject.MACHINE, f"is {read.format.value} and is called {wrong}", name)
@@ -284,4 +278,5 @@ def _stem(name: str) -> str:
 
 def _machine_of(tag: str) -> str:
     """`x86_64` of `manylinux_2_28_x86_64`."""
-    return next((known for known in ("x86_64", "aarch64") if tag.startswith(("linux_", "manylinux")) and tag.endswith(known)), tag)
+    found = LINUX.fullmatch(tag)
+    return found[1] if found else tag

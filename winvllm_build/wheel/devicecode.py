@@ -24,9 +24,7 @@ def of_extension(code: frozenset[str], asked: Sequence[str] | None, member: str)
             Subject.DEVICE_CODE, f"lacks code for {', '.join(lacking)}; it has {_words(code)}", member
         )
     if more:
-        yield problem(
-            Subject.DEVICE_CODE, f"has code for {', '.join(more)}, which was not asked for", member
-        )
+        yield problem(Subject.DEVICE_CODE, f"has code for {', '.join(more)}, which was not asked for", member)
 
 
 def of_wheel(codes: Mapping[str, frozenset[str]], archs: Sequence[str]) -> Iterator[Finding]:

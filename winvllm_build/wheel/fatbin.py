@@ -1,4 +1,4 @@
-"""Device code inside a library, read from the fat binaries that nvcc embeds; no tool of the toolkit is needed.
+"""Device code inside a library, read from the fat binaries that nvcc embeds, without a tool of the toolkit.
 
 The layout is not documented by NVIDIA; what is read here was held against `cuobjdump` (docs/wheel.md).
 """

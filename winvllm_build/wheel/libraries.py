@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from enum import Enum
 from fnmatch import fnmatchcase
 from functools import cache
@@ -36,7 +37,7 @@ class Origin(Enum):
     WHEEL = "wheel"
 
 
-def origin(name: str, form: Format, inside: Set[str] = frozenset()) -> Origin | None:
+def origin(name: str, form: Format, inside: AbstractSet[str] = frozenset()) -> Origin | None:
     """Who brings `name`; None if nobody is known to.
 
     Args:
@@ -67,7 +68,7 @@ def cuda_major(name: str) -> int | None:
 
 
 def findings(
-    binary: Binary, member: str, *, abi: str, cuda: int | None, inside: Set[str]
+    binary: Binary, member: str, *, abi: str, cuda: int | None, inside: AbstractSet[str]
 ) -> Iterator[Finding]:
     """What is wrong with the libraries that a member asks for.
 

@@ -87,7 +87,9 @@ def read(wheel: OpenWheel, said: FileName | None) -> Described:
     found: list[Finding] = []
     metadata = _metadata(wheel.read(f"{folder}/METADATA"), f"{folder}/METADATA", found)
     if said is None:
-        found.append(problem(Subject.TAGS, "the file's name is no wheel's: NAME-VERSION-PYTHON-ABI-PLATFORM.whl"))
+        found.append(
+            problem(Subject.TAGS, "the file's name is no wheel's: NAME-VERSION-PYTHON-ABI-PLATFORM.whl")
+        )
     else:
         found += _names(folder, metadata, said)
         found += _tags(wheel.read(f"{folder}/WHEEL"), f"{folder}/WHEEL", said)
@@ -98,7 +100,7 @@ def read(wheel: OpenWheel, said: FileName | None) -> Described:
 
 
 def only_elsewhere(requires: tuple[Requirement, ...], member: str) -> Iterator[Finding]:
-    """Requirements that a 64-bit PC gets under Linux and not under Windows because its machine is called AMD64."""
+    """Requirements that Linux gets and Windows does not, because it calls the same machine AMD64."""
     for requirement in requires:
         marker = requirement.marker
         if marker is None or "platform_machine" not in str(marker):
@@ -108,8 +110,7 @@ def only_elsewhere(requires: tuple[Requirement, ...], member: str) -> Iterator[F
         if elsewhere and not named:
             yield problem(
                 Subject.METADATA,
-                f"requires {requirement.name} for x86_64, and Windows calls that machine AMD64: it would be left"
-                " out there",
+                f"requires {requirement.name} for x86_64; Windows says AMD64, and it would be left out there",
                 member,
             )
 

@@ -104,7 +104,7 @@ class OpenWheel:
                 yield problem(Subject.ARCHIVE, "is compressed in a way that pip may not know", info.filename)
 
     def members(self) -> Iterator[Member | Finding]:
-        """Each member unpacked once, or the finding that it cannot be: its checksum is wrong, it is cut off."""
+        """Each member unpacked once, or the finding that it cannot be: a wrong checksum, a cut."""
         for info in self.infos:
             if info.flag_bits & ENCRYPTED:
                 continue
@@ -116,8 +116,10 @@ class OpenWheel:
     def _member(self, info: zipfile.ZipInfo) -> Iterator[Member]:
         if info.file_size <= IN_MEMORY:
             content = self._zip.read(info)
-            digest = hashlib.sha256(content).digest()
-            yield Member(name=info.filename, content=content, size=len(content), sha256=digest)
+            yield Member(
+                name=info.filename, content=content, size=len(content),
+                sha256=hashlib.sha256(content).digest(),
+            )  # fmt: skip
             return
         with tempfile.TemporaryFile(prefix="winvllm-wheel-") as file:
             digest = hashlib.sha256()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,7 @@ from winvllm_build.patchset.blob import blob_id
 from winvllm_build.patchset.tree import Entry
 from winvllm_build.wheel.finding import Finding, Subject, advice, problem
 from winvllm_build.wheel.opened import Member
+from winvllm_build.workspace import sha256_of
 
 PACKAGE: Final = "vllm/"
 """What of a tree a wheel ships."""
@@ -26,17 +27,17 @@ class Expected:
     Attributes:
         words: the tag and the layers.
         files: the patched files that a wheel ships: ids upstream and patched (`NO_OBJECT` for none).
-        lock_sha256: of the set's lock.
         edited: patched files that the build found edited, and was told to take so.
     """
 
     words: str
     files: Mapping[str, Entry]
-    lock_sha256: str
-    edited: Set[str] = frozenset()
+    edited: AbstractSet[str] = frozenset()
 
 
-def expected(root: Path, tag: str, names: tuple[str, ...], *, edited: Set[str] = frozenset()) -> Expected:
+def expected(
+    root: Path, tag: str, names: tuple[str, ...], *, edited: AbstractSet[str] = frozenset()
+) -> Expected:
     """What the set of a tag makes of the files that a wheel ships.
 
     Args:
@@ -54,12 +55,17 @@ def expected(root: Path, tag: str, names: tuple[str, ...], *, edited: Set[str] =
     return Expected(
         words=f"{tag} ({selection.words})",
         files={str(p): e for p, e in loaded.selected(selection).items() if str(p).startswith(PACKAGE)},
-        lock_sha256=hashlib.sha256((loaded.folder / lock.FILE).read_bytes()).hexdigest(),
         edited=edited,
     )
 
 
-def absent(wanted: Expected, names: Set[str]) -> Iterator[Finding]:
+def lock_sha256(root: Path, tag: str) -> str | None:
+    """The sha256 of a set's lock, which names each file of the set; None where there is no such set."""
+    file = root / tag / lock.FILE
+    return sha256_of(file) if file.is_file() else None
+
+
+def absent(wanted: Expected, names: AbstractSet[str]) -> Iterator[Finding]:
     """Patched files that are not there, and deleted ones that are."""
     for path, entry in sorted(wanted.files.items()):
         if entry.post != NO_OBJECT and path not in names:

@@ -1,4 +1,4 @@
-"""What a wheel says of its making, in a file inside it: no date, no folder, no host, so that equal builds agree."""
+"""What a wheel says of its making: no date, no folder, no host, so that equal builds agree."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class PatchesMade(Part):
 
 
 class ExtensionMade(Part):
-    """A compiled file: its CMake target, and the device code it was compiled for, None where no command says it."""
+    """A compiled file: its CMake target, and the device code asked for, None where no command says it."""
 
     target: str
     code: tuple[str, ...] | None = ()

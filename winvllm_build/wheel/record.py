@@ -6,7 +6,8 @@ import base64
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
@@ -70,7 +71,7 @@ def _wrong_columns(name: str, number: int, line: list[str]) -> Finding:
     )
 
 
-def presence(record: Record, names: Set[str]) -> Iterator[Finding]:
+def presence(record: Record, names: AbstractSet[str]) -> Iterator[Finding]:
     """Members that RECORD does not list, and lines without a member."""
     folder = record.name.rpartition("/")[0]
     free = {f"{folder}/{name}" for name in UNHASHED}

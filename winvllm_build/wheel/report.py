@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class Library:
     glibc: str
 
     @classmethod
-    def of(cls, name: str, size: int, read: Binary, inside: Set[str]) -> Library:
+    def of(cls, name: str, size: int, read: Binary, inside: AbstractSet[str]) -> Library:
         brought: dict[str, Origin | None] = {one: origin(one, read.format, inside) for one in read.needed}
         return cls(
             name=name, size=size, machine=f"{read.format.value} {read.machine}", code=read.code,
@@ -43,8 +43,8 @@ class Library:
 
     def as_data(self) -> dict[str, Any]:
         return {
-            "code": sorted(self.code), "glibc": self.glibc or None, "machine": self.machine, "name": self.name,
-            "needed": self.needed, "size": self.size,
+            "code": sorted(self.code), "glibc": self.glibc or None, "machine": self.machine,
+            "name": self.name, "needed": self.needed, "size": self.size,
         }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What a wheel is made of, as CycloneDX, for the dist-info folder (PEP 770): the same bytes for the same build."""
+"""What a wheel is made of, as CycloneDX (PEP 770): the same bytes for the same build."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ class _Verification:
         """Make the environment and install; the step that failed, or could not be done."""
         for name, command in self._commands():
             try:
-                done = process.capture(command, cwd=self.outside, timeout=INSTALL_SECONDS)
+                done = process.capture(command, cwd=self.outside, env=_clean(), timeout=INSTALL_SECONDS)
             except ToolchainError as error:
                 return self._step(name, Verdict.NOT_DONE, error.message)
             if done.code != 0:
@@ -168,13 +168,19 @@ class _Verification:
     def _see(self, beside: Path) -> None:
         """Let the environment see the packages of another one, after its own."""
         ask = "import sysconfig; print(sysconfig.get_path('purelib')); print(sysconfig.get_path('platlib'))"
-        own, other = (process.capture([p, "-c", ask]).text.splitlines() for p in (self.interpreter, beside))
+        own, other = (
+            process.capture([python, "-I", "-c", ask], env=_clean()).text.splitlines()
+            for python in (self.interpreter, beside)
+        )
         lines = "".join(f"{folder}\n" for folder in dict.fromkeys(other))
         Path(own[0], "beside.pth").write_text(lines, encoding="utf-8")
 
     def _ask(self, *words: str) -> dict[str, Any]:
-        command = [self.interpreter, "-I", PROBE, *words]
-        done = process.capture(command, cwd=self.outside, timeout=SECONDS)
+        command: list[str | Path] = [self.interpreter, "-I", PROBE, *words]
+        try:
+            done = process.capture(command, cwd=self.outside, env=_clean(), timeout=SECONDS)
+        except ToolchainError as error:
+            return {"error": error.message}
         _, mark, answer = done.text.rpartition(MARK)
         if not mark:
             said = done.error_text.strip().splitlines()
@@ -223,7 +229,7 @@ def compare_versions(distribution: str, runtime: object) -> tuple[Verdict, str]:
 
 
 def requirements_met(requires: Sequence[Requirement], seen: Mapping[str, Any]) -> tuple[Verdict, str]:
-    """What of the requirements whose markers hold there is installed: missing is not done, wrong is failed."""
+    """What is installed of the requirements that hold there: missing is not done, wrong is failed."""
     wanted = list(_wanted(requires, seen["environment"]))
     there = {canonicalize_name(name): str(version) for name, version in seen["installed"].items()}
     wrong = [
@@ -244,6 +250,11 @@ def find_uv() -> Path | str:
     """The uv beside this interpreter, else the one on PATH."""
     beside = Path(sys.executable).parent
     return process.which("uv", path=str(beside)) or process.which("uv") or "uv"
+
+
+def _clean() -> dict[str, str]:
+    """This process's variables without those by which Python finds packages of another environment."""
+    return {k: v for k, v in os.environ.items() if k not in {"PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV"}}
 
 
 def _wanted(requires: Sequence[Requirement], environment: Mapping[str, str]) -> Iterator[Requirement]:
@@ -268,13 +279,10 @@ def _load_failure(error: str, seen: Mapping[str, Any]) -> tuple[Verdict, str]:
 
 def _inside(file: Path) -> tuple[tuple[_Module, ...], tuple[Requirement, ...]]:
     """The extensions of a wheel, and what it requires."""
-    modules: list[_Module] = []
     with OpenWheel(file) as wheel:
         described = metadata.read(wheel, metadata.read_name(file))
-        for member in wheel.members():
-            if isinstance(member, Member) and member.suffix in MODULE:
-                modules.append(_module(member))
-    return tuple(modules), described.requires
+        members = (one for one in wheel.members() if isinstance(one, Member) and one.suffix in MODULE)
+        return tuple(_module(member) for member in members), described.requires
 
 
 def _module(member: Member) -> _Module:

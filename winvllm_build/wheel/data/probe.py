@@ -1,11 +1,13 @@
 """Runs inside the environment that a wheel was installed into, and prints what it sees as JSON.
 
-Nothing of winvllm-build is there: this file is started alone, from a folder outside the source, in isolated mode.
+Nothing of winvllm-build is there: this file is started alone and isolated, outside any source folder.
 
     python -I probe.py installed             version, place, interpreter, torch
     python -I probe.py load FILE [DLL...]    import one extension by its file, after torch where that is there
     python -I probe.py import                `import vllm`
 """
+
+from __future__ import annotations
 
 import ctypes
 import importlib.machinery
@@ -18,13 +20,13 @@ import platform
 import sys
 
 
-def installed():
+def installed() -> dict[str, object]:
     spec = importlib.util.find_spec("vllm")
     origin = spec.origin if spec else None
     written = pathlib.Path(origin).parent / "_version.py" if origin else None
-    inside = {}
+    inside: dict[str, object] = {}
     if written is not None and written.is_file():
-        exec(compile(written.read_bytes(), str(written), "exec"), inside)  # upstream's generated file: two names
+        exec(written.read_bytes(), inside)  # noqa: S102 - the installed package's own, it is imported next
     environment = {
         "implementation_name": sys.implementation.name,
         "implementation_version": platform.python_version(),
@@ -53,26 +55,26 @@ def installed():
     }
 
 
-def torch_version():
+def torch_version() -> str | None:
     if importlib.util.find_spec("torch") is None:
         return None
     return importlib.metadata.version("torch")
 
 
-def load(file, libraries):
+def load(file: str, libraries: list[str]) -> dict[str, object]:
     if importlib.util.find_spec("torch") is not None:
-        import torch  # noqa: F401 - it loads the libraries that the extension asks for
+        import torch  # noqa: F401, PLC0415 - it loads the libraries that the extension asks for
     lacking = [name for name in libraries if not can_load(name)]
     if lacking:
         return {"lacking": lacking}
     name = pathlib.Path(file).name.split(".")[0]
     loader = importlib.machinery.ExtensionFileLoader(name, file)
-    spec = importlib.util.spec_from_file_location(name, file, loader=loader)
+    spec = importlib.machinery.ModuleSpec(name, loader, origin=file)
     loader.exec_module(importlib.util.module_from_spec(spec))
     return {"loaded": name}
 
 
-def can_load(name):
+def can_load(name: str) -> bool:
     try:
         ctypes.CDLL(name)
     except OSError:
@@ -80,13 +82,13 @@ def can_load(name):
     return True
 
 
-def whole():
-    import vllm
+def whole() -> dict[str, object]:
+    import vllm  # noqa: PLC0415 - what this step is about
 
     return {"loaded": vllm.__file__}
 
 
-def main(words):
+def main(words: list[str]) -> None:
     try:
         if words[0] == "installed":
             answer = installed()
@@ -96,7 +98,7 @@ def main(words):
             answer = whole()
     except BaseException as error:  # noqa: BLE001 - whatever an extension raises is the answer
         answer = {"error": f"{type(error).__name__}: {error}"}
-    print("\x1e" + json.dumps(answer))
+    sys.stdout.write("\x1e" + json.dumps(answer) + "\n")
 
 
 if __name__ == "__main__":
