@@ -20,9 +20,10 @@ from packaging.tags import Tag
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
+from winvllm_build.artifact import Artifact
 from winvllm_build.audit.config.wheels import ENVIRONMENTS, FILE, Kind, read
 from winvllm_build.errors import WinvllmError
-from winvllm_build.index import Artifact, Index, PlatformTag
+from winvllm_build.index import Index, PlatformTag
 from winvllm_build.workspace import Workspace
 
 HEAD = """\

@@ -6,28 +6,26 @@ import tempfile
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from dataclasses import replace as replace_fields
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
-from urllib.parse import urlsplit
 
-from packaging.version import InvalidVersion, Version
 from typing_extensions import assert_never
 
-from winvllm_build import web
-from winvllm_build.errors import OfflineError, RefusedError, SourceError
+from winvllm_build.artifact import Artifact, artifact_of, is_local, same_version, sha256_in, wrong_hash
+from winvllm_build.errors import OfflineError, RefusedError
 from winvllm_build.pip_settings import PipSettings, read_pip_settings
-from winvllm_build.web import Client, Progress, RangedFile
-from winvllm_build.wheel_members import WheelReader
 from winvllm_build.workspace import Workspace, locked, replace, sha256_of, staged_folder, storage_errors
 
 if TYPE_CHECKING:
     from unearth import PackageFinder
     from unearth.evaluator import Package
     from unearth.fetchers import Fetcher
+
+    from winvllm_build.web import Client, Progress
+    from winvllm_build.wheel_members import WheelReader
 
 LOCK_SECONDS: Final = 900.0
 """How long to wait while another run downloads the same file."""
@@ -51,29 +49,6 @@ class PlatformTag(Enum):
                 return ["win_amd64"]
             case _:
                 assert_never(self)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Artifact:
-    """One file of the index; `sha256` is what the index says, None where it says nothing."""
-
-    project: str
-    version: str
-    filename: str
-    url: str
-    sha256: str | None
-
-    @property
-    def is_wheel(self) -> bool:
-        return self.filename.endswith(".whl")
-
-    @property
-    def local_path(self) -> Path | None:
-        """The file itself where the index is a folder of this machine."""
-        from unearth.link import Link  # noqa: PLC0415 - unearth costs 60 ms, and most runs need no index
-
-        link = Link(self.url)
-        return link.file_path if link.is_file else None
 
 
 class Index:
@@ -118,13 +93,13 @@ class Index:
         """
         wanted = f"{project} {version} ({'sdist' if sdist else 'wheel'})"
         finder = self._finder(platform, python)
-        with web.network_errors(wanted, ONLINE_FIX):
+        with _network_errors(wanted):
             packages = list(finder.find_all_packages(project, allow_yanked=True))
         fitting = [p for p in packages if p.link.is_wheel != sdist and same_version(p.version, version)]
         if not fitting:
             raise self._not_found(wanted, packages)
-        best = next((p for p in fitting if sha256 is not None and _sha256(p) == sha256), fitting[0])
-        return _artifact(best, project, version)
+        best = next((p for p in fitting if sha256 is not None and sha256_in(p) == sha256), fitting[0])
+        return artifact_of(best, project, version)
 
     def files(self, project: str) -> tuple[Artifact, ...]:
         """Every file of a project, for whatever platform and Python; the newest version first.
@@ -134,11 +109,11 @@ class Index:
             RefusedError: it does not give the project's list out.
         """
         finder = self._finder(None, None, everything=True)
-        with web.network_errors(f"the list of {project}", ONLINE_FIX):
+        with _network_errors(f"the list of {project}"):
             packages = list(finder.find_all_packages(project, allow_yanked=True))
         if not packages and self._client.refused:
             raise self._not_found(project, [])
-        return tuple(_artifact(p, project, p.version) for p in packages if p.version is not None)
+        return tuple(artifact_of(p, project, p.version) for p in packages if p.version is not None)
 
     def hashed(self, artifact: Artifact) -> Artifact:
         """The file with its hash; where the index says none it is downloaded, and its content believed.
@@ -244,7 +219,7 @@ class Index:
         with (
             tempfile.TemporaryDirectory(prefix="winvllm-wheel-") as scratch,
             self._reader(artifact, Path(scratch)) as reader,
-            web.network_errors(artifact.filename, ONLINE_FIX),
+            _network_errors(artifact.filename),
         ):
             return reader.record_sha256()
 
@@ -267,7 +242,9 @@ class Index:
 
     @cached_property
     def _client(self) -> Client:
-        made = web.client(self.settings, self._sources[0])
+        from winvllm_build.web import client  # noqa: PLC0415 - see `Artifact.local_path`
+
+        made = client(self.settings, self._sources[0])
         weakref.finalize(self, made.close)
         return made
 
@@ -332,19 +309,24 @@ class Index:
         return final
 
     def _transfer(self, artifact: Artifact, target: Path) -> None:
+        from winvllm_build.web import Progress, transfer  # noqa: PLC0415 - see `Artifact.local_path`
+
         def progress(total: int | None) -> Progress:
             return Progress(f"downloading {artifact.filename}", total, self._tell)
 
-        with web.network_errors(artifact.filename, ONLINE_FIX):
-            web.transfer(self._client, artifact.url, target, progress=progress)
+        with _network_errors(artifact.filename):
+            transfer(self._client, artifact.url, target, progress=progress)
 
     def _reader(self, artifact: Artifact, scratch: Path) -> WheelReader:
+        from winvllm_build.web import RangedFile, ranged_size  # noqa: PLC0415 - see `Artifact.local_path`
+        from winvllm_build.wheel_members import WheelReader  # noqa: PLC0415 - the same
+
         local = artifact.local_path
         if local is not None:
             return WheelReader(artifact.filename, local.open("rb"))
         copy = scratch / "wheel"
-        with web.network_errors(artifact.filename, ONLINE_FIX):
-            total = web.ranged_size(self._client, artifact.url)
+        with _network_errors(artifact.filename):
+            total = ranged_size(self._client, artifact.url)
             if total is not None:
                 ranged = RangedFile(self._client, artifact.url, total, copy.open("w+b"))
                 return WheelReader(artifact.filename, ranged)
@@ -360,41 +342,16 @@ class Index:
         wanted: Callable[[str], bool],
         into: Path,
     ) -> None:
-        with web.network_errors(artifact.filename, ONLINE_FIX):
+        from winvllm_build.web import Progress  # noqa: PLC0415 - see `Artifact.local_path`
+
+        with _network_errors(artifact.filename):
             reader.prove(record_sha256)
             told = Progress(f"fetching parts of {artifact.filename}", None, self._tell)
             reader.extract(wanted, into, on_bytes=told.add)
             told.finish()
 
 
-def same_version(found: str | None, wanted: str) -> bool:
-    """Exactly equal; unlike `==` of a requirement, `2.13.0` is not `2.13.0+cpu`."""
-    try:
-        return found is not None and Version(found) == Version(wanted)
-    except InvalidVersion:
-        return found == wanted
+def _network_errors(what: str) -> AbstractContextManager[None]:
+    from winvllm_build.web import network_errors  # noqa: PLC0415 - see `Artifact.local_path`
 
-
-def is_local(url: str) -> bool:
-    return "://" not in url or urlsplit(url).scheme == "file"
-
-
-def wrong_hash(artifact: Artifact, pinned: str, found: str) -> SourceError:
-    return SourceError(
-        f"{artifact.filename} has another content than pinned\n"
-        f"  pinned sha256 {pinned}\n  found  sha256 {found}",
-        fix="do not use this file; check which index pip is configured with: `pip config list`",
-    )
-
-
-def _artifact(package: Package, project: str, version: str) -> Artifact:
-    link = package.link
-    return Artifact(
-        project=project, version=version, filename=link.filename, url=link.normalized.partition("#")[0],
-        sha256=_sha256(package),
-    )  # fmt: skip
-
-
-def _sha256(package: Package) -> str | None:
-    found = (package.link.hash_option or {}).get("sha256")
-    return found[0] if found else None
+    return network_errors(what, ONLINE_FIX)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from winvllm_build.cli import render, why_text
+from winvllm_build.cli import render
 from winvllm_build.errors import FindingsError, UsageError
 
 if TYPE_CHECKING:
@@ -122,6 +122,7 @@ def _last(opened: BuildFolder, *, as_json: bool) -> int:
 
 def _edge(opened: BuildFolder, name: str, *, as_json: bool) -> int:
     from winvllm_build.build.diagnosis import edgefacts, lookup
+    from winvllm_build.cli import why_text
 
     output = lookup.output_of(opened, name)
     found = tuple(f for f in lookup.what_failed(opened) if output in f.failure.outputs)
@@ -137,6 +138,8 @@ def _edge(opened: BuildFolder, name: str, *, as_json: bool) -> int:
 
 
 def _told(found: Sequence[Finding], *, as_json: bool, build: Path | None = None) -> int:
+    from winvllm_build.cli import why_text
+
     if as_json:
         render.data(_data(found, build))
     elif not found:

@@ -11,10 +11,11 @@ from typing import Final
 
 from packaging.version import InvalidVersion, Version
 
+from winvllm_build.artifact import Artifact, same_version
 from winvllm_build.choices import SourceKind
 from winvllm_build.errors import UNOBTAINABLE, RefusedError, UsageError
 from winvllm_build.git import Git
-from winvllm_build.index import Artifact, Index, same_version
+from winvllm_build.index import Index
 from winvllm_build.sources.archive import members, without_root
 from winvllm_build.sources.pins import REVISION, SdistPin, SourcePin
 from winvllm_build.sources.repository import commit_at, open_repository

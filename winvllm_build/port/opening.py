@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from winvllm_build.errors import UsageError
-from winvllm_build.intake.add import add_tag
 from winvllm_build.intake.unpinned import released_source
 from winvllm_build.patchset import manifest
 from winvllm_build.patchset.patchset import load
@@ -42,6 +41,8 @@ def add_manifest(root: Path, new: str, doors: Doors, *, old: str) -> None:
         SourceError: the tag's source cannot be had.
         StorageError: the manifest cannot be written.
     """
+    from winvllm_build.intake.add import add_tag  # noqa: PLC0415 - the CMake reader costs 50 ms
+
     doors.tell(f"{new} is not pinned yet: tags add {new}")
     made = add_tag(
         root, new, previous=old, workspace=doors.workspace, index=doors.index, offline=doors.offline,
