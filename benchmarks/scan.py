@@ -27,7 +27,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks import scan_page
 from winvllm_build import data
+from winvllm_build.audit.frontend import explain
+from winvllm_build.audit.frontend.messages import Message
 from winvllm_build.audit.hazard import Severity, catalogue, rank
 from winvllm_build.audit.hit import Hit, State
 from winvllm_build.audit.scan import Scan, scan
@@ -138,6 +141,12 @@ class Verdicts:
     texts: dict[tuple[str, str, str], bool] = field(default_factory=dict)
     counts: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
 
+    def count(self, entry: dict[str, Any], true: int, false: int) -> None:
+        """Add to the counts of a rule."""
+        key = entry["hazard"], entry["rule"]
+        before = self.counts.get(key, (0, 0))
+        self.counts[key] = before[0] + true, before[1] + false
+
 
 def judgements(tag: str) -> Verdicts:
     """Of every file of judgements; one lists texts, another counts by rule."""
@@ -147,15 +156,29 @@ def judgements(tag: str) -> Verdicts:
         for entry in loaded.get("hit", ()):
             if tag in entry["tags"]:
                 found.texts[entry["hazard"], entry["path"], plain(entry["text"])] = bool(entry["true"])
-        for entry in loaded.get("group", ()):
+        for entry in (*loaded.get("group", ()), *loaded.get("corner", ())):
             if isinstance(entry.get(tag), list):
                 looked, true = entry[tag]
-                found.counts[entry["hazard"], entry["rule"]] = true, looked - true
+                found.count(entry, true, looked - true)
         for entry in loaded.get("judged", ()):
             if entry["tag"] == tag:
-                true = entry["patched"] + entry["right"]
-                found.counts[entry["hazard"], entry["rule"]] = true, entry["wrong"]
+                found.count(entry, entry["patched"] + entry["right"], entry["wrong"])
     return found
+
+
+def frontend_pairs(tag: str) -> set[tuple[str, str]]:
+    """File and hazard of each error of the Windows front ends on the unpatched tag, as recorded."""
+    file = JUDGED / f"frontend-{tag}.json"
+    if not file.is_file():
+        return set()
+    units = [one for one in json.loads(file.read_bytes())["units"] if one["side"] == "before"]
+    messages = [
+        Message(**said)
+        for unit in units
+        for one in unit["passes"]
+        for said in (*one.get("messages", ()), *one.get("lint", ()))
+    ]
+    return {(said.file, hazard) for said in messages for hazard in explain.hazards([said])}
 
 
 def settle(one: Quality, verdicts: list[bool | None], counted: tuple[int, int]) -> None:
@@ -217,6 +240,7 @@ def quality(tag: str) -> dict[str, Any]:
     for key, one in by_rule.items():
         settle(one, verdicts[key], judged.counts.get(key, (0, 0)))
     found = met(live, pairs)
+    told = frontend_pairs(tag)
     by_hazard = Counter(hazard for _, hazard in pairs)
     hit_hazard = Counter(hazard for _, hazard in found)
     return {
@@ -224,6 +248,7 @@ def quality(tag: str) -> dict[str, Any]:
         "silent": len(every) - len(pairs),
         "missed": sorted(pairs - found, key=lambda pair: (rank(pair[1]), pair[0])),
         "recall": {name: [hit_hazard[name], by_hazard[name]] for name in sorted(by_hazard, key=rank)},
+        "front_ends": [len(told & {(hit.path, hit.hazard) for hit in live}), len(told)],
         "rules": [vars(by_rule[key]) for key in sorted(by_rule, key=lambda key: (rank(key[0]), key))],
     }  # fmt: skip
 
@@ -245,53 +270,16 @@ def show_quality(said: dict[str, Any]) -> None:
             f"{rule['name']:40}{rule['hits']:6}{rule['named']:7}{rule['true']:6}{rule['false']:7}"
             f"{rule['unjudged']:10}"
         )
-    shown = said["pairs"] - said["silent"]
     if said["pairs"]:
-        print(
-            f"recall: {said['hit']} of {shown} pairs of file and hazard; {said['silent']} that no text shows"
-        )
-    for words, rules in (("all", said["rules"]), ("without advice", _severe(said["rules"]))):
+        silent = f"{said['silent']} that no text shows"
+        print(f"recall: {said['hit']} of {said['pairs']} pairs of file and hazard, beside {silent}")
+    if said["front_ends"][1]:
+        print("of the front ends' errors: {} of {} pairs".format(*said["front_ends"]))
+    for words, rules in (("all", said["rules"]), ("without advice", scan_page.severe(said["rules"]))):
         true, false, left = (sum(rule[name] for rule in rules) for name in ("true", "false", "unjudged"))
         print(f"{words}: {true} true, {false} false, {left} not judged")
     for path, hazard in said["missed"]:
         print(f"  missed: {hazard:5} {path}")
-
-
-PAGE_HEAD = """\
-# Rules of scan, measured
-
-Written by `python benchmarks/scan.py --rounds 0 --quality --page docs/scan-measured.md`. Hits are the live
-ones of a tag as published. True and false is what people said who read them, or what cudafe++ in Microsoft
-mode did with the file (`tests/real_vllm/data/*_judged.toml`); the rest nobody judged. Named are hits in a
-file whose patch header names the hazard.
-"""
-
-
-def page(said: Sequence[dict[str, Any]]) -> str:
-    """The quality of several tags as Markdown."""
-    parts = [PAGE_HEAD]
-    for one in said:
-        sums = [f"\n## {one['tag']}: {one['live']} live hits\n"]
-        for words, rules in (("All rules", one["rules"]), ("Without advice", _severe(one["rules"]))):
-            true, false, left = (sum(rule[name] for rule in rules) for name in ("true", "false", "unjudged"))
-            share = f", precision {true / (true + false):.1%}" if true + false else ""
-            sums.append(f"{words}: {true} true, {false} false{share}; {left} not judged.")
-        if one["pairs"]:
-            sums.append(
-                f"Recall: {one['hit']} of {one['pairs']} pairs of file and hazard that patch headers name. "
-                "Missed, with the reasons in `tests/real_vllm/data/scan_expected.toml`: "
-                + ", ".join(f"{hazard} {path}" for path, hazard in one["missed"])
-                + "."
-            )
-        rows = ["\n| rule | hits | named | true | false | not judged |", "|---|---|---|---|---|---|"]
-        names = ("hits", "named", "true", "false", "unjudged")
-        rows += [f"| {r['name']} | {' | '.join(str(r[name]) for name in names)} |" for r in one["rules"]]
-        parts.append("\n".join([*sums, *rows]) + "\n")
-    return "".join(parts)
-
-
-def _severe(rules: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [rule for rule in rules if not rule["advice"]]
 
 
 def main() -> None:
@@ -305,7 +293,7 @@ def main() -> None:
     timings = times(chosen.tags, chosen.rounds) if chosen.rounds else []
     said = [quality(tag) for tag in chosen.tags] if chosen.quality else []
     if chosen.page is not None:
-        chosen.page.write_text(page(said), encoding="utf-8")
+        chosen.page.write_text(scan_page.page(said), encoding="utf-8")
     if chosen.json:
         print(json.dumps({"times": [vars(one) for one in timings], "quality": said}, indent=1))
         return

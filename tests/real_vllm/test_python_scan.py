@@ -136,12 +136,12 @@ def test_upstreams_own_guards_are_seen(pristine: Found) -> None:
     assert ("vllm/utils/system_utils.py", "E39") in guarded
 
 
-def counted(found: Found) -> Counter[tuple[str, str]]:
-    return Counter((hit.hazard, hit.rule) for hit in live(found) if hit.reach is not Reach.CORNER)
+def counted(found: Found, *, corner: bool = False) -> Counter[tuple[str, str]]:
+    return Counter((hit.hazard, hit.rule) for hit in live(found) if (hit.reach is Reach.CORNER) == corner)
 
 
-def judged(tag: str) -> Mapping[tuple[str, str], Mapping[str, Any]]:
-    groups = [group for group in JUDGED["group"] if tag in group]
+def judged(tag: str, table: str = "group") -> Mapping[tuple[str, str], Mapping[str, Any]]:
+    groups = [group for group in JUDGED[table] if tag in group]
     found = {(group["hazard"], group["rule"]): group[tag] for group in groups}
     assert len(found) == len(groups)
     return found
@@ -149,6 +149,8 @@ def judged(tag: str) -> Mapping[tuple[str, str], Mapping[str, Any]]:
 
 def test_each_group_of_hits_is_judged(pristine: Found) -> None:
     assert counted(pristine) == {key: hits for key, (hits, _) in judged("v0.14.1").items()}
+    corners = judged("v0.14.1", "corner")
+    assert counted(pristine, corner=True) == {key: hits for key, (hits, _) in corners.items()}
 
 
 def test_each_group_of_a_later_release_is_judged(test_cache: Path) -> None:
@@ -159,10 +161,12 @@ def test_each_group_of_a_later_release_is_judged(test_cache: Path) -> None:
     found = scan(Files.of_checkout(Checkout(Git(source.repository), source.tree, LATER)))
     assert found.blind == ()
     assert counted(found) == {key: hits for key, (hits, _) in judged(LATER).items()}
+    corners = judged(LATER, "corner")
+    assert counted(found, corner=True) == {key: hits for key, (hits, _) in corners.items()}
 
 
 def test_a_judgement_has_its_reason() -> None:
-    for group in JUDGED["group"]:
+    for group in (*JUDGED["group"], *JUDGED["corner"]):
         assert group["why"]
         for tag in ("v0.14.1", LATER):
             hits, true = group.get(tag, (0, 0))

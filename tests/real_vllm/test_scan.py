@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,6 +29,7 @@ else:
 
 pytestmark = pytest.mark.network
 Look = Callable[..., Scan]
+LATER = "v0.19.0"
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +56,12 @@ def live(made: Scan) -> list[Hit]:
     return [hit for hit in made.found.hits if hit.state is State.LIVE]
 
 
-def expected(checkout: Path, kind: str) -> set[tuple[str, str]]:
+def expected(checkout: Path, kind: str, tag: str = TAG) -> set[tuple[str, str]]:
     """File and hazard of what is listed with a reason."""
     file = checkout / "tests" / "real_vllm" / "data" / "scan_expected.toml"
-    entries: list[dict[str, str]] = tomllib.loads(file.read_text("utf-8")).get(kind, [])
+    entries: list[dict[str, Any]] = tomllib.loads(file.read_text("utf-8")).get(kind, [])
     assert all(entry["why"] for entry in entries)
-    return {(entry["path"], entry["hazard"]) for entry in entries}
+    return {(entry["path"], entry["hazard"]) for entry in entries if tag in entry["tags"]}
 
 
 def test_what_the_set_leaves_is_known(look: Look, checkout: Path) -> None:
@@ -75,6 +77,18 @@ def test_what_the_headers_name_is_found(look: Look, checkout: Path) -> None:
     hits = live(look(patched=False))
     pairs = shown(named(TAG), hits)
     assert pairs - met(hits, pairs) == expected(checkout, "missed")
+
+
+def test_what_the_headers_of_a_later_set_name_is_found(checkout: Path, test_cache: Path) -> None:
+    workspace = Workspace(root=test_cache / "workspace")
+    doors = Doors(
+        workspace=workspace, index=Index(workspace, on_event=unheard), offline=False, tell=unheard
+    )  # fmt: skip
+    with opened(Wanted(name=LATER, root=checkout / "patches"), doors) as subject:
+        hits = live(scan(subject))
+    pairs = shown(named(LATER), hits)
+    assert len(pairs) > 100
+    assert pairs - met(hits, pairs) == expected(checkout, "missed", LATER)
 
 
 def test_what_a_patch_names_is_gone_from_its_file(look: Look) -> None:
