@@ -65,7 +65,10 @@ class Bench:
         self.tree = work / "tree"
         self.old_source, self.new_source = _source(patch_set.tag), _source(new)
         self.repository = self.new_source.repository
-        self.patches: dict[str, Patch] = {patch.path: patch for patch in patch_set.of(MAIN_TARGET)}
+        required = patch_set.layers[0].name
+        self.patches: dict[str, Patch] = {
+            patch.path: patch for patch in patch_set.of(MAIN_TARGET) if patch.layer == required
+        }
         run(["git", "clone", "-q", "--shared", "--no-checkout", str(self.repository), str(self.tree)])
         self.git("config", "user.name", IDENTITY["GIT_AUTHOR_NAME"])
         self.git("config", "user.email", IDENTITY["GIT_AUTHOR_EMAIL"])
@@ -194,7 +197,10 @@ class Bench:
         self.git("apply", "--index", str(whole))
         done: Outcome = {}
         for entry in recorded:
-            if entry["decision"] in ("carried", "upstreamed"):
+            if entry["layer"] == self.patch_set.layers[0].name and entry["decision"] in (
+                "carried",
+                "upstreamed",
+            ):
                 place = entry.get("to", entry["path"]) or entry["path"]
                 done[entry["path"]] = (place, self.bytes_of(place))
         return done

@@ -35,13 +35,13 @@ from winvllm_build.audit.hazard import Severity, catalogue, rank
 from winvllm_build.audit.hit import Hit, State
 from winvllm_build.audit.scan import Scan, scan
 from winvllm_build.audit.subject import Doors, Wanted, opened
-from winvllm_build.audit.suppression import plain
 from winvllm_build.git import NO_OBJECT
 from winvllm_build.index import Index
 from winvllm_build.patchset.manifest import FILE
 from winvllm_build.patchset.patchset import read
 from winvllm_build.review.find import listed
 from winvllm_build.review.header_rules import NO_HAZARD
+from winvllm_build.review.suppressions import plain
 from winvllm_build.workspace import Workspace
 
 if sys.version_info >= (3, 11):

@@ -18,6 +18,7 @@ LAYERED = MANIFEST + '[layer.fast]\ntitle = "Fast"\n'
 LONG_LAYER = "a" * 60
 DROPPED = '[[dropped]]\npath = "{path}"\nlayer = "windows"\nreason = "not needed"\nsince = "v1.2.3"\n'
 HUNK = "1f0c9a7be2d4"
+SUPPRESSED = '[[suppression]]\nhazard = "D2"\npath = "csrc/*.cu"\nreason = "never compiled"\n'
 
 
 class Case(NamedTuple):
@@ -173,6 +174,9 @@ CASES: dict[Rule, Case] = {
     Rule.DROPPED_BACK: case(
         text("patchset.toml", MANIFEST + DROPPED.format(path="csrc/a.cu")),
         text("patchset.toml", MANIFEST + DROPPED.format(path="csrc/b.cu")),
+    ),
+    Rule.SUPPRESSION: case(
+        text("suppressions.toml", SUPPRESSED + 'layer = "windws"\n'), text("suppressions.toml", SUPPRESSED)
     ),
     Rule.NOTE: case(header(Hunk=f"{HUNK} of another patch"), unnamed_note),
     Rule.ORPHAN: case(header(Orphan=f"{HUNK} it was here"), unnamed_note),

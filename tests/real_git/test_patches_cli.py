@@ -56,6 +56,23 @@ def test_json_is_data_only(upstream: Upstream, capsys: pytest.CaptureFixture[str
     assert json.loads(capsys.readouterr().out)["error"]["class"] == "TreeStateError"
 
 
+def test_regen_says_what_it_takes_away(upstream: Upstream, capsys: pytest.CaptureFixture[str]) -> None:
+    """A note whose hunk is gone, once; a patch whose file is upstream's again."""
+    upstream.apply()
+    file = upstream.patch_file("a.py")
+    gone = next(patch for patch in upstream.load().patches if patch.path == "a.py").content.diff.hunks[0].id
+    head, _, diff = file.read_bytes().partition(b"\n\n")
+    file.write_bytes(head + f"\nHunk: {gone} words\n\n".encode() + diff)
+    edited = after()["a.py"].replace(b"line three", b"line 3, edited")
+    upstream.write({"a.py": edited, "csrc/k.cu": BASE["csrc/k.cu"]})
+    assert run(["regen", *places(upstream)]) == 0
+    told = capsys.readouterr()
+    assert f"removed  {TAG}/windows/vllm/csrc/k.cu.patch" in told.out
+    assert "are as upstream has them" in " ".join(told.err.split())
+    assert told.err.count(gone) == 1
+    assert not upstream.patch_file("csrc/k.cu").exists()
+
+
 def test_exit_codes(upstream: Upstream, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tree = ["--tree", str(tmp_path)]
     assert run(["status", "--patches", str(upstream.patches), *tree]) == 10

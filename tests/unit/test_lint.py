@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scripts import lint_rules
-from tests.lint_cases import CASES, DROPPED, LAYERED, A, B, entry, record
+from tests.lint_cases import CASES, DROPPED, LAYERED, SUPPRESSED, A, B, entry, record
 from tests.lint_set import HAZARDS, MANIFEST, NEW, TAG, HandMade
 from winvllm_build.cli.main import run
 from winvllm_build.errors import PatchError
@@ -30,6 +30,24 @@ def rules(made: HandMade) -> set[Rule]:
 
 def test_every_rule_has_a_case() -> None:
     assert list(CASES) == list(Rule)
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "words"),
+    [
+        (SUPPRESSED + 'layer = "wndows"\n', 1, "there is no layer wndows; did you mean"),
+        (SUPPRESSED + SUPPRESSED, 5, "the entry at line 1 says the same"),
+        (SUPPRESSED.replace("never compiled", ""), 1, "it has no reason"),
+        ("[[suppression]\n", None, "it cannot be read"),
+    ],
+)
+def test_suppressions_are_looked_at_by_themselves(
+    made: HandMade, content: str, line: int | None, words: str
+) -> None:
+    made.write("suppressions.toml", content)
+    (finding,) = lint(made.root, TAG).findings
+    assert (finding.rule, finding.line) == (Rule.SUPPRESSION, line)
+    assert words in finding.message
 
 
 def test_the_set_of_these_tests_is_clean(made: HandMade) -> None:

@@ -17,7 +17,7 @@ from winvllm_build.audit.hazard import catalogue
 from winvllm_build.audit.hit import Blind, Found, Hit, State
 from winvllm_build.audit.newsince import compare
 from winvllm_build.audit.sarif import fingerprints, log, uri
-from winvllm_build.audit.suppression import read
+from winvllm_build.review.suppressions import read
 
 SHAPES: dict[str, tuple[set[str], set[str]]] = {
     "log": ({"version", "runs"}, {"$schema"}),
@@ -120,7 +120,7 @@ def test_guarded_and_dead_places_pass_and_are_left_out_unless_asked_for() -> Non
 
 
 def test_a_suppression_carries_its_reason(tmp_path: Path) -> None:
-    entries, _ = read(written(tmp_path, entry(reason="a macro of ours")))
+    entries, _ = read(written(tmp_path, entry(reason="a macro of ours")), catalogue())
     (result,) = told(judge([hit()], entries, ()))["results"]
     assert result["suppressions"][0]["justification"] == "a macro of ours"
 

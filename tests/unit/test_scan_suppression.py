@@ -8,12 +8,12 @@ import pytest
 
 from tests.scan_hits import ADVICE, RUNTIME, SEVERE, entry, hit, written
 from winvllm_build.audit.coverage import Coverage, Selection, cover, judge
-from winvllm_build.audit.hazard import Severity
+from winvllm_build.audit.hazard import Severity, catalogue
 from winvllm_build.audit.hit import Hit, Reach, State
 from winvllm_build.audit.subject import Subject
-from winvllm_build.audit.suppression import read
 from winvllm_build.git import Git, Oid
 from winvllm_build.intake.checkout import Checkout
+from winvllm_build.review.suppressions import read
 
 
 def subject(folder: Path, *layers: str) -> Subject:
@@ -88,7 +88,7 @@ def test_a_wrong_entry_is_told_and_suppresses_nothing(tmp_path: Path, text: str,
 
 def test_lines_of_entries_are_those_of_the_file(tmp_path: Path) -> None:
     file = written(tmp_path, "\n# one\n", entry(), "# two\n\n", entry(hazard=RUNTIME))
-    assert [one.line for one in read(file)[0]] == [3, 10]
+    assert [one.line for one in read(file, catalogue())[0]] == [3, 10]
 
 
 def test_only_an_applied_set_suppresses(tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Final
 
-from winvllm_build.audit import suppression
 from winvllm_build.audit.hazard import Hazard, Severity, catalogue, rank
 from winvllm_build.audit.hit import Hit, Reach, State
 from winvllm_build.audit.subject import Subject
-from winvllm_build.audit.suppression import Fault, Suppression
 from winvllm_build.patchset.manifest import DEFAULT_LAYER
+from winvllm_build.review import suppressions
+from winvllm_build.review.suppressions import Fault, Suppression
 
 SEVERITIES: Final = tuple(Severity)
 REACHES: Final = tuple(Reach)
@@ -109,15 +109,20 @@ def cover(subject: Subject, hits: Iterable[Hit]) -> Coverage:
     """The hits of a tree; suppressions are part of a set, so they count where one is applied."""
     if not subject.layers or subject.set_folder is None:
         return judge(hits, (), ())
-    file = subject.set_folder / suppression.FILE
-    entries, faults = suppression.read(file)
+    file = subject.set_folder / suppressions.FILE
+    entries, faults = suppressions.read(file, catalogue())
     counting = [entry for entry in entries if entry.counts(subject.layers)]
     made = judge(hits, counting, faults)
-    used = {id(entry) for place in made.places for entry in counting if entry.covers(place.hit)}
+    used = {id(entry) for place in made.places for entry in counting if covers(entry, place.hit)}
     optional = tuple(name for name in subject.layers if name != DEFAULT_LAYER.name)
     expected = [entry for entry in counting if entry.layer or not optional]
-    stale = [suppression.stale(file, entry) for entry in expected if id(entry) not in used]
+    stale = [suppressions.stale(file, entry) for entry in expected if id(entry) not in used]
     return replace(made, faults=(*faults, *stale))
+
+
+def covers(entry: Suppression, hit: Hit) -> bool:
+    """Whether an entry is about this hit; one that Windows never gets to see needs none."""
+    return hit.state is State.LIVE and entry.covers(hit.hazard, hit.path, hit.text)
 
 
 def judge(hits: Iterable[Hit], entries: Sequence[Suppression], faults: Sequence[Fault]) -> Coverage:
@@ -126,7 +131,7 @@ def judge(hits: Iterable[Hit], entries: Sequence[Suppression], faults: Sequence[
     for entry in entries:
         by_hazard.setdefault(entry.hazard, []).append(entry)
     places = [
-        Place(hit=hit, suppression=next((e for e in by_hazard.get(hit.hazard, ()) if e.covers(hit)), None))
+        Place(hit=hit, suppression=next((e for e in by_hazard.get(hit.hazard, ()) if covers(e, hit)), None))
         for hit in hits
     ]
     return Coverage(places=tuple(sorted(places, key=_order)), faults=tuple(faults))

@@ -11,12 +11,12 @@ from typing import Final
 from winvllm_build.audit.coverage import Place, Selection
 from winvllm_build.audit.hit import Hit
 from winvllm_build.audit.subject import Subject
-from winvllm_build.audit.suppression import plain
 from winvllm_build.git import Git
 from winvllm_build.intake.moves import between
 from winvllm_build.patchset.patchset import Patch
 from winvllm_build.patchset.worktree import scratch_of
 from winvllm_build.review.find import listed
+from winvllm_build.review.suppressions import plain
 
 MOST_HINTS: Final = 3
 GENERATED: Final = "generated/"

@@ -14,7 +14,7 @@ from winvllm_build.audit.coverage import Coverage, Place
 from winvllm_build.audit.hazard import Hazard, Severity, catalogue
 from winvllm_build.audit.hit import Blind, Found, Hit, State
 from winvllm_build.audit.newsince import Since
-from winvllm_build.audit.suppression import Fault, plain
+from winvllm_build.review.suppressions import Fault, plain
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 VERSION: Final = "2.1.0"

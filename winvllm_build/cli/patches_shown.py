@@ -120,8 +120,11 @@ def show_regenerated(result: RegenResult, root: Path) -> None:
         render.out(f"  written  {file.relative_to(root).as_posix()}")
     for file in result.removed:
         render.out(f"  removed  {file.relative_to(root).as_posix()}")
-    for orphan in result.orphans:
-        render.note(f"note: the hunk of this note is gone, the note is kept: {orphan}")
+    if result.removed:
+        render.note(
+            "note: files whose patches were removed are as upstream has them; if that was not meant, get the "
+            "patches back with git; if it was, `winvllm-build drop` on a patch got back also notes why"
+        )
     for finding in result.findings:
         render.note(f"note: {finding}")
     lock = "lock written" if result.relocked else "lock unchanged"

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from winvllm_build.patchset.patchset import tags
-from winvllm_build.review import diff_rules, hazards, header_rules, places, port_rules, set_rules
+from winvllm_build.review import (
+    diff_rules,
+    hazards,
+    header_rules,
+    places,
+    port_rules,
+    set_rules,
+    suppressions,
+)
 from winvllm_build.review.facts import Facts, gather
 from winvllm_build.review.fixes import with_fix
 from winvllm_build.review.header_rules import Surroundings
@@ -53,6 +61,7 @@ def lint(root: Path, tag: str) -> Report:
     findings += hazards.check(known, facts.readings) if known else []
     findings += set_rules.dropped(facts)
     findings += port_rules.check(facts)
+    findings += suppressions.check(facts)
     return Report(
         tag=tag, folder=facts.folder, patches=len(facts.readings),
         findings=tuple(sorted((with_fix(facts, finding) for finding in findings), key=_order)),

@@ -107,6 +107,10 @@ class Rule(enum.Enum):
     DROPPED_BACK = _error(
         "a patch that `[[dropped]]` of `patchset.toml` says is gone", "take the entry out of {manifest}"
     )
+    SUPPRESSION = _error(
+        "an entry of `suppressions.toml` that is incomplete, double, or for an undeclared layer",
+        "edit {file}",
+    )
     NOTE = _error("a hunk note that names no hunk", "{regen}")
     ORPHAN = _warning(
         "an `Orphan` note: its hunk is gone", "move the note to the hunk it belongs to, or take it out"

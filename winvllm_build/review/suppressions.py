@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
-from winvllm_build.audit.hazard import catalogue
-from winvllm_build.audit.hit import Hit, State
+from winvllm_build.review.facts import Facts
+from winvllm_build.review.rules import Finding, Rule, found
 from winvllm_build.suggest import did_you_mean
 
 if sys.version_info >= (3, 11):
@@ -47,13 +47,12 @@ class Suppression:
     layer: str = ""
     line: int = 0
 
-    def covers(self, hit: Hit) -> bool:
-        """Whether it is about this hit; one that Windows never gets to see needs none."""
+    def covers(self, hazard: str, path: str, text: str) -> bool:
+        """Whether it is about a hit of this hazard on this line."""
         return (
-            hit.state is State.LIVE
-            and hit.hazard == self.hazard
-            and (self.text is None or plain(self.text) == plain(hit.text))
-            and fnmatchcase(hit.path, self.path)
+            hazard == self.hazard
+            and (self.text is None or plain(self.text) == plain(text))
+            and fnmatchcase(path, self.path)
         )
 
     def counts(self, layers: Sequence[str]) -> bool:
@@ -75,8 +74,13 @@ def plain(text: str) -> str:
     return " ".join(text.split())
 
 
-def read(file: Path) -> tuple[tuple[Suppression, ...], tuple[Fault, ...]]:
-    """The entries of a file that can be used, and what is wrong with the others; a missing file has none."""
+def read(file: Path, known: Collection[str] | None) -> tuple[tuple[Suppression, ...], tuple[Fault, ...]]:
+    """The entries of a file that can be used, and what is wrong with the others; a missing file has none.
+
+    Args:
+        file: of the set.
+        known: every id of a hazard; None where nothing says which there are.
+    """
     try:
         text = file.read_bytes().decode("utf-8-sig")
         loaded: dict[str, Any] = tomllib.loads(text)
@@ -94,11 +98,29 @@ def read(file: Path) -> tuple[tuple[Suppression, ...], tuple[Fault, ...]]:
     lines = heads if len(heads) == len(entries) else [0] * len(entries)
     found: list[Suppression] = []
     for entry, line in zip(entries, lines, strict=True):
-        wrongs = [_fault(file, line, words, fix) for words, fix in _faults(entry, line)]
+        wrongs = [_fault(file, line, words, fix) for words, fix in _faults(entry, line, known)]
         faults += wrongs
         if not wrongs:
             found.append(Suppression(**entry, line=line))
     return tuple(found), tuple(faults)
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """What is wrong with the entries by themselves; `scan --patched` knows hazards, and what is needed."""
+    entries, faults = read(facts.folder / FILE, None)
+    for fault in faults:
+        yield found(Rule.SUPPRESSION, fault.file, fault.message, fault.line or None)
+    layers = [] if facts.rules is None else [layer.name for layer in facts.rules.layers]
+    seen: dict[tuple[str, str, str | None, str], int] = {}
+    for entry in entries:
+        if entry.layer and layers and entry.layer not in layers:
+            words = f"there is no layer {entry.layer}{did_you_mean(entry.layer, layers)}, so it never counts"
+            yield found(Rule.SUPPRESSION, facts.folder / FILE, words, entry.line or None)
+        key = entry.hazard, entry.path, entry.text, entry.layer
+        if key in seen:
+            words = f"the entry at line {seen[key]} says the same"
+            yield found(Rule.SUPPRESSION, facts.folder / FILE, words, entry.line or None)
+        seen.setdefault(key, entry.line)
 
 
 def stale(file: Path, entry: Suppression) -> Fault:
@@ -108,7 +130,7 @@ def stale(file: Path, entry: Suppression) -> Fault:
     return _fault(file, entry.line, words, f"delete the entry at line {entry.line}")
 
 
-def _faults(entry: Mapping[str, Any], line: int) -> Iterator[tuple[str, str]]:
+def _faults(entry: Mapping[str, Any], line: int, known: Collection[str] | None) -> Iterator[tuple[str, str]]:
     """Words and fix of everything wrong with one entry."""
     for name, value in entry.items():
         if name not in FIELDS:
@@ -120,9 +142,9 @@ def _faults(entry: Mapping[str, Any], line: int) -> Iterator[tuple[str, str]]:
         if isinstance(value, str) and (not value.strip() or (name == "reason" and TODO.search(value))):
             yield f"it has no {name}", f"write one, or delete the entry at line {line}"
     hazard = entry.get("hazard")
-    if isinstance(hazard, str) and hazard and hazard not in catalogue():
+    if isinstance(hazard, str) and hazard and known is not None and hazard not in known:
         yield (
-            f"there is no hazard {hazard}{did_you_mean(hazard, catalogue())}",
+            f"there is no hazard {hazard}{did_you_mean(hazard, known)}",
             "winvllm-build scan --explain ID",
         )
 
