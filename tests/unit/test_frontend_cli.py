@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,7 @@ from winvllm_build.audit.frontend.record import as_data
 from winvllm_build.audit.frontend.units import Language, Unit
 from winvllm_build.cli import audit_frontend
 from winvllm_build.cli.main import run
-from winvllm_build.errors import ToolchainError
+from winvllm_build.errors import ToolchainError, UsageError
 
 ERROR = Message(file="csrc/a.cu", line=14, text='identifier "uint" is undefined', source="const uint x = 1;")
 BUILTIN = Message(file="csrc/core/math.hpp", line=8, text="GCC builtin: __builtin_clz")
@@ -62,6 +63,24 @@ def test_without_the_parts_it_says_which_lack_and_changes_nothing(
     told = json.loads(capsys.readouterr().out)["error"]
     assert "libwine-dev" in told["message"]
     assert parts.STL_TAG in told["message"]
+
+
+def test_a_layer_that_the_tag_lacks_is_told_before_anything_is_looked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["audit", "frontend", "v0.14.1", "--layer", "fast-compil", "--json"]) == UsageError.exit_code
+    told = json.loads(capsys.readouterr().out)["error"]
+    assert "fast-compil" in told["message"]
+    assert "fast-compile" in told["fix"]
+
+
+def test_what_was_looked_at_with_a_layer_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    audit_frontend._show(replace(RESULT, layers=("fast-compile",)))
+    out = capsys.readouterr().out
+    assert "v0.14.1 before the patches" in out
+    assert "v0.14.1+fast-compile after the patches" in out
+    assert as_data(replace(RESULT, layers=("fast-compile",)))["layers"] == ["fast-compile"]
+    assert "layers" not in as_data(RESULT)
 
 
 def test_the_table_has_what_fails_with_its_hazard_and_first_error(capsys: pytest.CaptureFixture[str]) -> None:

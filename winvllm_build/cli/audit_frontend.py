@@ -32,6 +32,7 @@ Examples:
   winvllm-build audit frontend v0.14.1 --stl ~/STL --both        before and after the patches
   winvllm-build audit frontend v0.14.1 'csrc/attention/*.cu' --stl ~/STL.zip
   winvllm-build audit frontend --stl ~/STL --dependency flash-attn=../flash-attention 'flash-attn/*_sm80.cu'
+  winvllm-build audit frontend v0.14.1 --layer fast-compile --stl ~/STL
   winvllm-build audit frontend --stl ~/STL --device 'csrc/attention/merge_attn_states.cu'
 Exit code 0: every file passes; 1: findings.
 """
@@ -58,6 +59,10 @@ def frontend(
     ] = None,
     before: Annotated[bool, typer.Option("--before", help="The unpatched tree.")] = False,
     both: Annotated[bool, typer.Option("--both", help="The unpatched tree and the patched one.")] = False,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option("--layer", metavar="NAME", help="With an optional layer of patches; repeat for more."),
+    ] = None,
     device: Annotated[
         bool, typer.Option("--device", help="Also the kernels that the patches change, with cicc.exe.")
     ] = False,
@@ -82,7 +87,7 @@ def frontend(
     own = folders(dependency or [])
     with Meter() as meter:
         request = audit.Request(
-            room=_room(_profile(tag, arch, patches), patches, meter, own, offline=offline),
+            room=_room(_profile(tag, arch, layer, patches), patches, meter, own, offline=offline),
             sides=_sides(before=before, both=both),
             files=tuple(files),
             stl=stl.absolute() if stl is not None else None,
@@ -114,13 +119,20 @@ def _sides(*, before: bool, both: bool) -> tuple[Side, ...]:
     return (Side.BEFORE,) if before else (Side.AFTER,)
 
 
-def _profile(tag: str | None, arch: list[str] | None, patches: Path | None) -> ResolvedProfile:
+def _profile(
+    tag: str | None, arch: list[str] | None, layers: list[str] | None, patches: Path | None
+) -> ResolvedProfile:
     from winvllm_build import data
+    from winvllm_build.build import equipment
     from winvllm_build.cli.profiles import resolve_profile
     from winvllm_build.patchset import patchset
 
-    chosen = tag or patchset.newest(patches or data.patches_root())
-    return resolve_profile(None, overrides={"tag": chosen, "cuda.arch_list": arch or ["8.6"]})
+    root = patches or data.patches_root()
+    chosen = tag or patchset.newest(root)
+    overrides = {"tag": chosen, "cuda.arch_list": arch or ["8.6"], "source.layers": layers or []}
+    resolved = resolve_profile(None, overrides=overrides)
+    equipment.layers_of(resolved.profile, root)  # a wrong name is told before the work begins
+    return resolved
 
 
 def _room(
@@ -178,10 +190,17 @@ def _show(result: Result) -> None:
         ]
         passed = len(result.having(Verdict.PASS, side))
         note = f"{passed} of {counted(len(listed), 'file')} pass"
-        sections.append(Section(f"{result.tag} {side.value} the patches", tuple(rows), note))
+        sections.append(Section(f"{_name(result, side)} {side.value} the patches", tuple(rows), note))
     show_sections(sections)
     if result.left_out:
         render.out(f"{result.left_out} generated files are left out; --all takes them")
+
+
+def _name(result: Result, side: Side) -> str:
+    from winvllm_build.audit.frontend.outcome import Side
+    from winvllm_build.build.trees import layers_suffix
+
+    return result.tag + (layers_suffix(result.layers) if side is Side.AFTER else "")
 
 
 def _first(one: Judged) -> str:

@@ -84,6 +84,7 @@ class Result:
     """Everything that was judged, in the order of the compilation database; `tools` by what they are."""
 
     tag: str
+    layers: tuple[str, ...] = ()
     archs: tuple[str, ...]
     tools: Mapping[str, str]
     judged: tuple[Judged, ...]
@@ -153,6 +154,7 @@ def run(request: Request, on_judged: Watcher) -> Result:
     judged = _judge_all(chosen, benches, request, on_judged)
     return Result(
         tag=request.room.tag,
+        layers=request.room.resolved.profile.source.layers,
         archs=request.room.archs,
         tools={**tools, "configured with": trees[-1].toolchain.summary()},
         judged=judged,

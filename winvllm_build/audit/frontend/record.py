@@ -14,6 +14,7 @@ def as_data(result: Result) -> dict[str, Any]:
     """Everything, with what sums it up first."""
     return {
         "tag": result.tag,
+        **({"layers": list(result.layers)} if result.layers else {}),
         "archs": list(result.archs),
         "tools": dict(result.tools),
         "summary": {

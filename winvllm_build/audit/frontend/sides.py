@@ -24,7 +24,7 @@ from winvllm_build.errors import ToolchainError
 from winvllm_build.git import Git
 from winvllm_build.index import Index, PlatformTag
 from winvllm_build.patchset import manifest, patchset
-from winvllm_build.patchset.layers import select
+from winvllm_build.patchset.layers import Selection
 from winvllm_build.profile.loader import ResolvedProfile
 from winvllm_build.sources import source as source_room
 from winvllm_build.sources.dependency import Dependency, acquire_dependencies
@@ -154,7 +154,8 @@ def prepare(side: Side, room: Room, linux: Linux | None) -> Configured:
         pins.upstream, kind=profile.source.kind, location=profile.source.location, workspace=room.workspace,
         offline=room.offline, on_event=room.tell, index=room.index, remotes=remotes,
     )  # fmt: skip
-    tree = _tree(side, room, source, patches)
+    chosen = equipment.layers_of(profile, room.patches)
+    tree = _tree(side, room, source, patches, chosen)
     file = patches.folder / manifest.FILE
     tag = equipment.with_expectations(facts.read(tree), patches.manifest.expect, file)
     toolchain = equipment.equip(
@@ -167,7 +168,7 @@ def prepare(side: Side, room: Room, linux: Linux | None) -> Configured:
     )  # fmt: skip
     if side is Side.AFTER:
         outcomes = with_patches(
-            outcomes, pins.dependencies, patches, select(patches.manifest, ()),
+            outcomes, pins.dependencies, patches, chosen,
             own=frozenset(_own_folders(room)), on_event=room.tell,
         )  # fmt: skip
     folders = {outcome.variable: outcome.folder.as_posix() for outcome in outcomes}
@@ -186,7 +187,7 @@ def prepare(side: Side, room: Room, linux: Linux | None) -> Configured:
         swap = _replacement(toolchain, linux.windows, python, definitions.on_windows(tree))
         found = units.read(commands, tree=tree, generated=_untracked(tree), swap=swap, dependencies=there)
         names = _names(tree, linux, python, {one.folder: one.name for one in outcomes})
-    changed = frozenset(patches.selected(select(patches.manifest, ())))
+    changed = frozenset(patches.selected(chosen))
     return Configured(
         side=side, tree=tree, units=found, names=names, patched=changed, toolchain=toolchain
     )  # fmt: skip
@@ -208,16 +209,16 @@ def _torch_request(room: Room) -> ToolchainRequest:
     return ToolchainRequest(architectures=room.archs, torch_version=wanted, torch_source=TorchSource.HEADERS)
 
 
-def _tree(side: Side, room: Room, source: source_room.Source, patches: patchset.PatchSet) -> Path:
-    name = trees.tree_name(room.tag, room.archs)
+def _tree(
+    side: Side, room: Room, source: source_room.Source, patches: patchset.PatchSet, chosen: Selection
+) -> Path:
     match side:
         case Side.BEFORE:
-            folder = room.workspace.trees / f"{name}-unpatched"
+            folder = room.workspace.trees / f"{trees.tree_name(room.tag, room.archs)}-unpatched"
             with locked(folder.with_name(f"{folder.name}.lock"), f"the tree {folder}", wait=LOCK_SECONDS):
                 return source_room.worktree(source, folder, on_event=room.tell)
         case Side.AFTER:
-            folder = room.workspace.trees / name
-            chosen = select(patches.manifest, ())
+            folder = trees.tree_folder(room.workspace, room.tag, room.archs, chosen.optional)
             with locked(folder.with_name(f"{folder.name}.lock"), f"the tree {folder}", wait=LOCK_SECONDS):
                 made = trees.prepare(source, patches, folder, chosen, allow_edits=True, on_event=room.tell)
                 return made.folder
@@ -229,7 +230,8 @@ def _configure(
     side: Side, room: Room, tree: Path, toolchain: Toolchain, environment: Mapping[str, str]
 ) -> Path:
     profile = room.resolved.profile
-    folder = room.workspace.builds / f"{trees.tree_name(room.tag, room.archs)}-front-end-{side.value}"
+    layers, variables = _layers(side, room)
+    folder = room.workspace.builds / f"{trees.tree_name(room.tag, room.archs, layers)}-front-end-{side.value}"
     wanted = configure.Configuration(
         cmake=toolchain.cmake,
         ninja=toolchain.ninja,
@@ -238,6 +240,7 @@ def _configure(
         definitions={
             **toolchain.cmake_definitions(),
             **older_gcc.definitions(tree, toolchain.host, folder),
+            **variables,
             "CMAKE_BUILD_TYPE": profile.build.type.value,
             "FETCHCONTENT_BASE_DIR": (folder / "_deps").as_posix(),
             "NVCC_THREADS": str(profile.cuda.nvcc_threads),
@@ -248,6 +251,19 @@ def _configure(
     with locked(folder.with_name(f"{folder.name}.lock"), f"the build folder {folder}", wait=LOCK_SECONDS):
         configure.configure(wanted, log=folder / "logs" / "configure.log")
     return folder
+
+
+def _layers(side: Side, room: Room) -> tuple[tuple[str, ...], Mapping[str, str]]:
+    """The optional layers of a side and the CMake variables that switch them on."""
+    profile = room.resolved.profile
+    match side:
+        case Side.BEFORE:
+            return (), {}
+        case Side.AFTER:
+            chosen = equipment.layers_of(profile, room.patches).optional
+            return chosen, equipment.variables_of(profile, room.patches)
+        case _:
+            assert_never(side)
 
 
 def _replacement(
