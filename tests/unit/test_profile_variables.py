@@ -36,7 +36,7 @@ def with_environment(tmp_path: Path, environment: dict[str, str], **overrides: o
         ("WINVLLM_BUILD__KEEP_GOING", "Yes", "build.keep_going", True),
         ("WINVLLM_SOURCE__KIND", "sdist", "source.kind", "sdist"),
         ("WINVLLM_SOURCE__DEPENDENCIES__FLASH_ATTN", "/fa", "source.dependencies.flash-attn", "/fa"),
-        ("WINVLLM_ENVIRONMENT__CXXFLAGS", "-g; x", "environment.CXXFLAGS", "-g; x"),
+        ("WINVLLM_ENVIRONMENT__CXXFLAGS", "-g, x", "environment.CXXFLAGS", "-g, x"),
     ],
 )
 def test_a_variable_sets_its_key(tmp_path: Path, name: str, text: str, key: str, value: object) -> None:

@@ -11,7 +11,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
 from winvllm_build import cuda_home
-from winvllm_build.build import facts, trees
+from winvllm_build.build import facts, path_marks, trees
 from winvllm_build.build.facts import TagFacts
 from winvllm_build.errors import PatchError, UsageError
 from winvllm_build.index import Index
@@ -157,6 +157,7 @@ def equip(
     found = toolchain_room.discover(
         request(resolved.profile, tag), workspace=workspace, index=index, on_event=on_event
     )
+    path_marks.refuse_toolkit(found)
     findings = validate.check(resolved.profile, _known(found, tag))
     for note in validate.require(findings, resolved.origins):
         on_event(note.message)

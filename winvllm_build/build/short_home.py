@@ -8,6 +8,7 @@ from typing import Final
 from winvllm_build import registry
 from winvllm_build.build import path_budget, trees
 from winvllm_build.build.path_budget import Place
+from winvllm_build.build.path_marks import refuse_workspace
 from winvllm_build.profile.model import Profile
 from winvllm_build.short_root import shorter
 from winvllm_build.workspace import Workspace
@@ -20,7 +21,9 @@ def fitting(workspace: Workspace, profile: Profile, layers: tuple[str, ...]) -> 
 
     Raises:
         StorageError: it is too long, and Windows lets no pointer be made.
+        UsageError: its path holds what CMake reads as more than a letter.
     """
+    refuse_workspace(workspace)
     root = shorter(workspace.root, room(profile, layers, long_paths=long_paths()))
     return workspace if root == workspace.root else Workspace(root=root)
 

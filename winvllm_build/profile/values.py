@@ -23,6 +23,7 @@ TARGET: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 LAYER: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
 ENDPOINT: Final = re.compile(r"(rediss?|https?)://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9._/-]*)?")
 CACHE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
+ACTED_ON: Final = re.compile(r"[$`%;&|<>()^!]")
 VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 OWNED_VARIABLES: Final[Mapping[str, str]] = MappingProxyType(
@@ -258,6 +259,22 @@ def apart_on_windows(variables: Mapping[str, str]) -> Mapping[str, str]:
     return variables
 
 
+def flags_are_words(variables: Mapping[str, str]) -> Mapping[str, str]:
+    """The variables.
+
+    Raises:
+        ValueError: one of compiler flags holds what a shell, cmd or CMake acts on.
+    """
+    for name, value in variables.items():
+        found = ACTED_ON.search(value) if name.upper().endswith("FLAGS") else None
+        if found:
+            raise ValueError(
+                f"{name} holds {found[0]} at character {found.start() + 1}: flags are part of command lines, "
+                "where a shell acts on it; remove it"
+            )
+    return variables
+
+
 Text = Annotated[str, AfterValidator(safe_text)]
 CMakeText = Annotated[str, AfterValidator(cmake_text)]
 OptionalCMakeText = Annotated[CMakeText | None, BeforeValidator(empty_is_unset)]
@@ -289,5 +306,7 @@ AutoOrSize = Annotated[
 ]
 DependencyFolders = Mapping[Annotated[str, AfterValidator(dependency_name)], CMakeText]
 Variables = Annotated[
-    Mapping[Annotated[str, AfterValidator(variable_name)], Text], AfterValidator(apart_on_windows)
+    Mapping[Annotated[str, AfterValidator(variable_name)], Text],
+    AfterValidator(apart_on_windows),
+    AfterValidator(flags_are_words),
 ]

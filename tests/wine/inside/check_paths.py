@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from winvllm_build.build import short_home
-from winvllm_build.short_root import WindowsPointers, links_for
+from winvllm_build.short_root import links_for
 from winvllm_build.toolchain.system import short_name
+
+if sys.platform == "win32":
+    from winvllm_build.short_root import WindowsPointers
+else:
+    pytest.skip("Windows' own functions", allow_module_level=True)
 
 
 def test_a_folder_with_blanks_has_a_name_without(tmp_path: Path) -> None:
