@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from winvllm_build.build.engine.admission import Load, Rules, Wish, choose
-from winvllm_build.build.engine.urgency import urgency
 from winvllm_build.build.plan.schedule import Job, lower_bound
 from winvllm_build.build.plan.sequence import Order, shortest
 
@@ -71,10 +70,10 @@ def makespan(
     jobs: Sequence[Job], real: Sequence[Job], way: Way, plan: Order, *, slots: int, budget: int
 ) -> float:
     """Seconds that `real` takes, which admission takes for `jobs`."""
-    order, weight = sorted(jobs, key=lambda job: -job.seconds), 0.0
+    order, urgency = sorted(jobs, key=lambda job: -job.seconds), {job.name: job.seconds for job in jobs}
     if way.planned:
         by_name = {job.name: job for job in jobs}
-        order, weight = [by_name[name] for name in plan.names], plan.weight
+        order, urgency = [by_name[name] for name in plan.names], dict(plan.urgency)
     took = {job.name: job.seconds for job in real}
     rules = Rules(slots=slots, budget=budget)
     waiting: list[Wish] = []
@@ -83,8 +82,7 @@ def makespan(
     while at < len(order) or waiting or running:
         while at < len(order) and _starts(way, len(waiting), len(running), slots):
             job, at = order[at], at + 1
-            first = urgency(job.seconds, job.memory, weight)
-            waiting.append(Wish(output=job.name, memory=job.memory, urgency=first))
+            waiting.append(Wish(output=job.name, memory=job.memory, urgency=urgency[job.name]))
         chosen = choose(waiting, [load for _, _, load in running], rules)
         for wish in chosen:
             waiting.remove(wish)

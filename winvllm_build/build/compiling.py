@@ -16,12 +16,11 @@ from winvllm_build.build.cache.session import CompilerCache
 from winvllm_build.build.diagnosis import ending
 from winvllm_build.build.engine import memory, order
 from winvllm_build.build.engine.commandline import output_of
-from winvllm_build.build.engine.cost import Costs
+from winvllm_build.build.engine.cost import Cost, Costs
 from winvllm_build.build.engine.edge import Edge, Roots
 from winvllm_build.build.engine.gate import Gate, Terms
 from winvllm_build.build.engine.prefix import NoPrefix
 from winvllm_build.build.engine.reuse import NoReuse, Reuse
-from winvllm_build.build.engine.urgency import urgency
 from winvllm_build.build.events import CompileBegun, Event, Note, PlannedEdge, Watcher
 from winvllm_build.build.plan import edges, words
 from winvllm_build.build.plan import setting as settings
@@ -137,9 +136,15 @@ def compile_selection(wanted: Compilation, watch: Watcher) -> ninja.RunResult:
     pending, terms = _pending(wanted), wanted.terms or _terms(wanted)
     if pending:
         budget = terms.room.budget(memory.available(), 0)
-        found = shortest(jobs_of(pending, wanted.costs.predict), slots=terms.slots, budget=budget)
+        trust = terms.trust(budget)
+
+        def reckoned(edge: Edge) -> Cost:
+            cost = wanted.costs.predict(edge)
+            return replace(cost, memory=trust.need(cost))
+
+        found = shortest(jobs_of(pending, reckoned), slots=terms.slots, budget=budget)
         order.reorder(wanted.door.folder, found.names)
-        terms = replace(terms, weight=found.weight)
+        terms = replace(terms, urgency=found.urgency)
     gate = Gate(edges=wanted.edges, costs=wanted.costs, reuse=wanted.reuse, watch=watch, terms=terms)
     with gate:
         _announce(wanted, pending, gate, watch)
@@ -204,7 +209,7 @@ def _announce(wanted: Compilation, pending: tuple[Edge, ...], gate: Gate, watch:
         return
     planned = [PlannedEdge(edge=edge, cost=wanted.costs.predict(edge)) for edge in pending]
     terms = gate.terms
-    planned.sort(key=lambda p: (-urgency(p.cost.seconds, p.cost.memory, terms.weight), p.edge.output))
+    planned.sort(key=lambda one: (-terms.urgency[one.edge.output], one.edge.output))
     watch(
         CompileBegun(
             at=time.time(),

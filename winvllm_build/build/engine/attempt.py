@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Final
 
 from winvllm_build.build.engine.admission import Wish
+from winvllm_build.build.engine.cost import Cost
 from winvllm_build.build.engine.edge import Edge
 from winvllm_build.build.engine.exhaustion import ran_out
 from winvllm_build.build.engine.protocol import Report
@@ -31,8 +32,8 @@ class Attempt:
 
     Attributes:
         asked: when ninja started the edge, seconds since the epoch.
+        cost: what was predicted.
         memory: bytes reckoned with.
-        seconds: wall time reckoned with.
         urgency: the greater comes first.
         number: 1 for the first.
         shortages: how often it ran out of memory before; from the first on it runs alone.
@@ -42,8 +43,8 @@ class Attempt:
 
     edge: Edge
     asked: float
+    cost: Cost
     memory: int
-    seconds: float
     urgency: float
     number: int = 1
     shortages: int = 0
@@ -84,7 +85,7 @@ class Attempt:
             size=size,
             code=report.code,
             predicted_memory=self.memory,
-            predicted_seconds=self.seconds,
+            predicted_seconds=self.cost.seconds,
         )
 
 

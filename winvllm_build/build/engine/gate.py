@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import math
 import os
 import secrets
 import shutil
@@ -20,6 +21,7 @@ from typing import Final
 from typing_extensions import Self, assert_never
 
 from winvllm_build.build.engine import commandline, leftover, memory, prefix, protocol
+from winvllm_build.build.engine.admission import Wish
 from winvllm_build.build.engine.attempt import Attempt, Verdict, explanation, verdict
 from winvllm_build.build.engine.cost import Costs
 from winvllm_build.build.engine.edge import Edge
@@ -27,7 +29,7 @@ from winvllm_build.build.engine.prefix import NoPrefix, Prefix
 from winvllm_build.build.engine.queue import Queue
 from winvllm_build.build.engine.record import EdgeRecord, Outcome
 from winvllm_build.build.engine.reuse import Reuse
-from winvllm_build.build.engine.urgency import urgency
+from winvllm_build.build.engine.trust import Trust
 from winvllm_build.build.events import EdgeEnded, EdgeStarted, Note, Sample, Watcher
 from winvllm_build.errors import WinvllmError
 
@@ -48,7 +50,7 @@ class Terms:
         lookahead: edges that ninja may start beyond these, so that there is something to choose from.
         room: the memory they share.
         memory_per_edge: bytes to reckon with for every edge; None for what the costs predict.
-        weight: how much memory counts for what comes first, as in `schedule.urgency`.
+        urgency: by output; the greatest starts first. Without it the longest, and what it lacks comes last.
         keep_going: an edge that fails does not keep others from starting.
         prefix: what goes before an edge's command, such as a compiler cache.
     """
@@ -57,13 +59,17 @@ class Terms:
     lookahead: int
     room: memory.Room
     memory_per_edge: int | None = None
-    weight: float = 0.0
+    urgency: Mapping[str, float] = field(default_factory=dict)
     keep_going: bool = False
     prefix: Prefix = field(default_factory=NoPrefix)
 
     @property
     def ninja_jobs(self) -> int:
         return self.slots + self.lookahead
+
+    def trust(self, budget: int) -> Trust:
+        """What edges are reckoned with before any has run."""
+        return Trust.of(fixed=self.memory_per_edge, budget=budget, slots=self.slots)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,16 +97,18 @@ class Gate:
     _stop: threading.Event = field(default_factory=threading.Event)
     _complaints: set[str] = field(default_factory=set)
     _names: dict[int, str] = field(default_factory=dict)
+    _trust: Trust = field(init=False)
     _queue: Queue = field(init=False)
     _server: socket.socket = field(init=False)
     _folder: Path | None = None
     _place: str = ""
 
     def __post_init__(self) -> None:
-        terms = self.terms
+        terms, budget = self.terms, self.terms.room.budget(self.available(), 0)
+        self._trust = terms.trust(budget)
         self._queue = Queue(
             slots=terms.slots,
-            budget=terms.room.budget(self.available(), 0),
+            budget=budget,
             lonely=max(terms.lookahead // 2, 1),
         )
 
@@ -186,20 +194,21 @@ class Gate:
             attempt = self._tried(line, ask, attempt)
 
     def _first(self, edge: Edge, asked: float) -> Attempt:
-        cost, terms = self.costs.predict(edge), self.terms
-        need = int(cost.memory * memory.MARGIN[cost.basis])
-        need = need if terms.memory_per_edge is None else terms.memory_per_edge
-        first = urgency(cost.seconds, cost.memory, terms.weight)
-        return Attempt(edge=edge, asked=asked, memory=need, seconds=cost.seconds, urgency=first)
+        cost, known = self.costs.predict(edge), self.terms.urgency
+        urgency = known.get(edge.output, -math.inf) if known else cost.seconds
+        return Attempt(edge=edge, asked=asked, cost=cost, memory=self._trust.need(cost), urgency=urgency)
 
     def _tried(self, line: socket.socket, ask: protocol.Ask, attempt: Attempt) -> Attempt | None:
         """Run an attempt and tell its launcher what follows; the next attempt, if there is one."""
-        ticket = self._admitted(line, ask, attempt)
+        ticket, attempt = self._admitted(line, ask, attempt)
         edge = attempt.edge
         if not attempt.bare:
             attempt = replace(attempt, prefix=self.terms.prefix.before(edge))
         report, record = self._run(line, ask, attempt, ticket)
-        match verdict(report, attempt):
+        judged = verdict(report, attempt)
+        if judged is not Verdict.FAILED and not attempt.prefix:
+            self._trust.learn(attempt.cost, record.memory, killed=judged is Verdict.AGAIN_ALONE)
+        match judged:
             case Verdict.DONE:
                 with self._told("finished work was not kept"):
                     self.reuse.keep(edge, report.text)
@@ -225,15 +234,21 @@ class Gate:
             case other:
                 assert_never(other)
 
-    def _admitted(self, line: socket.socket, ask: protocol.Ask, attempt: Attempt) -> int:
-        """Wait until the edge may run; its ticket.
+    def _admitted(self, line: socket.socket, ask: protocol.Ask, attempt: Attempt) -> tuple[int, Attempt]:
+        """Wait until the edge may run; its ticket, and the attempt with what it was admitted with.
 
         Raises:
             BrokenLineError: it will not, since ninja gave it up or another edge failed.
         """
         ticket = next(self._tickets)
-        if self._queue.admit(ticket, attempt.wish, ask.pid, lambda: protocol.is_closed(line)):
-            return ticket
+
+        def wish() -> Wish:
+            first = attempt.shortages == 0
+            return replace(attempt, memory=self._trust.need(attempt.cost)).wish if first else attempt.wish
+
+        admitted = self._queue.admit(ticket, wish, ask.pid, lambda: protocol.is_closed(line))
+        if admitted is not None:
+            return ticket, replace(attempt, memory=admitted.memory)
         protocol.send_end(line, 1, f"{protocol.NOT_STARTED}\n".encode())
         raise protocol.BrokenLineError
 
@@ -258,7 +273,7 @@ class Gate:
             self._tell(
                 EdgeStarted(
                     edge=edge, attempt=attempt.number, at=started,
-                    memory=attempt.memory, seconds=attempt.seconds,
+                    memory=attempt.memory, seconds=attempt.cost.seconds,
                 )
             )  # fmt: skip
             protocol.send_run(line, attempt.prefix)

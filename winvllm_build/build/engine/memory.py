@@ -9,15 +9,12 @@ from typing import Final
 
 import psutil
 
-from winvllm_build.build.engine.cost import Basis
 from winvllm_build.profile import limits, machine
 
 RESERVE: Final = limits.RESERVE
 """Share of a machine's free memory that stays free: a desktop swaps before a compile is refused."""
 CONTAINER_RESERVE: Final = 0.05
 """The same where a container sets the limit: nothing else lives there."""
-MARGIN: Final = {Basis.MEASURED: 1.05, Basis.SIMILAR: 1.15, Basis.RECORDED: 1.2, Basis.CLASS: 1.0}
-"""By how much a prediction is taken to be short, by what it stands on; a class's figure is its largest."""
 LARGEST_RESERVE: Final = 4 << 30
 
 

@@ -31,14 +31,25 @@ class Queue:
     budget: int
     lonely: int
     changed: threading.Condition = field(default_factory=threading.Condition)
-    waiting: dict[int, Wish] = field(default_factory=dict)
+    waiting: dict[int, Callable[[], Wish]] = field(default_factory=dict)
     running: dict[int, _Runs] = field(default_factory=dict)
+    admitted: dict[int, Wish] = field(default_factory=dict)
     pids: dict[int, int] = field(default_factory=dict)
     closed: bool = False
     opens: float | None = None
 
-    def admit(self, ticket: int, wish: Wish, pid: int, gone: Callable[[], bool]) -> bool:
-        """Wait until the edge may start; False if its launcher went away, or nothing starts any more."""
+    def admit(self, ticket: int, wish: Callable[[], Wish], pid: int, gone: Callable[[], bool]) -> Wish | None:
+        """Wait until the edge may start.
+
+        Args:
+            ticket: names it.
+            wish: what it needs, asked anew at every decision, since predictions are corrected meanwhile.
+            pid: its launcher.
+            gone: whether that has gone away.
+
+        Returns:
+            What it was admitted with; None if its launcher went away, or nothing starts any more.
+        """
         with self.changed:
             if self.opens is None:
                 self.opens = time.monotonic() + SETTLE
@@ -47,12 +58,12 @@ class Queue:
             while ticket in self.waiting:
                 if self.closed or gone():
                     del self.waiting[ticket]
-                    return False
+                    return None
                 early = self.opens - time.monotonic()
                 self.changed.wait(early if early > 0 else LOOK)
                 if early > 0:
                     self._decide()
-        return True
+            return self.admitted.pop(ticket)
 
     def release(self, ticket: int) -> int:
         """The edge ended; the peak that was seen, in bytes."""
@@ -90,13 +101,14 @@ class Queue:
         if self.closed or self.opens is None or time.monotonic() < self.opens:
             return
         rules = Rules(slots=self.slots, budget=self.budget, lonely=self.lonely)
-        wishes = tuple(self.waiting.values())
-        chosen = choose(wishes, [run.load for run in self.running.values()], rules)
+        wishes = {ticket: wish() for ticket, wish in self.waiting.items()}
+        chosen = choose(tuple(wishes.values()), [run.load for run in self.running.values()], rules)
         if not chosen:
             return
-        tickets = {id(wish): ticket for ticket, wish in self.waiting.items()}
+        tickets = {id(wish): ticket for ticket, wish in wishes.items()}
         for wish in chosen:
             ticket = tickets[id(wish)]
             del self.waiting[ticket]
+            self.admitted[ticket] = wish
             self.running[ticket] = _Runs(Load(memory=wish.memory, alone=wish.alone), self.pids[ticket])
         self.changed.notify_all()

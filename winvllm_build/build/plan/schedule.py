@@ -11,8 +11,9 @@ from typing import Final
 
 from winvllm_build.build.engine.cost import Cost
 from winvllm_build.build.engine.edge import Edge, Language
-from winvllm_build.build.engine.urgency import urgency
 
+SHORTEST: Final = 0.001
+"""Seconds; less is not told apart."""
 PARTS: Final = 8
 """Beyond so many edges at a time within the budget, the bound by bytes is as good."""
 
@@ -89,9 +90,10 @@ def simulate(
     slots: int,
     budget: int,
     running: frozenset[str] = frozenset(),
-    weight: float = 0.0,
+    urgency: Mapping[str, float] | None = None,
+    balance: float = 0.0,
 ) -> Schedule:
-    """The longest first, each as soon as a slot is free and its memory fits; smaller ones overtake.
+    """The most urgent first, each as soon as a slot is free and its memory fits; smaller ones overtake.
 
     A job that exceeds the budget runs when nothing else does.
 
@@ -100,12 +102,17 @@ def simulate(
         slots: jobs at a time, at least 1.
         budget: bytes that jobs may use together.
         running: names of jobs that have begun already and have `seconds` left; they come first.
-        weight: how much memory counts for what comes first: seconds times memory to this power.
+        urgency: what comes first, the greatest; None for the longest with what has to follow it.
+        balance: above 0 what comes first is long and takes about the share of the free memory that is due to
+            a free slot, the more strictly the greater; so neither slots nor memory are used up alone.
 
     Raises:
         ValueError: jobs wait for each other.
     """
-    run = _Run(jobs=jobs, slots=max(slots, len(running), 1), budget=budget, begun=running, weight=weight)
+    run = _Run(
+        jobs=jobs, slots=max(slots, len(running), 1), budget=budget, begun=running, urgency=urgency,
+        balance=balance,
+    )  # fmt: skip
     run.go()
     return Schedule(
         spans=tuple(run.spans),
@@ -193,7 +200,8 @@ class _Run:
     slots: int
     budget: int
     begun: frozenset[str] = frozenset()
-    weight: float = 0.0
+    urgency: Mapping[str, float] | None = None
+    balance: float = 0.0
     now: float = 0.0
     used: int = 0
     peak: int = 0
@@ -201,17 +209,14 @@ class _Run:
     running: list[tuple[float, int, Job]] = field(default_factory=list)
     free: list[int] = field(default_factory=list)
     ready: list[Job] = field(default_factory=list)
+    rest: Mapping[str, float] = field(default_factory=dict)
     priority: Mapping[str, tuple[bool, float, str]] = field(default_factory=dict)
 
     def go(self) -> None:
-        rest = tails(self.jobs)
+        self.rest = tails(self.jobs)
+        urgency = self.rest if self.urgency is None else self.urgency
         self.priority = {
-            job.name: (
-                job.name not in self.begun,
-                -urgency(rest[job.name], job.memory, self.weight),
-                job.name,
-            )
-            for job in self.jobs
+            job.name: (job.name not in self.begun, -urgency[job.name], job.name) for job in self.jobs
         }
         self.free = list(range(self.slots))
         followers, by_name = _followers(self.jobs), {job.name: job for job in self.jobs}
@@ -231,20 +236,45 @@ class _Run:
 
     def start(self) -> None:
         """Start what fits, in order; what does not fit is overtaken."""
+        if self.balance:
+            self._start_balanced()
+            return
         left = []
         for at, job in enumerate(self.ready):
             if not self.free:
                 left += self.ready[at:]
                 break
-            if job.name not in self.begun and self.running and self.used + job.memory > self.budget:
+            if self._fits(job):
+                self._begin(job)
+            else:
                 left.append(job)
-                continue
-            slot = heapq.heappop(self.free)
-            self.used += job.memory
-            self.peak = max(self.peak, self.used)
-            heapq.heappush(self.running, (self.now + job.seconds, slot, job))
-            self.spans.append(Span(job=job, start=self.now, end=self.now + job.seconds, slot=slot))
         self.ready = left
+
+    def _start_balanced(self) -> None:
+        while self.free:
+            fitting = [job for job in self.ready if self._fits(job)]
+            if not fitting:
+                return
+            due = math.log(max((self.budget - self.used) / len(self.free), 1.0))
+            job = min(fitting, key=lambda one: self._unsuited(one, due))
+            self.ready.remove(job)
+            self._begin(job)
+
+    def _unsuited(self, job: Job, due: float) -> tuple[bool, float, str]:
+        """The smaller the better; `due` is the logarithm of the memory for each free slot."""
+        off = math.log(max(job.memory, 1)) - due
+        long = math.log(max(self.rest[job.name], SHORTEST))
+        return job.name not in self.begun, self.balance * off * off - long, job.name
+
+    def _fits(self, job: Job) -> bool:
+        return job.name in self.begun or not self.running or self.used + job.memory <= self.budget
+
+    def _begin(self, job: Job) -> None:
+        slot = heapq.heappop(self.free)
+        self.used += job.memory
+        self.peak = max(self.peak, self.used)
+        heapq.heappush(self.running, (self.now + job.seconds, slot, job))
+        self.spans.append(Span(job=job, start=self.now, end=self.now + job.seconds, slot=slot))
 
     def _advance(self) -> list[Job]:
         """Go to the next end, and take off all that end then."""
