@@ -8,6 +8,9 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypedDict
+
+from typing_extensions import Unpack
 
 from winvllm_build import process
 from winvllm_build.build import ninja
@@ -16,6 +19,7 @@ from winvllm_build.build.engine.cost import Basis, Cost
 from winvllm_build.build.engine.edge import Edge, Language
 from winvllm_build.build.engine.gate import Gate, Terms
 from winvllm_build.build.engine.memory import Room
+from winvllm_build.build.engine.prefix import Prefix
 from winvllm_build.build.engine.record import EdgeRecord, Outcome
 from winvllm_build.build.engine.reuse import NoReuse, Reuse
 from winvllm_build.build.events import EdgeEnded, EdgeStarted, Event
@@ -40,7 +44,7 @@ rule CUDA_COMPILER__test
   description = Building $out
 
 """
-STATEMENT = "build {output}: CUDA_COMPILER__test {source}\n  FLAGS = -DNAME={name}\n\n"
+STATEMENT = "build {output}: CUDA_COMPILER__test {source}{after}\n  FLAGS = -DNAME={name}\n\n"
 
 
 def ninja_program() -> Path:
@@ -52,6 +56,14 @@ def ninja_program() -> Path:
 
 def _for_ninja(path: Path) -> str:
     return path.as_posix().replace(":", "$:")
+
+
+class MoreTerms(TypedDict, total=False):
+    """What a test may choose of a gate's terms."""
+
+    keep_going: bool
+    memory_per_edge: int
+    prefix: Prefix
 
 
 class Known:
@@ -101,10 +113,16 @@ class Heard:
 
 @dataclass(slots=True, kw_only=True)
 class Bench:
-    """A build folder; `sources` maps a name to what its compile does."""
+    """A build folder.
+
+    Attributes:
+        sources: maps a name to what its compile does.
+        after: names of edges, each with the edge that has to end before ninja starts it.
+    """
 
     folder: Path
     sources: Mapping[str, str]
+    after: Mapping[str, str] = field(default_factory=dict)
     heard: Heard = field(default_factory=Heard)
     costs: Known = field(default_factory=Known)
 
@@ -118,7 +136,12 @@ class Bench:
             launcher=" ".join(self.launcher), python=launcher.interpreter(), compiler=compiler
         )
         statements = (
-            STATEMENT.format(output=f"{name}.o", source=_for_ninja(self.source(name)), name=name)
+            STATEMENT.format(
+                output=f"{name}.o",
+                source=_for_ninja(self.source(name)),
+                name=name,
+                after=f" || {self.after[name]}.o" if name in self.after else "",
+            )
             for name in self.sources
         )
         (self.build / "build.ninja").write_text(rules + "".join(statements))
@@ -148,9 +171,11 @@ class Bench:
             for name in self.sources
         }  # fmt: skip
 
-    def gate(self, *, slots: int, most: int = 10_000, reuse: Reuse | None = None, **more: object) -> Gate:
+    def gate(
+        self, *, slots: int, most: int = 10_000, reuse: Reuse | None = None, **more: Unpack[MoreTerms]
+    ) -> Gate:
         """A gate over a machine with `most` MiB of its own."""
-        terms = Terms(slots=slots, lookahead=8, room=Room(reserve=0, most=most * MIB), **more)  # type: ignore[arg-type]
+        terms = Terms(slots=slots, lookahead=8, room=Room(reserve=0, most=most * MIB), **more)
         return Gate(
             edges=self.edges(), costs=self.costs, reuse=reuse or NoReuse(), watch=self.heard, terms=terms,
             available=lambda: most * MIB,

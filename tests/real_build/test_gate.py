@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from tests.gate_bench import MIB, Bench, Known
 from winvllm_build.build.engine.edge import Edge
 from winvllm_build.build.engine.record import Outcome
 from winvllm_build.build.engine.reuse import NoReuse, Replay
-from winvllm_build.build.events import EdgeDone, EdgeStarted
+from winvllm_build.build.events import EdgeDone
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="the fake compilers kill themselves and each other by POSIX signals"
@@ -24,6 +25,8 @@ pytestmark = pytest.mark.skipif(
 KILLED_ONCE = "if tries == 1: os.kill(os.getpid(), 9)"
 KILLED = "os.kill(os.getpid(), 9)"
 BUSY = "import time; time.sleep(0.4)"
+BEGUN = "import time\nwhile not os.path.exists('{}.o.tries'): time.sleep(0.01)"
+"""Goes on until another compile has begun."""
 PRINTS = "print('a warning')"
 BROKEN = "sys.exit('x.cu(3): error: no such thing')"
 
@@ -53,13 +56,29 @@ def test_memory_limits_what_runs_at_once_and_slots_do(tmp_path: Path) -> None:
 
 
 def test_small_edges_run_while_a_large_one_waits_and_it_runs_alone(tmp_path: Path) -> None:
+    """Ninja offers the huge and the tiny one when the first runs; that ends when the tiny one has begun."""
     costs = {"first.o": (9.0, 300), "huge.o": (5.0, 3000), "tiny.o": (1.0, 100)}
-    sources = {"first": BUSY, "huge": BUSY, "tiny": "pass"}
-    bench = Bench(folder=tmp_path, sources=sources, costs=Known(costs))
-    assert bench.run(bench.gate(slots=3, most=1000)).finished == 3
+    sources = {"first": BEGUN.format("tiny"), "offer": BEGUN.format("first"), "huge": "pass", "tiny": "pass"}
+    bench = Bench(
+        folder=tmp_path, sources=sources, costs=Known(costs), after={"huge": "offer", "tiny": "offer"}
+    )
+    assert bench.run(bench.gate(slots=3, most=1000)).finished == 4
     assert bench.heard.started[-1] == "huge.o"
-    beside = [e for e in bench.heard.events if isinstance(e, EdgeStarted) and e.edge.output == "huge.o"]
-    assert len(beside) == 1
+    huge = next(r for r in bench.heard.records if r.edge.output == "huge.o")
+    assert all(r.ended <= huge.started for r in bench.heard.records if r is not huge)
+
+
+def test_edges_are_reckoned_with_what_those_before_them_needed(tmp_path: Path) -> None:
+    names = [f"part{number}" for number in range(6)]
+    bench = Bench(
+        folder=tmp_path,
+        sources=dict.fromkeys(names, f"x = bytearray({200 * MIB})"),
+        costs=Known({f"{name}.o": (1, 100) for name in names}),
+    )
+    assert bench.run(bench.gate(slots=1, most=500)).finished == 6
+    ran = sorted(bench.heard.records, key=lambda record: record.started)
+    assert all(a.predicted_memory < b.predicted_memory for a, b in itertools.pairwise(ran))
+    assert ran[-1].predicted_memory > 150 * MIB
 
 
 def test_an_edge_killed_for_memory_runs_again_alone_with_twice_the_estimate(tmp_path: Path) -> None:

@@ -205,10 +205,7 @@ class Gate:
         if not attempt.bare:
             attempt = replace(attempt, prefix=self.terms.prefix.before(edge))
         report, record = self._run(line, ask, attempt, ticket)
-        judged = verdict(report, attempt)
-        if judged is not Verdict.FAILED and not attempt.prefix:
-            self._trust.learn(attempt.cost, record.memory, killed=judged is Verdict.AGAIN_ALONE)
-        match judged:
+        match verdict(report, attempt):
             case Verdict.DONE:
                 with self._told("finished work was not kept"):
                     self.reuse.keep(edge, report.text)
@@ -279,8 +276,9 @@ class Gate:
             protocol.send_run(line, attempt.prefix)
             report = _checked(protocol.read_report(line), ask, edge)
             ended = time.time()
+            self._learn(report, attempt, ticket)  # before its slot is free, as what follows
             if self._stops(report, attempt):
-                self._queue.close()  # before its slot is free
+                self._queue.close()
         except protocol.BrokenLineError:
             self.lost.add(edge.output)
             leftover.end(ask.pid, ask.group)
@@ -291,6 +289,12 @@ class Gate:
         size = _size(ask, edge) if report.code == 0 else 0
         record = attempt.record(report, started=started, ended=ended, peak=peak, size=size)
         return report, prefix.told(record) if attempt.prefix else record
+
+    def _learn(self, report: protocol.Report, attempt: Attempt, ticket: int) -> None:
+        judged = verdict(report, attempt)
+        if judged is not Verdict.FAILED and not attempt.prefix:
+            peak = max(report.memory, self._queue.peak(ticket))
+            self._trust.learn(attempt.cost, peak, killed=judged is Verdict.AGAIN_ALONE)
 
     def _stops(self, report: protocol.Report, attempt: Attempt) -> bool:
         """Whether nothing more is to start after this."""

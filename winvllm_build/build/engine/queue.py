@@ -73,6 +73,11 @@ class Queue:
             self._decide()
         return ended.peak if ended is not None else 0
 
+    def peak(self, ticket: int) -> int:
+        """The most that a running edge was seen to have, in bytes."""
+        with self.changed:
+            return self.running[ticket].peak
+
     def roots(self) -> dict[int, int]:
         """The launcher of each running edge, by ticket."""
         with self.changed:

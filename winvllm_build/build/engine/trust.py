@@ -24,7 +24,7 @@ class Belief:
 
 
 BELIEFS: Final = {
-    Basis.MEASURED: Belief(spread=0.02),
+    Basis.MEASURED: Belief(spread=0.01),
     Basis.SIMILAR: Belief(spread=0.14),
     Basis.RECORDED: Belief(spread=0.18),
     Basis.CLASS: Belief(offset=-0.2, spread=0.2),
@@ -79,6 +79,8 @@ class _Line:
 class Trust:
     """Corrects predictions by a line for each basis, and by a standard deviation; threads may share it.
 
+    Each class of files has a line of its own: its figure is the same for all of them.
+
     Attributes:
         fixed: bytes to reckon with for every edge; None for what its cost says.
         least: bytes below which an edge teaches nothing.
@@ -86,7 +88,7 @@ class Trust:
 
     fixed: int | None = None
     least: int = 0
-    _lines: dict[Basis, _Line] = field(default_factory=lambda: {b: _Line(BELIEFS[b]) for b in Basis})
+    _lines: dict[tuple[Basis, int], _Line] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
@@ -100,7 +102,7 @@ class Trust:
         if cost.memory <= 0:
             return 0
         with self._lock:
-            return int(cost.memory * math.exp(self._lines[cost.basis].above(math.log(cost.memory))))
+            return int(cost.memory * math.exp(self._line(cost).above(math.log(cost.memory))))
 
     def learn(self, cost: Cost, peak: int, *, killed: bool = False) -> None:
         """Take in what became of a prediction.
@@ -114,4 +116,9 @@ class Trust:
         if cost.memory <= 0 or wanted <= 0 or max(cost.memory, wanted) < self.least:
             return
         with self._lock:
-            self._lines[cost.basis].add(math.log(cost.memory), math.log(wanted / cost.memory))
+            self._line(cost).add(math.log(cost.memory), math.log(wanted / cost.memory))
+
+    def _line(self, cost: Cost) -> _Line:
+        """The one that a prediction goes by; the lock is held."""
+        kind = cost.memory if cost.basis is Basis.CLASS else 0
+        return self._lines.setdefault((cost.basis, kind), _Line(BELIEFS[cost.basis]))

@@ -19,7 +19,8 @@ from winvllm_build.build.plan import edges, setting
 from winvllm_build.build.plan.costs import CostModel
 from winvllm_build.build.plan.identity import Identities
 from winvllm_build.build.plan.result import BuildPlan, Planned, Room
-from winvllm_build.build.plan.schedule import jobs_of, simulate
+from winvllm_build.build.plan.schedule import jobs_of
+from winvllm_build.build.plan.sequence import shortest
 from winvllm_build.build.plan.setting import Setting
 from winvllm_build.build.result import DryRun
 from winvllm_build.profile import limits, machine
@@ -76,7 +77,7 @@ def plan(request: BuildRequest, watch: Watcher, *, title: str, what_if: WhatIf) 
         left_out=dry.left_out,
         unbuilt=_unbuilt(here, dry),
         room=limit,
-        schedule=simulate(jobs, slots=limit.slots, budget=limit.budget),
+        schedule=shortest(jobs, slots=limit.slots, budget=limit.budget).schedule,
         notes=_notes(found, here),
     )
 

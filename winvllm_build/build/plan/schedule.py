@@ -209,12 +209,17 @@ class _Run:
     running: list[tuple[float, int, Job]] = field(default_factory=list)
     free: list[int] = field(default_factory=list)
     ready: list[Job] = field(default_factory=list)
-    rest: Mapping[str, float] = field(default_factory=dict)
+    logs: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     priority: Mapping[str, tuple[bool, float, str]] = field(default_factory=dict)
 
     def go(self) -> None:
-        self.rest = tails(self.jobs)
-        urgency = self.rest if self.urgency is None else self.urgency
+        rest = tails(self.jobs)
+        urgency = rest if self.urgency is None else self.urgency
+        if self.balance:
+            self.logs = {
+                job.name: (math.log(max(job.memory, 1)), math.log(max(rest[job.name], SHORTEST)))
+                for job in self.jobs
+            }
         self.priority = {
             job.name: (job.name not in self.begun, -urgency[job.name], job.name) for job in self.jobs
         }
@@ -252,19 +257,16 @@ class _Run:
 
     def _start_balanced(self) -> None:
         while self.free:
-            fitting = [job for job in self.ready if self._fits(job)]
-            if not fitting:
-                return
             due = math.log(max((self.budget - self.used) / len(self.free), 1.0))
-            job = min(fitting, key=lambda one: self._unsuited(one, due))
-            self.ready.remove(job)
-            self._begin(job)
-
-    def _unsuited(self, job: Job, due: float) -> tuple[bool, float, str]:
-        """The smaller the better; `due` is the logarithm of the memory for each free slot."""
-        off = math.log(max(job.memory, 1)) - due
-        long = math.log(max(self.rest[job.name], SHORTEST))
-        return job.name not in self.begun, self.balance * off * off - long, job.name
+            ranks = (
+                (job.name not in self.begun, self.balance * (self.logs[job.name][0] - due) ** 2
+                 - self.logs[job.name][1], job.name, at)
+                for at, job in enumerate(self.ready) if self._fits(job)
+            )  # fmt: skip
+            *_, best = min(ranks, default=(-1,))
+            if best < 0:
+                return
+            self._begin(self.ready.pop(best))
 
     def _fits(self, job: Job) -> bool:
         return job.name in self.begun or not self.running or self.used + job.memory <= self.budget
