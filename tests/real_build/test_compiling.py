@@ -20,7 +20,8 @@ from winvllm_build.build.engine import launcher, order
 from winvllm_build.build.engine.record import Outcome
 from winvllm_build.build.events import CompileBegun, Note
 from winvllm_build.build.selection import Selection
-from winvllm_build.profile.model import Profile
+from winvllm_build.build.store import inventory
+from winvllm_build.profile.model import BuildSection, Profile
 from winvllm_build.workspace import Workspace
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake compilers are shell scripts")
@@ -112,6 +113,18 @@ def test_the_order_is_made_anew_when_cmake_has_run_again(tmp_path: Path) -> None
         piece.output for piece in order.pieces((project.build / "build.ninja").read_text()) if piece.output
     ]
     assert [Path(name).name.split(".")[0] for name in found] == names[:5]
+
+
+def test_the_store_keeps_to_the_size_of_the_profile(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    assert project.compile().finished == 5
+    small = replace(project.wanted, profile=Profile(build=BuildSection(store_size=3000 / (1 << 30))))
+    with equipped(small, project.workspace, project.notes.append):
+        pass
+    kept = inventory.take(project.workspace.objects)
+    assert 0 < kept.edges < 5
+    assert kept.size <= 3000
+    assert any(f"{5 - kept.edges} edges that were not used" in note for note in project.notes)
 
 
 def test_a_folder_that_was_dropped_is_filled_from_the_store(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from winvllm_build.build.engine.exhaustion import ran_out
+from winvllm_build.build.diagnosis.rule import FailureClass, rulebook
+from winvllm_build.build.engine.exhaustion import CODES, KILLED, STATUS, ran_out
 
 
 @pytest.mark.parametrize(
@@ -49,3 +50,16 @@ def test_out_of_memory(code: int, text: bytes) -> None:
 )
 def test_not_out_of_memory(code: int, text: bytes) -> None:
     assert not ran_out(code, text)
+
+
+def test_what_is_tried_again_for_memory_is_what_why_calls_memory() -> None:
+    told = {code for rule in rulebook().values() if rule.kind is FailureClass.MEMORY for code in rule.codes}
+    killed = {f"signal {-code}" if code < 0 else str(code) for code in KILLED}
+    assert told == {*CODES, *(f"0x{status:X}" for status in STATUS), *killed}
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_codes_count_in_every_language(code: str) -> None:
+    assert ran_out(2, f"c1xx : schwerwiegender Fehler {code}: Kein Speicher\r\n".encode())
+    assert ran_out(2, f"cl : erreur de ligne de commande {code} : m\u00e9moire\r\n".encode("cp1252"))
+    assert not ran_out(2, f"x.cpp(3): note: {code} is what cl.exe says\r\n".encode())

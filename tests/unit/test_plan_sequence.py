@@ -45,7 +45,7 @@ def test_who_starts_the_most_urgent_that_fits_comes_to_the_same_end(
 
 
 def test_large_edges_run_beside_small_ones_where_slots_are_as_scarce_as_memory() -> None:
-    """Longest first two of 25 run beside that of 50: memory is full, two slots are free, and the small wait."""
+    """Longest first two of 25 run beside that of 50: memory is full, two slots are free, the small wait."""
     work = [
         Job(name="large", seconds=30, memory=50),
         *(Job(name=f"medium{at}", seconds=12, memory=25) for at in range(4)),

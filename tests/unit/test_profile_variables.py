@@ -123,6 +123,24 @@ def test_options_are_text_or_typed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "patterns"),
+    [
+        ("[]", ()),
+        ('["csrc/a.cu", "csrc/b.cu"]', ("csrc/a.cu", "csrc/b.cu")),
+        ("csrc/a.cu;csrc/b.cu", ("csrc/a.cu", "csrc/b.cu")),
+        ("[a-c]*.cu", ("[a-c]*.cu",)),
+        ("", ()),
+    ],
+)
+def test_a_list_is_text_with_separators_or_as_a_profile_writes_it(
+    tmp_path: Path, text: str, patterns: tuple[str, ...]
+) -> None:
+    roots = ProfileRoots(shipped=tmp_path, user=tmp_path)
+    given = {"build.objects": text, "build.wheel": False}
+    assert resolve(None, roots=roots, environment={}, overrides=given).profile.build.objects == patterns
+
+
+@pytest.mark.parametrize(
     ("key", "said"),
     [
         ("build.maxjobs", 'did you mean "build.max_jobs"'),

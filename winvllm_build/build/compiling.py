@@ -28,8 +28,9 @@ from winvllm_build.build.plan.costs import CostModel
 from winvllm_build.build.plan.schedule import jobs_of
 from winvllm_build.build.plan.sequence import shortest
 from winvllm_build.build.selection import Selection
+from winvllm_build.build.store import inventory
 from winvllm_build.build.store.objects import Store
-from winvllm_build.errors import CompileError
+from winvllm_build.errors import CompileError, WinvllmError
 from winvllm_build.profile import limits, machine
 from winvllm_build.profile.model import Profile
 from winvllm_build.workspace import Workspace
@@ -37,6 +38,8 @@ from winvllm_build.workspace import Workspace
 GIB: Final = 1 << 30
 AGAIN: Final = 2
 """How often Ninja starts again because a launcher was killed under an edge."""
+STORE_SIZE: Final = 20.0
+"""GiB that finished work may take, unless a profile says otherwise."""
 LOOKAHEAD: Final = 8
 """Edges that Ninja starts beyond the slots, so that a small one can run while the next is too large."""
 
@@ -110,6 +113,22 @@ def equipped(wanted: Compilation, workspace: Workspace, tell: Callable[[str], No
             yield replace(wanted, reuse=store, cache=cache)
     finally:
         store.close()
+        _limit_store(wanted.profile, workspace, tell)
+
+
+def _limit_store(profile: Profile, workspace: Workspace, tell: Callable[[str], None]) -> None:
+    """What cannot be removed costs space, and not the build."""
+    asked = profile.build.store_size
+    keep = STORE_SIZE if asked == "auto" else asked
+    try:
+        done = inventory.limit(workspace.objects, int(keep * GIB))
+    except WinvllmError as error:
+        tell(f"the store was not made smaller: {error}")
+        return
+    if done is not None and done.removed:
+        tell(
+            f"the store had more than {keep:g} GiB: {done.removed} edges that were not used for longest went"
+        )
 
 
 def refuse_nothing(selection: Selection) -> None:

@@ -135,6 +135,11 @@ class BuildSection(Section):
         default=False, description="Compile what can be compiled after a file has failed."
     )
     wheel: bool = Field(default=True, description="Pack a wheel when everything is linked.")
+    store_size: AutoOrSize = Field(
+        default="auto",
+        description="GiB that finished objects of all builds may take in the workspace; when a build ends, "
+        "what was not used for longest goes. auto: 20.",
+    )
 
 
 class CacheSection(Section):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final, get_args
+from typing import Any, Final, get_args, get_origin
 
 from winvllm_build.errors import UsageError
 from winvllm_build.profile.layers import Layer, nested
@@ -13,6 +14,11 @@ from winvllm_build.profile.model import FILE_ONLY, TABLES, fields, keys
 from winvllm_build.profile.problem import KeyPath, LayerKind, Origin, Problem, dotted
 from winvllm_build.profile.values import dependency_key
 from winvllm_build.suggest import did_you_mean
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 PREFIX: Final = "WINVLLM_"
 SEPARATOR: Final = "__"
@@ -111,11 +117,21 @@ def from_text(key: KeyPath, text: str) -> object:
     if bool in kinds:
         lowered = word.lower()
         return True if lowered in TRUE else False if lowered in FALSE else text
+    if get_origin(annotation) is tuple and word.startswith("["):
+        return _list_of(word)
     if (int in kinds or float in kinds) and re.fullmatch(r"[+-]?\d+", word):
         return int(word)
     if float in kinds and re.fullmatch(r"[+-]?\d*\.\d+", word):
         return float(word)
     return text
+
+
+def _list_of(word: str) -> object:
+    """A list as a profile writes it; a pattern such as `[a-c]*.cu` is none."""
+    try:
+        return tomllib.loads(f"list = {word}")["list"]
+    except tomllib.TOMLDecodeError:
+        return word
 
 
 def _layer(values: Mapping[KeyPath, tuple[Any, str]], kind: LayerKind) -> Layer:

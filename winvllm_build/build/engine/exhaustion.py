@@ -8,12 +8,15 @@ from typing import Final
 KILLED: Final = frozenset({-9, 137})
 STATUS: Final = frozenset({0xC0000017, 0xC000001D, 0xC000012D, 0xC0000409})
 """Windows: no memory, illegal instruction (cl.exe under load), commitment limit, fail-fast (cicc, heap)."""
+CODES: Final = ("C1002", "C1060", "C1076", "C3859", "D8040", "LNK1102")
+"""What cl.exe and link.exe call it, in every language of theirs."""
 TEXTS: Final = tuple(
     re.compile(pattern)
     for pattern in (
-        rb"(?i)\bfatal error C(1060|1076|1002)\b",
-        rb"\bLNK1102\b",
-        rb"(?i)\bdied (due to signal 9\b|with status 0x(C0000017|C000001D|C000012D|C0000409)\b)",
+        rb"\b(" + "|".join(CODES).encode() + rb")\s*:",
+        rb"(?i)\bdied (due to signal 9\b|with status 0x("
+        + "|".join(f"{status:X}" for status in sorted(STATUS)).encode()
+        + rb")\b)",
         rb"\bKilled signal terminated program\b|\bld terminated with signal 9\b",
         rb"(?m)^(\S+: )?Killed(: 9)?\s*$",
         rb"\bstd::bad_alloc\b|\bcicc\b.*\bbad_alloc\b",

@@ -17,6 +17,7 @@ from winvllm_build.build.store.layout import BLOBS, BUILDS, LOCK, RECORDS
 from winvllm_build.build.store.records import Records, Summary
 from winvllm_build.build.store.references import Reference
 from winvllm_build.build.store.verification import READERS
+from winvllm_build.errors import BusyError
 from winvllm_build.workspace import locked, storage_errors
 
 GRACE: Final = 600.0
@@ -164,6 +165,20 @@ def prune(root: Path, keep: int) -> Pruned:
             removed += 1
         freed = _sweep(root, frozenset(kept), frozenset(dropped))
         return Pruned(removed=removed, freed=freed, left=left, size=size)
+
+
+def limit(root: Path, keep: int) -> Pruned | None:
+    """As `prune`, if there are more than `keep` bytes; None if not, or while another run tidies the store.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    blobs = Blobs(root / BLOBS, Syncer())
+    if sum(size_of(blobs.path(name)) for name in blobs.names()) <= keep:
+        return None
+    with suppress(BusyError):
+        return prune(root, keep)
+    return None
 
 
 def _sweep(root: Path, kept: frozenset[str], dropped: frozenset[str]) -> int:
