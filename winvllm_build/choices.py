@@ -38,3 +38,21 @@ class TorchOrigin(Enum):
 
     INSTALLED = "installed"
     HEADERS = "headers"
+
+
+class ModelType(Enum):
+    """What a model computes with; AUTO takes what its config.json says, or half of it for float32."""
+
+    AUTO = "auto"
+    FLOAT16 = "float16"
+    BFLOAT16 = "bfloat16"
+    FLOAT32 = "float32"
+
+
+class KvCacheType(Enum):
+    """What keys and values are kept in; AUTO takes the type that is computed with."""
+
+    AUTO = "auto"
+    FP8 = "fp8"
+    FP8_E4M3 = "fp8_e4m3"
+    FP8_E5M2 = "fp8_e5m2"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from winvllm_build.cli import render
+from winvllm_build.cli import detect, render
 from winvllm_build.errors import FindingsError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ Examples:
   winvllm-build profile show sm86 --set build.max_jobs=4    the same with a change
   winvllm-build profile check my.toml                       all that is wrong with a file
   winvllm-build profile path                                where files are looked for
+  winvllm-build profile detect --output my.toml             one for this machine's cards
 """
 Name = Annotated[
     str | None,
@@ -42,6 +43,7 @@ def register(app: typer.Typer) -> None:
     group.command("schema", help="Print the JSON schema of profile files.")(print_schema)
     group.command("path", help="Print where profile files are looked for.")(path)
     group.command("check", help="Check a file, or every profile and the project's file.")(check)
+    group.command("detect", help=detect.HELP)(detect.detect)
     app.add_typer(group, name="profile")
 
 

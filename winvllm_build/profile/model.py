@@ -10,14 +10,17 @@ from typing import Annotated, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
-from winvllm_build.choices import CacheKind, SourceKind, TorchSource
+from winvllm_build.choices import CacheKind, KvCacheType, ModelType, SourceKind, TorchSource
 from winvllm_build.profile.values import (
     ArchList,
     AutoOrCount,
+    AutoOrShare,
     AutoOrSize,
     AutoOrSpecifier,
+    AutoOrSwitch,
     CMakeText,
     DependencyFolders,
+    IndexAddresses,
     LayerNames,
     OptionalCacheName,
     OptionalCMakeText,
@@ -198,6 +201,43 @@ class TorchSection(Section):
         description="The torch installed beside the interpreter (installed), only the headers and CMake "
         "files of a wheel (headers: compiles, cannot run), or the former when it has CUDA (auto).",
     )
+    indexes: IndexAddresses = Field(
+        default=(),
+        description="Addresses of the package indexes that the install command names beside pip's own, for "
+        "torch with CUDA. Empty: those that the tool knows for the tag's torch and the toolkit's CUDA.",
+    )
+
+
+class RuntimeSection(Section):
+    """How vLLM is started, one key for each option of `vllm serve`. Nothing here changes a build."""
+
+    model: Text = Field(
+        default="",
+        description="The model that the other values were computed for: a folder, or a name in Hugging "
+        "Face's cache. Empty: for no model in particular.",
+    )
+    gpu_memory_utilization: AutoOrShare = Field(
+        default="auto", description="Share of the GPU's memory that vLLM takes. auto: vLLM's own default."
+    )
+    max_model_len: AutoOrCount = Field(
+        default="auto", description="Tokens of the longest request. auto: what the model allows."
+    )
+    max_num_seqs: AutoOrCount = Field(
+        default="auto", description="Requests computed at a time. auto: vLLM's own default."
+    )
+    dtype: Annotated[ModelType, BeforeValidator(choice_of(ModelType))] = Field(
+        default=ModelType.AUTO,
+        description="Type that is computed with. auto: the model's own. bfloat16 needs 8.0 or newer.",
+    )
+    enforce_eager: AutoOrSwitch = Field(
+        default="auto",
+        description="Compute without torch.compile and CUDA graphs, which takes less memory and needs no "
+        "Triton. auto: vLLM's own default, off.",
+    )
+    kv_cache_dtype: Annotated[KvCacheType, BeforeValidator(choice_of(KvCacheType))] = Field(
+        default=KvCacheType.AUTO,
+        description="Type that keys and values are kept in. auto: dtype. fp8 takes half of it.",
+    )
 
 
 class Profile(Section):
@@ -217,6 +257,7 @@ class Profile(Section):
     cache: CacheSection = Field(default_factory=CacheSection)
     python: PythonSection = Field(default_factory=PythonSection)
     torch: TorchSection = Field(default_factory=TorchSection)
+    runtime: RuntimeSection = Field(default_factory=RuntimeSection)
     environment: Variables = Field(
         default_factory=dict,
         description="Further variables for CMake and the compilers. Those that the tool sets itself are "
@@ -232,6 +273,7 @@ SECTIONS: Final[Mapping[str, type[Section]]] = MappingProxyType(
         "cache": CacheSection,
         "python": PythonSection,
         "torch": TorchSection,
+        "runtime": RuntimeSection,
     }
 )
 TABLES: Final = frozenset({("source", "dependencies"), ("environment",)})

@@ -22,6 +22,7 @@ TAG: Final = re.compile(r"v\d+\.\d+(\.\d+)*[0-9A-Za-z.+-]*")
 TARGET: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 LAYER: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
 ENDPOINT: Final = re.compile(r"(rediss?|https?)://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9._/-]*)?")
+INDEX_ADDRESS: Final = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9._/+-]*)?")
 CACHE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 ACTED_ON: Final = re.compile(r"[$`%;&|<>()^!]")
 VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -130,6 +131,32 @@ def auto_or_size(value: object) -> object:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf"):
         return float(value)
     raise ValueError(f'expected "auto" or a number of GiB above 0, not {_shown(value)}{_near_auto(value)}')
+
+
+def auto_or_share(value: object) -> object:
+    """`"auto"` or a share above 0, 1 at most."""
+    if value == "auto":
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= 1:
+        return float(value)
+    raise ValueError(f'expected "auto" or a share such as 0.85, not {_shown(value)}{_near_auto(value)}')
+
+
+def auto_or_switch(value: object) -> object:
+    """`"auto"`, true or false."""
+    if value == "auto" or isinstance(value, bool):
+        return value
+    raise ValueError(f'expected "auto", true or false, not {_shown(value)}{_near_auto(value)}')
+
+
+def index_address(value: str) -> str:
+    """The address of a package index; it stands in commands that are shown, so no credential may be in it."""
+    safe_text(value)
+    if "@" in value.partition("://")[2].partition("/")[0]:
+        raise ValueError("holds a user or password; name those in pip's own settings (pip config)")
+    if not INDEX_ADDRESS.fullmatch(value):
+        raise ValueError(f'"{value}" is not the address of an index; it starts with https://')
+    return value
 
 
 def _shown(value: object) -> str:
@@ -303,6 +330,16 @@ AutoOrCount = Annotated[
 ]
 AutoOrSize = Annotated[
     float | Literal["auto"], BeforeValidator(auto_or_size, json_schema_input_type=float | Literal["auto"])
+]
+AutoOrShare = Annotated[
+    float | Literal["auto"], BeforeValidator(auto_or_share, json_schema_input_type=float | Literal["auto"])
+]
+AutoOrSwitch = Annotated[
+    bool | Literal["auto"], BeforeValidator(auto_or_switch, json_schema_input_type=bool | Literal["auto"])
+]
+IndexAddresses = Annotated[
+    tuple[Annotated[str, AfterValidator(index_address)], ...],
+    BeforeValidator(split_list, json_schema_input_type=list[str] | str),
 ]
 DependencyFolders = Mapping[Annotated[str, AfterValidator(dependency_name)], CMakeText]
 Variables = Annotated[

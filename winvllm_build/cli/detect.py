@@ -1,0 +1,138 @@
+"""`winvllm-build profile detect`: a profile for this machine, with the reason of every value."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from winvllm_build.cli import render
+from winvllm_build.errors import UsageError
+
+if TYPE_CHECKING:
+    from winvllm_build.runtime.detection import Detected
+    from winvllm_build.toolchain.gpu import Gpus
+
+HELP = """Write a profile for this machine: what to build for its cards, and how to start vLLM on them.
+
+\b
+Examples:
+  winvllm-build profile detect                                      print it, each value with its reason
+  winvllm-build profile detect --output my.toml                     write it; then: build --profile my.toml
+  winvllm-build profile detect --model models/Qwen3-8B              lengths computed for a model
+  winvllm-build profile detect --model Qwen/Qwen3-8B                the same for one in Hugging Face's cache
+  winvllm-build profile detect --gpu "RTX 3060,12GB,8.6" --system windows    for another
+Nothing is downloaded.
+"""
+Cards = Annotated[
+    list[str] | None,
+    typer.Option("--gpu", metavar="NAME,SIZE,CC", help="A card instead of those found; repeat for more."),
+]
+
+
+def detect(
+    *,
+    model: Annotated[
+        str | None, typer.Option(metavar="FOLDER|NAME", help="Model that the settings are computed for.")
+    ] = None,
+    tag: Annotated[str | None, typer.Option(help="vLLM tag; else the newest with patches.")] = None,
+    gpu: Cards = None,
+    vram: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Memory of the cards that were found, such as 12GB.")
+    ] = None,
+    ram: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="RAM to reckon with, all of it free.")
+    ] = None,
+    system: Annotated[
+        str | None, typer.Option(metavar="windows|linux", help="The system it is for; else this one.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the profile there.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print data as JSON.")] = False,
+) -> int:
+    found = detected(model=model, tag=tag, gpus=gpu or [], vram=vram, ram=ram, system=system)
+    if output is not None:
+        _write(output, found.toml(), force=force)
+        render.note(f"written: {output}; next: winvllm-build build --profile {output}")
+    if as_json:
+        render.data(found.as_data())
+    elif output is None:
+        render.out(found.toml().rstrip("\n"))
+    for text in found.notes:
+        render.note(f"note: {text}")
+    return 0
+
+
+def detected(
+    *,
+    model: str | None = None,
+    tag: str | None = None,
+    gpus: list[str] | None = None,
+    vram: str | None = None,
+    ram: str | None = None,
+    system: str | None = None,
+) -> Detected:
+    """The profile of this machine, or of one that is stated.
+
+    Raises:
+        UsageError: something is stated wrongly, or the model or tag is not here.
+        ToolchainError: there is no GPU, and none was stated.
+    """
+    import os
+
+    from winvllm_build import data
+    from winvllm_build.runtime import detection, host, modelfiles, stated
+    from winvllm_build.workspace import Workspace
+
+    own = host.read(Workspace.default().builds)
+    if system is not None:
+        own = dataclasses.replace(own, windows=_is_windows(system))
+    if ram is not None:
+        size = stated.size(ram, "--ram")
+        own = dataclasses.replace(own, memory_total=size, memory_free=size)
+    return detection.detect(
+        _gpus(gpus or [], vram, windows=own.windows),
+        own,
+        None if model is None else modelfiles.read(model, os.environ),
+        detection.needs_of(tag, data.patches_root()),
+    )
+
+
+def _is_windows(system: str) -> bool:
+    if system not in {"windows", "linux"}:
+        raise UsageError(f'--system: "{system}" is neither windows nor linux', fix="--system windows")
+    return system == "windows"
+
+
+def _gpus(described: list[str], vram: str | None, *, windows: bool) -> Gpus:
+    from winvllm_build.runtime import stated
+    from winvllm_build.toolchain import gpu
+
+    if described and vram is not None:
+        raise UsageError("--gpu names the memory already", fix="leave --vram out")
+    if described:
+        cards = (stated.gpu(text, index=i, windows=windows) for i, text in enumerate(described))
+        return gpu.Gpus(gpus=tuple(cards))
+    found = gpu.read()
+    if vram is None:
+        return found
+    size = stated.size(vram, "--vram")
+    return dataclasses.replace(
+        found,
+        gpus=tuple(dataclasses.replace(c, memory_total=size, memory_free=size) for c in found.gpus),
+    )
+
+
+def _write(file: Path, text: str, *, force: bool) -> None:
+    from winvllm_build.workspace import storage_errors, write_atomic
+
+    if file.exists() and not force:
+        raise UsageError(f"{file} exists", fix="--force replaces it, or name another file")
+    if not file.absolute().parent.is_dir():
+        raise UsageError(f"the folder of {file} does not exist", fix=f"mkdir {file.parent}")
+    with storage_errors(str(file)):
+        write_atomic(file, text.encode())
