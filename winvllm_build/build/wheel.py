@@ -171,15 +171,15 @@ def packing_python(request: PackRequest, facts: TagFacts, runner: StepRunner) ->
         create: list[str | Path] = [request.python, "-m", "venv", "--system-site-packages", folder]
         runner.run("creating the packing environment", create)
         fill: list[str | Path] = [_interpreter(folder), "-m", "pip", "install", "--quiet", *wanted]
-        runner.run("installing the tag's build requirements", fill, extra=_for_pip())
+        runner.run("installing the tag's build requirements", fill, extra=installer_variables())
         write_atomic(stamp, listed)
     return _interpreter(folder)
 
 
-def _for_pip() -> dict[str, str]:
-    """The variables by which pip is configured; upstream's own code never sees them."""
+def installer_variables() -> dict[str, str]:
+    """The variables by which pip and uv are configured; upstream's own code never sees them."""
     kept = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "XDG_CONFIG_HOME")
-    return {k: v for k, v in os.environ.items() if k.upper().startswith("PIP_") or k.upper() in kept}
+    return {k: v for k, v in os.environ.items() if k.upper().startswith(("PIP_", "UV_")) or k.upper() in kept}
 
 
 def _interpreter(environment: Path) -> Path:

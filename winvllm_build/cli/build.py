@@ -159,7 +159,7 @@ def build(
     elif isinstance(result, DryRun):
         _show_plan(result)
     else:
-        _show(result, watcher.record)
+        _show(result, watcher.record, request.resolved.profile.torch.indexes)
     return CompileError.exit_code if not isinstance(result, DryRun) and result.failed else 0
 
 
@@ -171,7 +171,7 @@ def _show_plan(plan: DryRun) -> None:
         render.out(f"left out: {', '.join(names)}: {reason}")
 
 
-def _show(result: BuildResult, record: Path | None) -> None:
+def _show(result: BuildResult, record: Path | None, indexes: Sequence[str]) -> None:
     render.out("")
     taken = render.duration(sum(result.seconds.values()))
     outcome = f"{len(result.failed)} edges failed after {taken}" if result.failed else f"built in {taken}"
@@ -202,19 +202,22 @@ def _show(result: BuildResult, record: Path | None) -> None:
             render.out(line)
     if record is not None:
         render.out(f"  record        {record} (winvllm-build report --html FILE shows it)")
-    render.out(f"next: {_next(result)}")
+    for index, line in enumerate(_next(result, indexes)):
+        render.out(f"      {line}" if index else f"next: {line}")
 
 
-def _next(result: BuildResult) -> str:
+def _next(result: BuildResult, indexes: Sequence[str]) -> list[str]:
     if result.failed:
-        return "do what stands above, then run the same command again; winvllm-build why says it again"
+        return ["do what stands above, then run the same command again; winvllm-build why says it again"]
     if result.wheel is not None and result.loadable:
-        return f"pip install {result.wheel.path}"
+        from winvllm_build.cli import install
+
+        return ["one of", *(f"  {line}" for line in install.after_build(result, indexes))]
     if result.wheel is not None:
-        return "for a wheel that runs: install the CUDA torch of the tag, then the same command again"
+        return ["for a wheel that runs: install the CUDA torch of the tag, then the same command again"]
     if any(target.reason == "not asked for" for target in result.left_out):
-        return "winvllm-build build --profile sm86 builds everything for an RTX 30xx and packs the wheel"
-    return "the same command with --wheel packs what was built"
+        return ["winvllm-build build --profile sm86 builds everything for an RTX 30xx and packs the wheel"]
+    return ["the same command with --wheel packs what was built"]
 
 
 def _by_reason(left_out: Sequence[LeftOut]) -> dict[str, list[str]]:

@@ -24,6 +24,7 @@ from winvllm_build.cli import (
     build,
     exchange,
     incoming,
+    install,
     matrix,
     patches,
     plan,
@@ -95,6 +96,7 @@ audit.register(app)
 build.register(app)
 exchange.register(app)
 incoming.register(app)
+install.register(app)
 patches.register(app)
 matrix.register(app)
 plan.register(app)

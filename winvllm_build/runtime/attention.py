@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -67,13 +68,18 @@ def layers(config: Mapping[str, Any]) -> tuple[Layer, ...]:
     if kind in NOT_COMPUTED:
         raise UnknownModelError(f"models of the type {kind} keep caches of a kind of their own")
     found: list[Layer] = []
+    own = config.get("per_layer_config")
+    own = own if isinstance(own, Mapping) else {}
     for index, name in enumerate(_names(config)):
-        found.extend(_layer(config, name, index))
+        found.extend(_layer({**config, **own.get(str(index), {})}, name, index))
     return tuple(found)
 
 
 def depth(config: Mapping[str, Any]) -> int:
     """Number of layers."""
+    listed = config.get("layers_block_type")
+    if "num_hidden_layers" not in config and isinstance(listed, list):
+        return len(listed)
     return number(config, "num_hidden_layers", "n_layer", "n_layers", "num_layers")
 
 
@@ -96,6 +102,15 @@ def full(config: Mapping[str, Any]) -> Attention:
     if is_latent(config):
         key = number(config, "kv_lora_rank") + number(config, "qk_rope_head_dim")
         return Attention(heads=1, key=key, value=0)
+    wide = first(config, "global_head_dim")
+    if wide is not None:  # Gemma 4: larger heads where no window is
+        return Attention(
+            heads=first(config, "num_global_key_value_heads") or _kv_heads(config), key=wide, value=wide
+        )
+    return _usual(config)
+
+
+def _usual(config: Mapping[str, Any]) -> Attention:
     size = first(config, "head_dim", "hidden_size_per_head", "attention_head_dim")
     size = size or hidden(config) // heads(config)
     return Attention(heads=_kv_heads(config), key=size, value=size)
@@ -150,11 +165,9 @@ def _layer(config: Mapping[str, Any], name: str, index: int) -> Iterator[Layer]:
             if name in {"hybrid", "attention+mamba"}:
                 yield states.state(config)
         case "sliding_attention" | "sliding_window":
-            plain = full(config)
-            yield Attention(heads=plain.heads, key=plain.key, value=plain.value, window=_window(config))
+            yield dataclasses.replace(_usual(config), window=_window(config))
         case "chunked_attention":
-            plain, chunk = full(config), number(config, "attention_chunk_size")
-            yield Attention(heads=plain.heads, key=plain.key, value=plain.value, chunk=chunk)
+            yield dataclasses.replace(_usual(config), chunk=number(config, "attention_chunk_size"))
         case "mamba" | "mamba2" | "linear_attention" | "conv" | "recurrent":
             yield states.state(config)
         case "mlp" | "moe" | "-" | "E":

@@ -97,18 +97,25 @@ class Fit:
     together: int
 
 
-def fit(wanted: Wanted, plan: Plan, *, together: int, most: int) -> Fit:
-    """The longest requests of which `together` fit, or one if that is all, and how many shorter ones."""
+def fit(wanted: Wanted, plan: Plan, *, together: int, target: int) -> Fit:
+    """The longest requests of which `together` fit, or one if that is all, and how many shorter ones.
+
+    Args:
+        wanted: the model on the card.
+        plan: what is given up for room.
+        together: how many of the longest requests should fit.
+        target: tokens that are worth giving that up for.
+    """
     cache = wanted.pool(plan)
     length, count = 0, together
     for count in dict.fromkeys((together, 1)):
-        free = max(wanted.left(plan, min(FEW, most)), 0)
+        free = max(wanted.left(plan, FEW), 0)
         length = _rounded(cache.longest(free, wanted.limit, together=count), wanted.limit)
-        if length:
+        if length >= target:
             break
     if not length:
         return Fit(plan=plan, length=0, requests=0, cache=max(wanted.left(plan, 1), 0), together=1)
-    for requests in (number for number in COUNTS if number <= most):
+    for requests in COUNTS:
         free = max(wanted.left(plan, requests), 0)
         typical = min(max(length // TYPICAL, SHORTEST), length)
         if cache.longest(free, length) >= length and cache.requests(free, typical) >= requests:

@@ -128,7 +128,7 @@ def _by_model(
     plans = [Plan(eager=True, fp8=False)] if eager else [Plan(eager=False, fp8=False)]
     plans += [Plan(eager=True, fp8=False)] if not eager else []
     plans += [Plan(eager=True, fp8=True)] if fp8 else []
-    fits = [fitting.fit(wanted, plan, together=size.together, most=256) for plan in plans]
+    fits = [fitting.fit(wanted, plan, together=size.together, target=target) for plan in plans]
     best = next((f for f in fits if f.length >= target), max(fits, key=lambda f: f.length))
     if not best.length:
         plain = _by_tier(gpu, share, dtype, eager, notes=(fitting.does_not_fit(wanted, best),))

@@ -15,7 +15,7 @@ POWERS: Final = {"": 3, "b": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 GPU_FIX: Final = '--gpu "RTX 3060,12GB,8.6": name, memory, compute capability'
 
 
-def size(text: str, option: str) -> int:
+def size(text: str, option: str, fix: str | None = None) -> int:
     """Bytes of `12GB`, `12` (GB) or `8188 MiB`; memory is counted in powers of 1024, as on a card's box.
 
     Raises:
@@ -24,7 +24,7 @@ def size(text: str, option: str) -> int:
     match = SIZE.fullmatch(text.strip())
     count = 0 if match is None else float(match["number"]) * 1024 ** POWERS[(match["unit"] or "")[:1].lower()]
     if count < 1:
-        raise UsageError(f'{option}: "{text}" is not an amount of memory', fix=f"{option} 12GB")
+        raise UsageError(f'{option}: "{text}" is not an amount of memory', fix=fix or f"{option} 12GB")
     return int(count)
 
 
@@ -37,7 +37,7 @@ def gpu(text: str, *, index: int, windows: bool) -> Gpu:
     parts = [part.strip() for part in text.rsplit(",", 2)]
     if len(parts) != 3 or not parts[0]:  # noqa: PLR2004 - name, memory, capability
         raise UsageError(f'--gpu: "{text}" is not a card', fix=GPU_FIX)
-    memory = size(parts[1], "--gpu")
+    memory = size(parts[1], "--gpu", GPU_FIX)
     try:
         capability = arch.base(arch.normalised(parts[2]))
     except ValueError as error:
