@@ -19,7 +19,7 @@ from packaging.version import Version
 
 from winvllm_build.build import install_command
 from winvllm_build.build.install_command import Built
-from winvllm_build.errors import UsageError
+from winvllm_build.errors import WheelError
 from winvllm_build.shells import Shell, command
 from winvllm_build.toolchain.torch_index import build_for, index_of
 
@@ -95,7 +95,7 @@ def test_without_cuda_no_index_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["vllm.whl", "vllm-0.33.0-py3-none-any.whl"])
 def test_no_wheel_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"PK")
-    with pytest.raises(UsageError, match="no readable wheel"):
+    with pytest.raises(WheelError, match=r"is not named as a wheel|is no readable wheel"):
         install_command.read(tmp_path / name)
 
 

@@ -34,6 +34,7 @@ from winvllm_build.index import Index
 from winvllm_build.patchset import manifest
 from winvllm_build.patchset.worktree import open_worktree
 from winvllm_build.toolchain.toolchain import Toolchain
+from winvllm_build.wheel.version import wheel_version
 from winvllm_build.workspace import Workspace, locked
 
 BESIDE: Final = ".develop"
@@ -195,7 +196,7 @@ class _Develop:
 
     def _version(self) -> str:
         missing = any(not target.intended for target in self.result.left_out)
-        return wheel.version(
+        return wheel_version(
             self.result.tag,
             self.toolchain.cuda.version,
             self.request.build.resolved.profile.cuda.arch_list,
@@ -209,10 +210,12 @@ class _Develop:
             build=self.result.build,
             cmake=self.toolchain.cmake,
             components=components,
+            targets=(),
             version=self._version(),
             python=self.toolchain.python.executable,
             shim=self.toolchain.torch.import_path,
             environments=self.workspace.toolchains,
+            describe=lambda _: {},
             out=self.workspace.wheels,
         )
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from email import message_from_bytes
 from pathlib import Path
 from typing import Final
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from winvllm_build.errors import UsageError
+from winvllm_build.errors import WheelError
 from winvllm_build.toolchain import torch_index
 from winvllm_build.toolchain.torch_index import TorchBuild
+from winvllm_build.wheel import metadata
+from winvllm_build.wheel.opened import OpenWheel
+from winvllm_build.wheel.version import Platform, read_local
 
-CUDA: Final = re.compile(r"cu(\d+)(\d)")
+CUDA: Final = re.compile(r"cu\d+")
 TORCH: Final = "torch"
 
 
@@ -52,46 +53,29 @@ class InstallCommand:
     indexes: tuple[str, ...]
 
 
-def read(wheel: Path) -> Built:
+def read(file: Path) -> Built:
     """What a wheel says of itself.
 
     Raises:
-        UsageError: it is no readable wheel.
+        WheelError: it is no readable wheel.
     """
-    try:
-        _, version, _, _ = parse_wheel_filename(wheel.name)
-        with zipfile.ZipFile(wheel) as archive:
-            name = next(
-                n for n in archive.namelist() if n.endswith(".dist-info/METADATA") and n.count("/") == 1
-            )
-            metadata = message_from_bytes(archive.read(name))
-    except (InvalidWheelFilename, OSError, StopIteration, zipfile.BadZipFile) as error:
-        raise UsageError(
-            f"{wheel} is no readable wheel: {error}", fix="winvllm-build build makes one"
-        ) from error
+    said = metadata.read_name(file)
+    if said is None:
+        raise WheelError(f"{file} is not named as a wheel is", fix="winvllm-build build makes one")
+    with OpenWheel(file) as wheel:
+        requires = metadata.read(wheel, said).requires
+    local = read_local(said.version)
+    on_cuda = local.platform is Platform.CUDA and len(local.release) > 1
     return Built(
-        target=str(wheel),
-        torch=_pinned(metadata.get_all("Requires-Dist") or ()),
-        cuda=cuda_of(version.local or ""),
+        target=str(file),
+        torch=_pinned(requires),
+        cuda=Version(f"{local.release[:-1]}.{local.release[-1]}") if on_cuda else None,
     )
 
 
-def cuda_of(local: str) -> Version | None:
-    """13.0 of `cu130.sm86`, the local part of a wheel's or torch's version."""
-    for part in local.split("."):
-        match = CUDA.fullmatch(part)
-        if match:
-            return Version(f"{match[1]}.{match[2]}")
-    return None
-
-
-def _pinned(requirements: Sequence[str]) -> str | None:
+def _pinned(requirements: Sequence[Requirement]) -> str | None:
     """The release of torch that the wheel's metadata pins."""
-    for text in requirements:
-        try:
-            wanted = Requirement(text)
-        except InvalidRequirement:
-            continue
+    for wanted in requirements:
         exact = [s.version for s in wanted.specifier if s.operator == "=="]
         if canonicalize_name(wanted.name) == TORCH and exact:
             return Version(exact[0]).public
