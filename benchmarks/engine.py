@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from benchmarks.replay import baseline, contest, gated, kills, overhead, recorded
 from benchmarks.replay.compiler import Scale
@@ -28,6 +28,8 @@ from benchmarks.replay.contest import Ring, Row
 from benchmarks.replay.gated import Heard, Machine
 from benchmarks.replay.kills import Kill
 from winvllm_build.workspace import Workspace
+
+LEARNT: Final = "gate, first build, second build"
 
 
 def run_contest(options: argparse.Namespace, work: Path) -> Iterator[Row]:
@@ -43,8 +45,9 @@ def run_contest(options: argparse.Namespace, work: Path) -> Iterator[Row]:
         machine = Machine(cores=options.cores, cap=int(largest * factor))
         if not options.gate_only:
             yield from contest.fixed(ring, machine)
-        yield from contest.gates(ring, machine)
-        yield from contest.learnt(ring, machine)
+        yield from contest.gates(ring, machine, named=options.gate)
+        if options.gate in LEARNT:
+            yield from contest.learnt(ring, machine)
 
 
 def run_idle(options: argparse.Namespace, work: Path) -> dict[str, float]:
@@ -89,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
     versus.add_argument("--seed", type=int, default=0, help="another build of the same shape, by chance")
     versus.add_argument("--edges", type=int, default=0, help="only so many of its compiles")
     versus.add_argument("--gate-only", action="store_true")
+    versus.add_argument("--gate", default="", help="only the gate's rows with this in their name")
     idle = parts.add_parser("idle", help="a run with nothing to do")
     idle.add_argument("--build", default=recorded.FULL, choices=(recorded.FULL, recorded.SMALL))
     beside = parts.add_parser("overhead", help="what the gate adds to an edge")

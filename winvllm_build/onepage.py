@@ -6,6 +6,9 @@ import base64
 import hashlib
 import json
 from pathlib import Path
+from typing import Final
+
+SHARED: Final = Path(__file__).with_name("onepage.css")
 
 
 def render(folder: Path, name: str, **values: object) -> str:
@@ -20,7 +23,8 @@ def render(folder: Path, name: str, **values: object) -> str:
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - 0.1 s
 
-    style, script = ((folder / f"{name}{kind}").read_text(encoding="utf-8") for kind in (".css", ".js"))
+    own, script = ((folder / f"{name}{kind}").read_text(encoding="utf-8") for kind in (".css", ".js"))
+    style = SHARED.read_text(encoding="utf-8") + own
     environment = Environment(
         loader=FileSystemLoader(folder, encoding="utf-8"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,

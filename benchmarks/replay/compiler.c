@@ -23,7 +23,7 @@
 
 #define SLOTS 512
 #define FILES 256
-#define UNIT (4u << 20)
+#define UNIT (2u << 20)
 #define MAPS 65536
 
 struct account {
@@ -224,7 +224,7 @@ static void hold(double bytes)
         out_of_memory(conf.asker_dies ? my_slot : chosen);
     }
     unlock_book();
-    int target = (int)(bytes * conf.memory / UNIT + 0.999);
+    int target = (int)(bytes * conf.memory / UNIT); /* a process has nearly a unit before */
     for (; maps > target; maps--) munmap(map[maps - 1], UNIT);
     for (; maps < target && maps < MAPS; maps++) {
         /* the same few pages again and again: resident size without the memory */

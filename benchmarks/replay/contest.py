@@ -107,8 +107,15 @@ def fixed(ring: Ring, machine: Machine) -> Iterator[Row]:
         yield ring.static(machine, baseline.Way(name=" = ".join(names), jobs=jobs))
 
 
-def gates(ring: Ring, machine: Machine, *, seed: int = 1) -> Iterator[Row]:
-    """The gate with what it may know: everything, the classes of files, and much that is wrong."""
+def gates(ring: Ring, machine: Machine, *, seed: int = 1, named: str = "") -> Iterator[Row]:
+    """The gate with what it may know: everything, the classes of files, and much that is wrong.
+
+    Args:
+        ring: where it is built.
+        machine: cores and memory.
+        seed: decides what is wrong.
+        named: only the ways with this in their name.
+    """
     kinds: dict[str, Callable[[], gated.ReplayCosts]] = {
         "gate, history perfect": lambda: gated.perfect(ring.edges, ring.scale),
         "gate, classes only": lambda: gated.by_class(ring.scale),
@@ -117,7 +124,8 @@ def gates(ring: Ring, machine: Machine, *, seed: int = 1) -> Iterator[Row]:
         ),
     }
     for name, made in kinds.items():
-        yield ring.gate(machine, name, made())
+        if named in name:
+            yield ring.gate(machine, name, made())
 
 
 def learnt(ring: Ring, machine: Machine) -> Iterator[Row]:

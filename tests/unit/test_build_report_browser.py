@@ -5,25 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 
 from tests.build_report_cases import FAILED, HOSTILE, RETRIED, sample, sample_pair, unwatched
-from tests.webdriver import Page, browser, window
+from tests.page_steps import DOWN, ENTER, ESCAPE, HASH, LEFT, PANEL, RIGHT, SHOWN, UP, at, needs_browser, text
+from tests.webdriver import Page
 from winvllm_build.build.report import comparison, page, runs
 
-PROGRAM = browser()
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no chromium with a chromedriver on PATH")
-ESCAPE, ENTER, LEFT, RIGHT, UP, DOWN = "\ue00c", "\ue007", "\ue012", "\ue014", "\ue013", "\ue015"
-SHOWN = """\
-return [...document.querySelectorAll("tbody tr")].filter((row) => !row.hidden)
-  .map((row) => row.querySelector(".path").textContent)
-"""
+pytestmark = needs_browser
 BARS = "return document.querySelectorAll('#timeline .edge').length"
-PANEL = "const p = document.getElementById('panel'); return p.hidden ? null : p.innerText"
 TIP = "const tip = document.getElementById('tip'); return tip.hidden ? null : tip.innerText"
-HASH = "return location.hash"
 COUNT = len(sample().records)
 
 
@@ -35,13 +27,6 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    assert PROGRAM is not None
-    with window(PROGRAM, tmp_path_factory.mktemp("profile")) as opened:
-        yield opened
-
-
 @pytest.fixture
 def opened(chromium: Page, file: Path) -> Iterator[Page]:
     """The page, newly opened; at the end nothing may have complained."""
@@ -49,17 +34,6 @@ def opened(chromium: Page, file: Path) -> Iterator[Page]:
     yield chromium
     assert chromium.complaints() == []
     assert chromium.run("return document.title") == "vLLM v0.33.0 for 8.6, 12.0: the build"
-
-
-def at(chromium: Page, file: Path, **asked: str) -> None:
-    chromium.open("about:blank")
-    chromium.open(f"{file.as_uri()}#{urlencode(asked)}")
-
-
-def text(chromium: Page, script: str = PANEL) -> str:
-    found = chromium.run(script)
-    assert isinstance(found, str)
-    return found
 
 
 def box(chromium: Page, selector: str) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def test_a_set_as_large_as_the_real_one_is_a_small_page(report: Report) -> None:
 
 def test_the_files_of_the_page_are_shipped_with_the_package(checkout: Path) -> None:
     listed = (checkout / "pyproject.toml").read_text(encoding="utf-8")
-    assert '"*" = ["py.typed", "*.toml", "*.json", "data/**/*"]' in listed
+    assert '"*" = ["py.typed", "*.css", "*.toml", "*.json", "data/**/*"]' in listed
     assert {file.name for file in page.FILES.iterdir()} == {
         f"report{kind}" for kind in (".css", ".js", ".html.jinja")
     }

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlencode
 
 import pytest
 
+from tests.page_steps import DOWN, ENTER, ESCAPE, HASH, LEFT, PANEL, RIGHT, SHOWN, at, needs_browser, text
 from tests.report_cases import GONE, HOSTILE, TAGS, sample
-from tests.webdriver import Page, browser, window
+from tests.webdriver import Page
 from winvllm_build.port import page
 from winvllm_build.port.verdict import Kind
 
-PROGRAM = browser()
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no chromium with a chromedriver on PATH")
-ESCAPE, ENTER, LEFT, RIGHT, DOWN = "\ue00c", "\ue007", "\ue012", "\ue014", "\ue015"
-SHOWN = """\
-return [...document.querySelectorAll("tbody tr")].filter((row) => !row.hidden)
-  .map((row) => row.querySelector(".path").textContent)
-"""
+pytestmark = needs_browser
 PLACES = """\
 return ["#frame", "thead .corner", "tbody tr:nth-child(9) th"].map((which) => {
   const box = document.querySelector(which).getBoundingClientRect();
   return [box.left, box.top];
 });
 """
-PANEL = "const p = document.getElementById('panel'); return p.hidden ? null : p.innerText"
-HASH = "return location.hash"
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +27,6 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("page") / "report.html"
     made.write_bytes(page.render(sample()).encode())
     return made
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    assert PROGRAM is not None
-    with window(PROGRAM, tmp_path_factory.mktemp("profile")) as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -52,17 +37,6 @@ def opened(chromium: Page, file: Path) -> Iterator[Page]:
     yield chromium
     assert chromium.complaints() == []
     assert chromium.run("return document.title") == "Patches of v0.9.0: what carries where"
-
-
-def at(chromium: Page, file: Path, **asked: str) -> None:
-    chromium.open("about:blank")
-    chromium.open(f"{file.as_uri()}#{urlencode(asked)}")
-
-
-def text(chromium: Page) -> str:
-    found = chromium.run(PANEL)
-    assert isinstance(found, str)
-    return found
 
 
 def test_what_broke_first_comes_first_and_hostile_names_are_text(opened: Page) -> None:
