@@ -58,8 +58,16 @@ find_python() {
             return
         fi
     done
+    python_of_uv && return
     fail 4 "no Python 3.10 or newer on PATH" \
         "$(how_to_install python3 python3-venv), or set PYTHON to one that lies elsewhere"
+}
+
+# True if uv is there and has a Python, or gets one; it checks the hashes of what it downloads.
+python_of_uv() {
+    command -v uv >/dev/null 2>&1 || return 1
+    say "no Python 3.10 or newer on PATH: uv gets 3.12"
+    uv python install 3.12 >&2 && python=$(uv python find 3.12) && new_enough "$python"
 }
 
 # What the installed environment depends on: a change of it installs again.

@@ -65,8 +65,8 @@ class BareMachine:
         git.out("add", "-A")
         git.out("commit", "--quiet", "--allow-empty", "-m", "state")
 
-    def run(self, *args: str, **environment: str) -> process.Completed:
-        script = self.checkout / "scripts" / "quickstart.sh"
+    def run(self, *args: str, script: str = "quickstart.sh", **environment: str) -> process.Completed:
+        script = str(self.checkout / "scripts" / script)
         self.log.unlink(missing_ok=True)
         return process.capture(["sh", script, *args], env=self.environment | environment)
 
@@ -97,6 +97,40 @@ def test_the_first_run_makes_the_environment_and_builds_the_default(machine: Bar
 def test_arguments_are_passed_on_as_they_are(machine: BareMachine) -> None:
     done = machine.run("--profile", "sm 86", "--set", "a;b $HOME *", "")
     assert done.text == "<build>\n<--profile>\n<sm 86>\n<--set>\n<a;b $HOME *>\n<>\n"
+
+
+@posix_only
+def test_the_bootstrap_gets_torch_asks_the_doctor_and_builds(machine: BareMachine) -> None:
+    done = machine.run("--profile", "sm 86", "--offline", script="bootstrap.sh")
+    calls = done.text.replace("\n", " ").strip()
+    assert calls == (
+        "<toolchain> <torch> <--profile> <sm 86> <doctor> <build> <--profile> <sm 86> <--offline>"
+    ), done.error_text
+    again = machine.run("--no-torch", script="bootstrap.sh")
+    assert again.text.replace("\n", " ").strip() == "<doctor> <build> <--profile> <quickstart>"
+    assert machine.asked() == []
+
+
+@posix_only
+def test_the_bootstrap_stops_where_torch_cannot_be_had_and_goes_on_after_the_doctor(
+    machine: BareMachine,
+) -> None:
+    machine.run()
+    tool = machine.checkout / ".venv" / "bin" / "winvllm-build"
+    tool.write_text('#!/bin/sh\necho "$1"\n[ "$1" = build ] || exit "${FAKE_CODE:-0}"\n', encoding="utf-8")
+    no_torch = machine.run(script="bootstrap.sh", FAKE_CODE="4")
+    assert (no_torch.code, no_torch.text) == (4, "toolchain\n")
+    problems = machine.run("--no-torch", script="bootstrap.sh", FAKE_CODE="4")
+    assert (problems.code, problems.text) == (0, "doctor\nbuild\n")
+    assert "the doctor found problems" in problems.error_text
+
+
+@posix_only
+def test_uv_gets_a_python_where_there_is_none(machine: BareMachine) -> None:
+    (machine.bin / "python3").rename(machine.bin.parent / "its python")
+    machine.add("uv", f'#!/bin/sh\n[ "$2" != find ] || echo "{machine.bin.parent}/its python"\n')
+    done = machine.run("--no-torch", script="bootstrap.sh")
+    assert (done.code, machine.asked()) == (0, ["venv", "pip"]), done.error_text
 
 
 @posix_only
@@ -191,21 +225,24 @@ def test_a_python_without_venv_and_pip_is_told_with_the_package_to_install(machi
 
 
 @posix_only
-@pytest.mark.parametrize("script", ["environment.sh", "quickstart.sh", "test.sh"])
+@pytest.mark.parametrize(
+    "script", ["bootstrap.sh", "environment.sh", "quickstart.sh", "test.sh", "wine_environment.sh"]
+)
 def test_shell_scripts_parse(checkout: Path, script: str) -> None:
     assert process.capture(["sh", "-n", checkout / "scripts" / script]).error_text == ""
 
 
 def test_windows_scripts_are_plain_ascii_without_drive_letters(checkout: Path) -> None:
-    for name in ("quickstart.bat", "quickstart.ps1"):
+    for name in ("bootstrap.bat", "bootstrap.ps1", "environment.ps1", "quickstart.bat", "quickstart.ps1"):
         text = (checkout / "scripts" / name).read_bytes().decode("ascii")
         assert re.findall(r"(?<![A-Za-z$])[A-Za-z]:[\\/]", text) == []
 
 
-def test_the_batch_front_has_windows_line_ends_and_quotes_its_folder(checkout: Path) -> None:
-    content = (checkout / "scripts" / "quickstart.bat").read_bytes()
+@pytest.mark.parametrize("name", ["bootstrap", "quickstart"])
+def test_the_batch_front_has_windows_line_ends_and_quotes_its_folder(checkout: Path, name: str) -> None:
+    content = (checkout / "scripts" / f"{name}.bat").read_bytes()
     assert content.count(b"\n") == content.count(b"\r\n") > 0
-    assert b'"%~dp0quickstart.ps1" %*' in content
+    assert f'"%~dp0{name}.ps1" %*'.encode() in content
     assert content.endswith(b"exit /b %ERRORLEVEL%\r\n")
 
 

@@ -12,7 +12,7 @@ from winvllm_build.toolchain.toolchain import Toolchain
 from winvllm_build.workspace import HOME_VARIABLE, Workspace
 
 WORKSPACE: Final = re.compile(r"""[;"'$`<>|*?\[\]{}#]|\\""")
-"""CMake's lists, generator expressions, patterns; blanks, `&`, `%`, `(` and letters of any script are fine."""
+"""Lists, generator expressions and patterns; blanks, `&`, `%`, `(` and letters of any script are fine."""
 TOOLKIT: Final = re.compile(r"""[\s;"'$`<>|*?\[\]{}#&()!^]|\\""")
 """Upstream puts `-I<toolkit>/include` into the compiler's flags, where nobody quotes it."""
 

@@ -26,11 +26,23 @@ Examples:
 """
 
 
+TORCH = """Install the torch that a profile's tag pins, built for the toolkit that is found, if it is missing.
+
+\b
+Examples:
+  winvllm-build toolchain torch                      into the environment that builds are for
+  winvllm-build toolchain torch --profile sm120      for another profile
+  winvllm-build toolchain torch --dry-run            only say the command
+  winvllm-build toolchain torch --index URL          from a mirror of PyTorch's index
+"""
+
+
 def register(app: typer.Typer) -> None:
     group = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode=None)
     group.command("show", help="Find a profile's toolchain; lays down what is missing, as a build does.")(
         show
     )
+    group.command("torch", help=TORCH)(torch)
     app.add_typer(group, name="toolchain")
 
 
@@ -143,3 +155,36 @@ def _equipped(resolved: ResolvedProfile, *, offline: bool) -> Toolchain:
         index=Index(workspace, offline=offline, on_event=render.note),
         on_event=render.note,
     )
+
+
+def torch(
+    *,
+    profile: Annotated[
+        str | None, typer.Option("--profile", "-p", help="Profile name or TOML file (see `profile list`).")
+    ] = None,
+    tag: Annotated[str | None, typer.Option(help="vLLM tag; it needs a patch set.")] = None,
+    index: Annotated[
+        list[str] | None, typer.Option("--index", help="Address in place of PyTorch's; repeat for more.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the command; install nothing.")] = False,
+) -> int:
+    import shlex
+
+    from winvllm_build import data
+    from winvllm_build.build import equipment, torch_install
+    from winvllm_build.cli.profiles import resolve_profile
+    from winvllm_build.workspace import Workspace
+
+    resolved = resolve_profile(profile, overrides={"tag": tag})
+    found = _equipped(resolved, offline=False)
+    if found.torch.runs:
+        render.out(f"torch {found.torch.version} is there and fits ({found.torch.package})")
+        return 0
+    facts = equipment.facts_without_source(
+        resolved.profile, workspace=Workspace.default(), patches=data.patches_root()
+    )
+    words = torch_install.command(found, facts.torch, indexes=index or ())
+    render.out(shlex.join(words))
+    if not dry_run:
+        torch_install.install(words, on_line=render.note)
+    return 0
