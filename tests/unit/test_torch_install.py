@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from packaging.version import Version
@@ -13,25 +11,25 @@ from packaging.version import Version
 from winvllm_build.build.torch_install import command, install
 from winvllm_build.errors import ToolchainError
 
-if TYPE_CHECKING:
-    from winvllm_build.toolchain.toolchain import Toolchain
+PYTHON = Path(sys.executable)
 
 
-def test_torch_is_named_with_the_build_for_the_toolkit(toolchain: Toolchain) -> None:
-    words = command(toolchain, "2.9.1")
-    assert words[-1] == "torch==2.9.1+cu130"
-    assert words[words.index("--extra-index-url") + 1].endswith("/cu130")
-    older = replace(toolchain, cuda=replace(toolchain.cuda, version=Version("12.7.1")))
-    assert command(older, "2.9.1")[-1] == "torch==2.9.1+cu126"
+@pytest.mark.parametrize(("cuda", "build"), [("13.0.88", "cu130"), ("12.7.1", "cu126"), ("12.9", "cu128")])
+def test_torch_is_named_with_the_build_for_the_toolkit(cuda: str, build: str) -> None:
+    words = command(PYTHON, "2.9.1", Version(cuda))
+    assert words[-1] == f"torch==2.9.1+{build}"
+    assert words[words.index("--extra-index-url") + 1].endswith(f"/{build}")
 
 
-def test_a_mirror_replaces_the_known_index(toolchain: Toolchain) -> None:
-    words = command(toolchain, "2.9.1", indexes=("file:///mirror",))
-    assert [words[at + 1] for at, word in enumerate(words) if word == "--extra-index-url"] == ["file:///mirror"]
+def test_a_mirror_replaces_the_known_index() -> None:
+    words = command(PYTHON, "2.9.1", Version("13.0"), indexes=("file:///mirror",))
+    assert [words[at + 1] for at, word in enumerate(words) if word == "--extra-index-url"] == [
+        "file:///mirror"
+    ]
 
 
-def test_a_torch_that_nobody_recorded_is_named_without_a_build(toolchain: Toolchain) -> None:
-    assert command(toolchain, "9.9.9")[-1] == "torch==9.9.9"
+def test_a_torch_that_nobody_recorded_is_named_without_a_build() -> None:
+    assert command(PYTHON, "9.9.9", Version("13.0"))[-1] == "torch==9.9.9"
 
 
 def test_what_pip_said_last_is_told_with_the_command(tmp_path: Path) -> None:

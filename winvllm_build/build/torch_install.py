@@ -5,29 +5,32 @@ from __future__ import annotations
 import shlex
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final
+
+from packaging.version import Version
 
 from winvllm_build import process
 from winvllm_build.errors import ToolchainError
 from winvllm_build.toolchain import torch_index
-from winvllm_build.toolchain.toolchain import Toolchain
 
 SHOWN: Final = 8
 """Lines of pip's own words in an error."""
 
 
-def command(found: Toolchain, torch: str, *, indexes: Sequence[str] = ()) -> tuple[str, ...]:
+def command(python: Path, torch: str, cuda: Version, *, indexes: Sequence[str] = ()) -> tuple[str, ...]:
     """The words of the install; torch is named with its build, for the package index has one without CUDA.
 
     Args:
-        found: the interpreter and the toolkit.
+        python: the environment's interpreter.
         torch: the release that the tag pins.
+        cuda: the toolkit's version.
         indexes: addresses that replace the known ones.
     """
-    build = torch_index.build_for(torch, found.cuda.version, indexes=indexes)
+    build = torch_index.build_for(torch, cuda, indexes=indexes)
     extra = [word for address in build.indexes for word in ("--extra-index-url", address)]
     pinned = f"torch=={torch}" if build.local is None else f"torch=={torch}+{build.local}"
-    pip = (str(found.python.executable), "-m", "pip", "install", "--no-input", "--disable-pip-version-check")
+    pip = (str(python), "-m", "pip", "install", "--no-input", "--disable-pip-version-check")
     return (*pip, *extra, pinned)
 
 

@@ -183,7 +183,9 @@ def torch(
     facts = equipment.facts_without_source(
         resolved.profile, workspace=Workspace.default(), patches=data.patches_root()
     )
-    words = torch_install.command(found, facts.torch, indexes=index or ())
+    words = torch_install.command(
+        found.python.executable, facts.torch, found.cuda.version, indexes=index or ()
+    )
     render.out(shlex.join(words))
     if not dry_run:
         torch_install.install(words, on_line=render.note)
