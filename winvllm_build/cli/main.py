@@ -22,6 +22,7 @@ from typer.exceptions import TyperException
 from winvllm_build.cli import (
     audit,
     build,
+    doctor,
     exchange,
     incoming,
     install,
@@ -94,6 +95,7 @@ def _options(
 
 audit.register(app)
 build.register(app)
+doctor.register(app)
 exchange.register(app)
 incoming.register(app)
 install.register(app)

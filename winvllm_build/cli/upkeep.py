@@ -36,12 +36,6 @@ Examples:
   winvllm-build lint --all --strict  every set; warnings fail too, for CI
 Exit code 0: no errors; 1: errors, or with --strict any finding.
 """
-DOCTOR_HELP = """What is wrong, found out from facts that are there twice.
-
-\b
-Examples:
-  winvllm-build doctor patches       the newest patch set
-"""
 PATCHES_HELP = """Which is wrong: a patch file, the lock, the tag or the tool. Nothing is written.
 
 Each patch is held against the lock and, where the source is at hand, proven on it; the lock's trees are
@@ -72,9 +66,6 @@ FINDINGS: Final = 1
 def register(app: typer.Typer) -> None:
     app.command(help=DROP_HELP)(drop)
     app.command(help=LINT_HELP)(lint)
-    group = typer.Typer(help=DOCTOR_HELP, no_args_is_help=True, rich_markup_mode=None)
-    group.command("patches", help=PATCHES_HELP)(doctor_patches)
-    app.add_typer(group, name="doctor")
 
 
 def lint(

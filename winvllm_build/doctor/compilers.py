@@ -1,0 +1,88 @@
+"""cl, link, rc, mt; g++; and whether this nvcc takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from winvllm_build.doctor import fixes
+from winvllm_build.doctor.facts import Facts
+from winvllm_build.doctor.finding import Check, Outcome, ok, problem, warning
+from winvllm_build.index import PlatformTag
+from winvllm_build.toolchain import host, msvc
+
+WINDOWS: Final = PlatformTag.WINDOWS_AMD64
+
+
+def visual_cpp(facts: Facts) -> Iterator[Outcome]:
+    """A Visual Studio with cl, link, lib and vcvarsall."""
+    studios = facts.inventory.studios
+    complete = [one for one in studios if one.has_vcvarsall and any(not tools.missing for tools in one.tools)]
+    if complete:
+        first = complete[0]
+        yield ok(f"{first.installation.name} {first.installation.version}: cl {first.tools[0].compiler}")
+        return
+    if not studios:
+        error = facts.inventory.errors.get("studios")
+        yield problem(error.message if error else "no Visual Studio and no Build Tools", msvc.INSTALL)
+    for one in studios:
+        lacks = sorted({name for tools in one.tools for name in tools.missing}) or ["the C++ workload"]
+        yield problem(f"{one.installation.path} lacks {', '.join(lacks)}", msvc.INSTALL)
+
+
+def windows_sdk(facts: Facts) -> Iterator[Outcome]:
+    """rc, mt, and the headers and libraries that cl needs; vcvarsall takes the newest."""
+    sdks = facts.inventory.sdks
+    if not sdks:
+        yield problem("no Windows SDK: no rc.exe, no mt.exe, no kernel32.lib", fixes.SDK)
+        return
+    newest = sdks[0]
+    if newest.is_complete:
+        yield ok(f"{newest.version} at {newest.root}, with rc and mt")
+        return
+    programs = [name for name, file in (("rc.exe", newest.rc), ("mt.exe", newest.mt)) if file is None]
+    lacks = ", ".join([*programs, *newest.lacks])
+    yield problem(f"the newest Windows SDK, {newest.version} at {newest.root}, lacks {lacks}", fixes.SDK)
+
+
+def host_compiler(facts: Facts) -> Iterator[Outcome]:
+    """One that the chosen nvcc takes."""
+    found, taken = facts.inventory.compilers, facts.inventory.compiler
+    toolkit = facts.inventory.toolkit
+    of = f"nvcc {toolkit.version}" if toolkit is not None else "no toolkit to ask"
+    install = msvc.INSTALL if facts.system is WINDOWS else host.INSTALL
+    if taken is None:
+        if found:
+            refused = "; ".join(f"{one.kind.value} {one.version}: {one.refusal}" for one in found)
+            yield problem(f"{of} takes none of them: {refused}", _other(facts))
+        elif facts.system is not WINDOWS:
+            yield problem("no C++ compiler on PATH", install)
+        else:
+            yield problem("no Visual C++ compiler", install)
+        return
+    yield ok(f"{of} takes {taken.kind.value} {taken.version}")
+    if taken is not found[0]:
+        first = found[0]
+        yield warning(
+            f"{first.kind.value} {first.version} comes first and is refused ({first.refusal}); "
+            f"a build by pip takes it",
+            _other(facts),
+        )
+
+
+def _other(facts: Facts) -> str:
+    if facts.system is WINDOWS:
+        return (
+            "install the tools that this nvcc takes beside the others: Visual Studio Installer, "
+            'Modify, Individual components, "MSVC v143 - VS 2022 C++ x64/x86 build tools"; '
+            "or a newer CUDA toolkit"
+        )
+    return "install an older compiler and set CXX to it"
+
+
+CHECKS: Final = (
+    Check(id="visual-cpp", title="Visual C++: cl, link, lib", ask=visual_cpp, rows=("U10",), only=WINDOWS),
+    Check(id="windows-sdk", title="Windows SDK: rc, mt, libraries", ask=windows_sdk, rows=("U10",),
+          only=WINDOWS),
+    Check(id="host-compiler", title="nvcc takes the C++ compiler", ask=host_compiler, rows=("U10", "U17")),
+)  # fmt: skip

@@ -1,0 +1,139 @@
+"""Long paths, blanks and letters in paths, and what git does to files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from winvllm_build.build.path_budget import Place, excesses
+from winvllm_build.doctor import fixes
+from winvllm_build.doctor.facts import Facts, Role
+from winvllm_build.doctor.finding import Check, Outcome, advice, ok, problem, warning
+from winvllm_build.doctor.windows import UTF8
+from winvllm_build.index import PlatformTag
+
+WINDOWS: Final = PlatformTag.WINDOWS_AMD64
+PLACES: Final = {
+    Place.WORKSPACE: Role.WORKSPACE,
+    Place.TEMPORARY: Role.TEMPORARY,
+    Place.ENVIRONMENT: Role.ENVIRONMENT,
+}
+ODD: Final = "%!^&;'\"$`"
+"""What cmd, CMake's lists or a linker's response file make something else of."""
+
+
+def long_paths(facts: Facts) -> Iterator[Outcome]:
+    """Without it, Python and cl stop at 260 characters."""
+    if facts.windows is not None and not facts.windows.long_paths:
+        yield warning("LongPathsEnabled is not set: programs stop at 260 characters", fixes.LONG_PATHS)
+
+
+def long_paths_git(facts: Facts) -> Iterator[Outcome]:
+    """The tool's own git always goes beyond; CMake's, pip's and the user's by this setting."""
+    git = facts.inventory.git
+    if git is not None and not git.is_true("core.longpaths"):
+        yield warning(
+            "git's core.longpaths is not set: `Filename too long` in clones by pip, CMake or you",
+            "git config --global core.longpaths true",
+        )
+
+
+def budget(facts: Facts) -> Iterator[Outcome]:
+    """The longest generated name below the workspace, temporary files and environment."""
+    found = {place: facts.folder(role) for place, role in PLACES.items()}
+    roots = {place: str(folder.path) for place, folder in found.items() if folder is not None}
+    windows = facts.windows
+    worst: dict[Place, str] = {}
+    for one in excesses(facts.needs, roots, long_paths=windows is not None and windows.long_paths):
+        worst.setdefault(
+            one.need.place,
+            f"below {one.root}, {one.need.kind} has {one.length} characters, {one.over} more than "
+            f"{one.need.opener.value} can open",
+        )
+    for place, told in worst.items():
+        yield problem(told, _shorter(place))
+    if not worst:
+        root = roots.get(Place.WORKSPACE, "")
+        yield ok(f"the longest name below {root} fits")
+
+
+def blanks(facts: Facts) -> Iterator[Outcome]:
+    """Blanks survive this tool's builds, not every flag of upstream; other marks survive neither."""
+    for what, path in _paths(facts):
+        odd = sorted(set(ODD) & set(str(path)))
+        if odd:
+            yield problem(f"{what} {path} has {' '.join(odd)} in its name", _elsewhere(what))
+        elif " " in str(path) and what != "Visual C++":
+            yield advice(f"{what} {path} has a blank in its name", _elsewhere(what))
+
+
+def letters(facts: Facts) -> Iterator[Outcome]:
+    """Letters outside ASCII, which nvcc and cl read in the system's code page."""
+    for what, path in _paths(facts):
+        if not str(path).isascii():
+            page = facts.windows.code_page if facts.windows is not None else UTF8
+            told = f"{what} {path} has letters outside ASCII"
+            if facts.system is WINDOWS and page != UTF8:
+                yield warning(f"{told}; this Windows reads them in code page {page}", _elsewhere(what))
+            else:
+                yield advice(told, _elsewhere(what))
+
+
+def line_ends(facts: Facts) -> Iterator[Outcome]:
+    """Patches apply to what upstream wrote, with LF; the tool's own trees always have it."""
+    for name in facts.crlf:
+        yield problem(
+            f"{name} has CR LF at its line ends: it applies to nothing",
+            "git -c core.autocrlf=false checkout -- patches",
+        )
+    git = facts.inventory.git
+    if git is not None and git.is_true("core.autocrlf"):
+        yield advice(
+            "git's core.autocrlf is true: a checkout of vLLM that you make yourself has CR LF, and patches "
+            "do not apply to it",
+            "git clone -c core.autocrlf=false ..., or let this tool make the tree",
+        )
+
+
+def _paths(facts: Facts) -> Iterator[tuple[str, Path]]:
+    """What a build names on command lines."""
+    for folder in facts.folders:
+        if folder.role is not Role.HERE:
+            yield folder.role.value, folder.path
+    inventory = facts.inventory
+    if inventory.toolkit is not None:
+        yield "the CUDA toolkit", inventory.toolkit.home
+    if inventory.compiler is not None:
+        yield "Visual C++" if facts.system is WINDOWS else "the compiler", inventory.compiler.path
+
+
+def _elsewhere(what: str) -> str:
+    if what == "the CUDA toolkit":
+        return r'mklink /J C:\CUDA "%CUDA_PATH%" and set cuda.home to C:\CUDA (8.3 names are tried first)'
+    if what == Role.TEMPORARY.value:
+        return r"set TEMP=C:\t and TMP=C:\t"
+    if what == Role.ENVIRONMENT.value:
+        return r"make the environment in a folder of plain letters: uv venv C:\v"
+    return fixes.SHORT_HOME
+
+
+def _shorter(place: Place) -> str:
+    if place is Place.WORKSPACE:
+        return fixes.SHORT_HOME
+    if place is Place.TEMPORARY:
+        return rf"set TEMP=C:\t and TMP=C:\t; or {fixes.LONG_PATHS}"
+    return rf"uv venv C:\v; or {fixes.LONG_PATHS}"
+
+
+CHECKS: Final = (
+    Check(id="long-paths", title="Windows lets paths be long", ask=long_paths, rows=("U1", "U9"),
+          only=WINDOWS),
+    Check(id="long-paths-git", title="git lets paths be long", ask=long_paths_git, rows=("U9",),
+          only=WINDOWS),
+    Check(id="path-budget", title="the longest generated name fits", ask=budget, rows=("U1", "U9"),
+          only=WINDOWS),
+    Check(id="path-blanks", title="no blanks and marks in paths", ask=blanks, rows=("U10",)),
+    Check(id="path-letters", title="plain letters in paths", ask=letters, rows=("U19",)),
+    Check(id="line-ends", title="patches have LF", ask=line_ends),
+)  # fmt: skip
