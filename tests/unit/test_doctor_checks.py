@@ -19,6 +19,8 @@ from winvllm_build.doctor.gpus import runs_on
 from winvllm_build.doctor.resources import jobs_by_memory
 from winvllm_build.doctor.windows import Defender, Scanner
 from winvllm_build.errors import ToolchainError
+from winvllm_build.profile.findings import Finding as Contradiction
+from winvllm_build.profile.findings import Severity
 from winvllm_build.toolchain.cuda_survey import Verdict
 from winvllm_build.toolchain.gpu import Absence, DriverModel, Gpus
 from winvllm_build.toolchain.torch_version import TorchVersion
@@ -38,6 +40,10 @@ CPU_TORCH = replace(
     patient.PYTHON, torch=TorchVersion(version="2.9.1+cpu", cuda=None, hip=None), torch_package=Path("t")
 )
 VISUAL_STUDIO = BuildFolder(path=Path("b"), generator="Visual Studio 17 2022", source="s")
+REFUSED = Contradiction(key="cuda.arch_list", message="6.1 was dropped", fix="remove it")
+NOTED = Contradiction(
+    key="cuda.arch_list", message="vLLM ignores the +PTX of 8.6+PTX", severity=Severity.NOTE
+)
 HIDDEN = Defender(scanner=Scanner.SCANS, exclusions=None)
 
 
@@ -72,6 +78,8 @@ SICK: tuple[tuple[str, Facts, Status, str], ...] = (
     ("host-compiler", equipped(compilers=()), PROBLEM, "no Visual C++"),
     ("host-compiler", equipped(compilers=(NEWER,)), PROBLEM, "takes none of them"),
     ("host-compiler", equipped(compilers=(NEWER, patient.CL)), WARNING, "19.50.35717 comes first"),
+    ("profile", machine(contradictions=(REFUSED,)), PROBLEM, "cuda.arch_list: 6.1 was dropped"),
+    ("profile", machine(contradictions=(NOTED,)), ADVICE, "ignores the +PTX"),
     ("cuda-toolkit", equipped(toolkits=(OTHER,)), PROBLEM, "CUDA 13.0.88 is not 12.x"),
     ("torch-cuda", equipped(toolkits=(replace(OTHER, verdict=Verdict.TAKEN),)),
      PROBLEM, "built with CUDA 12.8"),
@@ -144,7 +152,7 @@ def test_a_sick_machine(name: str, facts: Facts, status: Status, words: str) -> 
     found = [one for one in told(facts, name) if one.status is status]
     assert len(found) == 1
     assert words in found[0].detail or words in found[0].fix
-    assert found[0].fix or status is UNKNOWN
+    assert found[0].fix or status is UNKNOWN or name == "profile"
 
 
 def test_a_machine_in_order_has_nothing_to_say(tmp_path: Path) -> None:

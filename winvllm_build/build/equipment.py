@@ -20,7 +20,7 @@ from winvllm_build.patchset.layers import Selection, select
 from winvllm_build.profile import validate
 from winvllm_build.profile.loader import ResolvedProfile
 from winvllm_build.profile.model import Profile
-from winvllm_build.profile.validate import ToolkitFacts
+from winvllm_build.profile.validate import Finding, ToolkitFacts
 from winvllm_build.toolchain import toolchain as toolchain_room
 from winvllm_build.toolchain.request import ToolchainRequest
 from winvllm_build.toolchain.toolchain import Toolchain
@@ -35,13 +35,21 @@ def refuse_early(resolved: ResolvedProfile, *, patched_tags: tuple[str, ...]) ->
     Raises:
         InvalidProfileError: with every such combination.
     """
-    home = resolved.profile.cuda.home
+    validate.require(early_findings(resolved.profile, patched_tags=patched_tags), resolved.origins)
+
+
+def early_findings(
+    profile: Profile, *, patched_tags: tuple[str, ...], tag: TagFacts | None = None
+) -> list[Finding]:
+    """What a profile asks for that cannot be, or is worth a note, whatever this machine has."""
+    home = profile.cuda.home
     known = ToolkitFacts(
         cuda_home=None if home == AUTO else home,
         home_is_toolkit=None if home == AUTO else cuda_home.holds_nvcc(Path(home)),
         patched_tags=patched_tags,
+        tag_archs=frozenset() if tag is None else tag.supported_archs,
     )
-    validate.require(validate.check(resolved.profile, known), resolved.origins)
+    return validate.check(profile, known)
 
 
 def for_tag(resolved: ResolvedProfile, patches: Path) -> ResolvedProfile:

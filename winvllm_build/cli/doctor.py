@@ -75,13 +75,15 @@ def doctor(
 
 def _examined(resolved: ResolvedProfile) -> tuple[Finding, ...]:
     from winvllm_build import data
-    from winvllm_build.build import equipment
     from winvllm_build.doctor import checks, collect
     from winvllm_build.patchset import patchset
+    from winvllm_build.profile.findings import ToolkitFacts
+    from winvllm_build.profile.validate import check, require
     from winvllm_build.workspace import Workspace
 
     patches = data.patches_root()
-    equipment.refuse_early(resolved, patched_tags=patchset.tags(patches))
+    known = check(resolved.profile, ToolkitFacts(patched_tags=patchset.tags(patches)))
+    require([one for one in known if one.key == "tag"], resolved.origins)
     ground = collect.Ground(workspace=Workspace.default(), patches=patches, here=Path.cwd())
     return checks.examine(collect.collect(resolved, ground))
 

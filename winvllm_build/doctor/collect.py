@@ -19,8 +19,11 @@ from winvllm_build.build import equipment, path_budget, trees
 from winvllm_build.doctor import windows
 from winvllm_build.doctor.facts import BuildFolder, Facts, Folder, Leftover, Memory, Role
 from winvllm_build.index import PlatformTag
+from winvllm_build.patchset import patchset
 from winvllm_build.profile import limits, machine
+from winvllm_build.profile.findings import Finding as Contradiction
 from winvllm_build.profile.loader import ResolvedProfile
+from winvllm_build.profile.model import Profile
 from winvllm_build.registry import Registry, machine_registry
 from winvllm_build.toolchain import inventory
 from winvllm_build.toolchain.inventory import Inventory, Scope
@@ -63,6 +66,7 @@ def collect(resolved: ResolvedProfile, ground: Ground) -> Facts:
     profile = resolved.profile
     tag = equipment.facts_without_source(profile, workspace=ground.workspace, patches=ground.patches)
     request = equipment.request(profile, tag)
+    wrong = equipment.early_findings(profile, patched_tags=patchset.tags(ground.patches), tag=tag)
     layers = equipment.layers_of(profile, ground.patches).optional
     tree = trees.tree_name(profile.tag, profile.cuda.arch_list, layers)
     with ThreadPoolExecutor(2) as pool:
@@ -87,11 +91,17 @@ def collect(resolved: ResolvedProfile, ground: Ground) -> Facts:
         slots_reason=limit.reason,
         folders=tuple(_folders(ground, found)),
         needs=path_budget.needs(profile.tag, tree=tree),
+        contradictions=tuple(one for one in wrong if not _told_otherwise(one, profile, ground)),
         builds=tuple(build_folders(ground.workspace, ground.here)),
         leftovers=tuple(leftovers(Path(tempfile.gettempdir()), now=time.time())),
         crlf=crlf.result(),
         windows=windows.read(ground.registry) if ground.system is PlatformTag.WINDOWS_AMD64 else None,
     )
+
+
+def _told_otherwise(one: Contradiction, profile: Profile, ground: Ground) -> bool:
+    """A variable that names a wrong toolkit is told under its own name."""
+    return one.key == "cuda.home" and ground.environment.get("CUDA_HOME") == profile.cuda.home
 
 
 def crlf_patches(folder: Path) -> Iterator[str]:

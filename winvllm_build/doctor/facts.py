@@ -10,6 +10,7 @@ from pathlib import Path
 from winvllm_build.build.path_budget import Need
 from winvllm_build.doctor.windows import WindowsFacts
 from winvllm_build.index import PlatformTag
+from winvllm_build.profile.findings import Finding as Contradiction
 from winvllm_build.toolchain.inventory import Inventory
 from winvllm_build.toolchain.request import ToolchainRequest
 
@@ -87,8 +88,8 @@ class Facts:
         request: what profile and tag ask of the toolchain.
         needs: the longest paths of a build of the tag.
         slots: edges at a time as far as cores go, and why.
+        contradictions: what the profile asks for that cannot be, or is worth a note.
         crlf: patch files whose lines end in CR LF though they should not.
-        adapters: names of network adapters that are up.
         windows: None off Windows.
     """
 
@@ -103,6 +104,7 @@ class Facts:
     slots_reason: str
     folders: tuple[Folder, ...]
     needs: tuple[Need, ...]
+    contradictions: tuple[Contradiction, ...] = ()
     builds: tuple[BuildFolder, ...] = ()
     leftovers: tuple[Leftover, ...] = ()
     crlf: tuple[str, ...] = ()

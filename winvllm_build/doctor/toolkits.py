@@ -12,6 +12,7 @@ from winvllm_build import arch, cuda_home
 from winvllm_build.choices import TorchSource
 from winvllm_build.doctor.facts import Facts
 from winvllm_build.doctor.finding import Check, Outcome, advice, ok, problem, warning
+from winvllm_build.profile.findings import Severity
 from winvllm_build.toolchain.cuda import Wanted, misfit
 from winvllm_build.toolchain.cuda_search import variables
 from winvllm_build.toolchain.cuda_survey import Verdict
@@ -29,6 +30,13 @@ LEAKING: Final = {
     "CMAKE_CUDA_COMPILER_LAUNCHER": "a compiler cache runs nvcc",
     "PYTHONPATH": "Python finds other modules", "PYTHONHOME": "Python finds another library",
 }  # fmt: skip
+
+
+def contradictions(facts: Facts) -> Iterator[Outcome]:
+    """What a build of this profile would be refused for on any machine."""
+    for one in facts.contradictions:
+        told = f"{one.key}: {one.message}"
+        yield problem(told, one.fix) if one.severity is Severity.REFUSED else advice(told)
 
 
 def toolkit(facts: Facts) -> Iterator[Outcome]:
@@ -153,6 +161,8 @@ def _has_gpu(facts: Facts, capability: str) -> bool:
 
 
 CHECKS: Final = (
+    Check(id="profile", title="the profile does not contradict itself", ask=contradictions,
+          rows=("U5", "U13", "U19")),
     Check(id="cuda-toolkit", title="a CUDA toolkit that fits", ask=toolkit, rows=("U5", "U19", "U20")),
     Check(id="torch-cuda", title="torch's CUDA is the toolkit's", ask=torch_cuda,
           rows=("U2", "U4", "U5", "U20")),
