@@ -84,5 +84,5 @@ CHECKS: Final = (
     Check(id="visual-cpp", title="Visual C++: cl, link, lib", ask=visual_cpp, rows=("U10",), only=WINDOWS),
     Check(id="windows-sdk", title="Windows SDK: rc, mt, libraries", ask=windows_sdk, rows=("U10",),
           only=WINDOWS),
-    Check(id="host-compiler", title="nvcc takes the C++ compiler", ask=host_compiler, rows=("U10", "U17")),
+    Check(id="host-compiler", title="nvcc takes the C++ compiler", ask=host_compiler, rows=("U10",)),
 )  # fmt: skip

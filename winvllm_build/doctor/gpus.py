@@ -135,7 +135,7 @@ def _needed(facts: Facts) -> tuple[Version | None, str]:
 CHECKS: Final = (
     Check(id="gpu-driver", title="the driver runs this CUDA", ask=driver, rows=("U19", "U20")),
     Check(id="gpu-arch", title="the profile builds for the GPU", ask=useful,
-          rows=("U19", "U25", "U43", "U36")),
+          rows=("U19", "U25", "U43")),
     Check(id="gpu-model", title="driver model and desktop", ask=model, only=PlatformTag.WINDOWS_AMD64),
     Check(id="gpu-several", title="several GPUs", ask=several,
           rows=("U34", "U37", "U38", "U39", "U40", "U41")),

@@ -35,6 +35,6 @@ def temporary(facts: Facts) -> Iterator[Outcome]:
 
 
 CHECKS: Final = (
-    Check(id="generator", title="build folders are Ninja's", ask=generators),
+    Check(id="generator", title="build folders are Ninja's", ask=generators, rows=("002 generator",)),
     Check(id="temporary-builds", title="no stale temporary builds", ask=temporary),
 )  # fmt: skip

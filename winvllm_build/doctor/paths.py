@@ -134,6 +134,6 @@ CHECKS: Final = (
     Check(id="path-budget", title="the longest generated name fits", ask=budget, rows=("U1", "U9"),
           only=WINDOWS),
     Check(id="path-blanks", title="no blanks and marks in paths", ask=blanks, rows=("U10",)),
-    Check(id="path-letters", title="plain letters in paths", ask=letters, rows=("U19",)),
+    Check(id="path-letters", title="plain letters in paths", ask=letters),
     Check(id="line-ends", title="patches have LF", ask=line_ends),
 )  # fmt: skip

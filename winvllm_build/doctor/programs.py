@@ -15,6 +15,7 @@ WINDOWS: Final = PlatformTag.WINDOWS_AMD64
 
 
 def cmake(facts: Facts) -> Iterator[Outcome]:
+    """One that upstream's files accept; this tool brings it along."""
     found, error = facts.inventory.cmake, facts.inventory.errors.get("cmake")
     if found is not None:
         yield ok(f"cmake {found.version} at {found.path}")
@@ -23,6 +24,7 @@ def cmake(facts: Facts) -> Iterator[Outcome]:
 
 
 def ninja(facts: Facts) -> Iterator[Outcome]:
+    """One that CMake's generator accepts; this tool brings it along."""
     found, error = facts.inventory.ninja, facts.inventory.errors.get("ninja")
     if found is not None:
         yield ok(f"ninja {found.version} at {found.path}")
@@ -31,6 +33,7 @@ def ninja(facts: Facts) -> Iterator[Outcome]:
 
 
 def git(facts: Facts) -> Iterator[Outcome]:
+    """2.38 or newer."""
     found, error = facts.inventory.git, facts.inventory.errors.get("git")
     if found is not None:
         yield ok(f"git {found.version}")
@@ -79,6 +82,7 @@ def python_gil(facts: Facts) -> Iterator[Outcome]:
 
 
 def python_embedded(facts: Facts) -> Iterator[Outcome]:
+    """It finds only the modules that its ._pth file names."""
     found = facts.inventory.python
     if found is not None and found.is_embedded and not found.missing:
         yield advice(
@@ -89,8 +93,8 @@ def python_embedded(facts: Facts) -> Iterator[Outcome]:
 
 
 CHECKS: Final = (
-    Check(id="cmake", title="cmake", ask=cmake, rows=("U19",)),
-    Check(id="ninja", title="ninja", ask=ninja, rows=("U14",)),
+    Check(id="cmake", title="cmake", ask=cmake),
+    Check(id="ninja", title="ninja", ask=ninja),
     Check(id="git", title="git", ask=git),
     Check(id="python", title="Python fits the tag", ask=python, rows=("U5",)),
     Check(id="python-headers", title="Python's headers and library", ask=python_headers, rows=("U7",)),

@@ -124,8 +124,8 @@ def _other_place(folder: Folder) -> str:
 
 
 CHECKS: Final = (
-    Check(id="memory", title="memory for compilers", ask=memory, rows=("U14", "U15")),
-    Check(id="page-file", title="page file", ask=page_file, only=WINDOWS),
+    Check(id="memory", title="memory for compilers", ask=memory, rows=("002 MSB3721", "002 out of memory")),
+    Check(id="page-file", title="page file", ask=page_file, rows=("002 out of memory",), only=WINDOWS),
     Check(id="disk", title="room on the disks", ask=disk),
     Check(id="antivirus", title="the virus scanner leaves builds alone", ask=antivirus, only=WINDOWS),
 )  # fmt: skip

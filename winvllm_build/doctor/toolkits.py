@@ -162,15 +162,15 @@ def _has_gpu(facts: Facts, capability: str) -> bool:
 
 CHECKS: Final = (
     Check(id="profile", title="the profile does not contradict itself", ask=contradictions,
-          rows=("U5", "U13", "U19")),
+          rows=("U5", "U19")),
     Check(id="cuda-toolkit", title="a CUDA toolkit that fits", ask=toolkit, rows=("U5", "U19", "U20")),
     Check(id="torch-cuda", title="torch's CUDA is the toolkit's", ask=torch_cuda,
-          rows=("U2", "U4", "U5", "U20")),
+          rows=("U2", "U5", "U20")),
     Check(id="arch-toolkit", title="nvcc compiles every architecture", ask=architectures,
           rows=("U13", "U19", "U43")),
     Check(id="cuda-home", title="CUDA_HOME names a toolkit", ask=home_variables, rows=("U20",)),
     Check(id="cuda-leak", title="variables and PATH lead to the same toolkit", ask=leaking_toolkit,
-          rows=("U7", "U20", "U31")),
+          rows=("U7", "U20", "U31", "002 CUDA")),
     Check(id="environment-leak", title="no variable changes compilers unseen", ask=leaking_variables,
           rows=("U15",)),
 )  # fmt: skip
