@@ -26,13 +26,16 @@ What is open is handed over in a worktree, in the middle of a cherry-pick. Edit 
 Before that, over many tags:
   winvllm-build port --report v0.14.1.. --html report.html
   winvllm-build port v0.19.0 --explain csrc/topk.cu
+After it, when the older set gets a patch:
+  winvllm-build port v0.19.0 --account          enter what became of it into the record
 Exit code 0: every patch is carried or decided; 3: a human has to decide, the rest is written.
 """
 STATUS, CONTINUE, ABORT, RESTART = "--status", "--continue", "--abort", "--restart"
 DECIDE, REPORT, EXPLAIN, BEGIN = "--skip or --accept", "--report", "--explain", ""
+ACCOUNT = "--account"
 FITS: Final = {
     "--from": (BEGIN, REPORT, EXPLAIN), "--dry-run": (BEGIN,), "--replace": (BEGIN,),
-    "--no-resolve": (BEGIN,), "--resolver": (BEGIN, CONTINUE, RESTART), "--reason": (DECIDE,),
+    "--no-resolve": (BEGIN,), "--resolver": (BEGIN, CONTINUE, RESTART), "--reason": (DECIDE, ACCOUNT),
     "--html": (REPORT,), "--history": (EXPLAIN,),
 }  # fmt: skip
 """Which verbs each of the other options is for."""
@@ -44,7 +47,9 @@ def register(app: typer.Typer) -> None:
 
 def port(
     new: Annotated[str | None, typer.Argument(metavar="NEW", help="The tag to port to.")] = None,
-    paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="For --explain.")] = None,
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="[PATH]...", help="For --explain and --account.")
+    ] = None,
     *,
     old: Annotated[str | None, typer.Option("--from", metavar="OLD", help="The tag to port from.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Write nothing.")] = False,
@@ -70,6 +75,9 @@ def port(
         list[str] | None,
         typer.Option("--accept-strict", metavar="PATH", help="Strict application of it is right."),
     ] = None,
+    account: Annotated[
+        bool, typer.Option("--account", help="Record patches that the older set got later.")
+    ] = False,
     report: Annotated[
         str | None, typer.Option("--report", metavar="RANGE", help="Patch by tag: what would happen.")
     ] = None,
@@ -86,6 +94,7 @@ def port(
     verbs = {
         STATUS: status, CONTINUE: go_on, ABORT: abort, RESTART: restart,
         DECIDE: bool(skip or accept or accept_strict), REPORT: report is not None, EXPLAIN: explain,
+        ACCOUNT: account,
     }  # fmt: skip
     given = {
         "--from": old is not None, "--dry-run": dry_run, "--replace": replace, "--no-resolve": no_resolve,
@@ -116,6 +125,7 @@ def port(
         ABORT: lambda: room.abort(call),
         RESTART: lambda: room.restart(call),
         DECIDE: lambda: room.decide(call, skip or [], accept or [], accept_strict or [], reason=reason),
+        ACCOUNT: lambda: room.account(call, paths or [], reason=reason),
         BEGIN: lambda: room.begin(call, old, resolve=not no_resolve, replace=replace),
     }
     return room.preview(call, old, resolve=not no_resolve) if dry_run else actions[verb]()
@@ -145,9 +155,9 @@ def _tag(new: str | None, paths: list[str], verb: str) -> str:
 
     if new is None:
         raise UsageError("no tag to port to is named", fix="winvllm-build port NEW; see port --help")
-    if paths and verb != EXPLAIN:
+    if paths and verb not in (EXPLAIN, ACCOUNT):
         raise UsageError(
-            f"{' '.join(paths)}: only --explain takes paths after the tag",
+            f"{' '.join(paths)}: only --explain and --account take paths after the tag",
             fix=f"winvllm-build port {new} --skip {paths[0]}, or --accept {paths[0]}",
         )
     return new

@@ -125,6 +125,21 @@ def decide(
     return show_status(call)
 
 
+def account(call: Call, paths: Sequence[str], *, reason: str) -> int:
+    from winvllm_build.port.account import account as enter
+
+    made = enter(call.root, call.new, call.doors, paths, reason=reason)
+    if call.as_json:
+        render.data(port_text.record_data(made.record) | {"entered": [str(e.path) for e in made.entered]})
+        return 0
+    for entry in made.entered:
+        reached = f" to {entry.to}" if entry.to not in (None, entry.path) else ""
+        why = f": {entry.reason}" if entry.reason else ""
+        render.out(f"  {entry.decision.value:<10} {entry.path}{reached}{why}")
+    render.out(f"{port_text.summary(made.record)}; {len(made.entered)} entered")
+    return 0
+
+
 def show_status(call: Call) -> int:
     from winvllm_build.patchset import record
 

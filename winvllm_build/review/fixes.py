@@ -83,6 +83,8 @@ def with_fix(facts: Facts, finding: Finding) -> Finding:
         "{regen}": spot.command("regen"),
         "{restore}": spot.regain() if finding.rule is Rule.DIFF else spot.restore(),
         "{drop}": spot.drop(),
+        "{account}": advice.command("port", facts.folder.name, "--account", root=facts.folder.parent)
+        + "; for one that is gone: get it back with git",
         "{port}": advice.command("port", facts.folder.name, "--status", root=facts.folder.parent),
     }
     fix = finding.rule.fix

@@ -136,7 +136,9 @@ class Rule(enum.Enum):
         "indent as the file does, then: {regen}",
     )
     RECORD = _error("`ported.json` cannot be read, or is of another port", "take it back with git")
-    UNACCOUNTED = _error("a patch of the old set that `ported.json` says nothing about", "{port}")
+    UNACCOUNTED = _error(
+        "a patch of the old set that `ported.json` says nothing about, or whose patch is gone", "{account}"
+    )
     OPEN = _error("a patch that the port left open", "{port}")
 
     @property
