@@ -1,4 +1,4 @@
-"""Write docs/patches/ from the patch sets: `python scripts/patch_pages.py`.
+"""Write docs/patches/ from the patch sets: `python scripts/patch_pages.py`; with `TAG` one set's page alone.
 
 With `TAG WAY BY FILE...` it first notes in patches/TAG/evidence.json how these patched files were seen:
 
@@ -72,11 +72,24 @@ class Facts:
         return self.records.confirms(patch.path, patch.pre, patch.post) is not None
 
 
-def pages(workspace: Workspace) -> dict[str, str]:
-    """The text of every page by its name in the folder."""
-    known = {tag: Facts(tag, workspace) for tag in tags(PATCHES)}
-    rows = [_row(facts) for facts in known.values()]
-    return {INDEX: HEAD + "".join(rows), **{f"{tag}.md": _page(facts) for tag, facts in known.items()}}
+def pages(workspace: Workspace, only: str | None = None) -> dict[str, str]:
+    """The text of every page by its name in the folder.
+
+    Args:
+        workspace: where the sources are.
+        only: the tag whose set changed; the rows of the others are taken from the index as it is.
+    """
+    known = {tag: Facts(tag, workspace) for tag in tags(PATCHES) if only in (None, tag)}
+    rows = _rows_there() | {tag: _row(facts) for tag, facts in known.items()}
+    index = HEAD + "".join(rows[tag] for tag in tags(PATCHES) if tag in rows)
+    return {INDEX: index, **{f"{tag}.md": _page(facts) for tag, facts in known.items()}}
+
+
+def _rows_there() -> dict[str, str]:
+    """The rows of the index as it was written last, by tag."""
+    file = FOLDER / INDEX
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    return {line[3:].partition("]")[0]: f"{line}\n" for line in lines if line.startswith("| [")}
 
 
 def posts(patches: PatchSet) -> dict[RepoPath, Oid]:
@@ -156,17 +169,18 @@ def note(tag: str, way: str, by: str, files: Sequence[str]) -> None:
     evidence.write(patches.folder, evidence.read(patches.folder).current(now).with_seen(seen))
 
 
-def write() -> None:
+def write(only: str | None = None) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    made = pages(Workspace.default())
-    for left in {file.name for file in FOLDER.glob("*.md")} - set(made):
+    made = pages(Workspace.default(), only)
+    wanted = {INDEX, *(f"{tag}.md" for tag in tags(PATCHES))}
+    for left in {file.name for file in FOLDER.glob("*.md")} - wanted:
         (FOLDER / left).unlink()
     for name, text in made.items():
         (FOLDER / name).write_bytes(text.encode())
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
+    if len(sys.argv) > 2:  # noqa: PLR2004 - a tag and what was seen
         note(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:])
-    write()
+    write(sys.argv[1] if len(sys.argv) > 1 else None)
     print(f"wrote {FOLDER}")

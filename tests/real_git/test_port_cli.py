@@ -203,7 +203,7 @@ def test_an_open_port_elsewhere(
         ((NEW, "--reason", "why"), "--reason has no meaning"),
         ((NEW, "--html", "x.html"), "--html has no meaning"),
         ((NEW, "--history", "."), "--history has no meaning"),
-        ((NEW, "a.py"), "only --explain takes paths"),
+        ((NEW, "a.py"), "only --explain and --account take paths"),
         ((), "no tag to port to is named"),
         ((NEW, "--from", NEW), "cannot be ported to itself"),
         ((NEW, "--from", "v9.9.9"), "there is no patch set for v9.9.9"),
