@@ -62,7 +62,7 @@ def read(folder: Path) -> Record | None:
         )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise TreeStateError(
             f"{folder / RECORD} cannot be read: {error}", fix=f"delete {folder} and run the command again"
         ) from error

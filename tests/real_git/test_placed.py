@@ -1,0 +1,117 @@
+"""Built files in a source tree: put there, replaced, taken out, and nobody else's file touched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from winvllm_build.build import placed
+from winvllm_build.build.placed import Placement, Record
+from winvllm_build.errors import TreeStateError
+from winvllm_build.git import Git
+
+SO, PY, OWN = "vllm/_C.abi3.so", "vllm/flash/ops/a.py", "vllm/flash/__init__.py"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A source tree that ignores compiled files and one folder, but has a file in it."""
+    folder = tmp_path / "a tree"
+    for name, text in {".gitignore": "*.so\nvllm/flash/*\n!vllm/flash/__init__.py\n", OWN: "own\n"}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    git = Git(folder)
+    git.out("init", "--quiet")
+    git.out("add", "--all")
+    git.out("commit", "--quiet", "--message", "source")
+    return folder
+
+
+def put(tree: Path, before: Mapping[str, str], **files: str) -> tuple[Placement, list[Mapping[str, str]]]:
+    """Put these files, built before or now, into the tree."""
+    stage = tree.parent / "stage"
+    for name, text in files.items():
+        file = stage / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    noted: list[Mapping[str, str]] = []
+    return placed.put(stage, tree, before, noted.append), noted
+
+
+def status(tree: Path) -> bytes:
+    return Git(tree).out("status", "--porcelain")
+
+
+def test_what_is_put_there_is_seen_by_nobody_and_taken_out_again(tree: Path) -> None:
+    made, noted = put(tree, {}, **{SO: "1", PY: "2"})
+    assert sorted(made.files) == [SO, PY] == sorted(made.written)
+    assert noted == [made.files]
+    assert status(tree) == b""
+    assert placed.take_out(tree, made.files) == ()
+    assert not (tree / "vllm" / "flash" / "ops").exists()
+    assert (tree / OWN).is_file()
+
+
+def test_a_second_time_only_what_changed_is_written(tree: Path) -> None:
+    first, _ = put(tree, {}, **{SO: "1", PY: "2"})
+    again, _ = put(tree, first.files)
+    assert again.written == ()
+    assert again.files == first.files
+    changed, _ = put(tree, again.files, **{SO: "other"})
+    assert changed.written == (SO,)
+    assert (tree / SO).read_text(encoding="utf-8") == "other"
+
+
+def test_what_is_no_longer_built_goes(tree: Path) -> None:
+    first, _ = put(tree, {}, **{SO: "1", PY: "2"})
+    (tree.parent / "stage" / PY).unlink()
+    again, _ = put(tree, first.files)
+    assert sorted(again.files) == [SO]
+    assert not (tree / PY).exists()
+
+
+def test_the_sources_own_files_stay(tree: Path) -> None:
+    made, _ = put(tree, {}, **{OWN: "the build's", SO: "1"})
+    assert made.kept == (OWN,)
+    assert OWN not in made.files
+    assert (tree / OWN).read_text(encoding="utf-8") == "own\n"
+
+
+def test_what_configuring_left_there_is_not_ours(tree: Path) -> None:
+    """v0.33.0 writes an empty module into the tree and installs the same; it has to outlive us."""
+    (tree / PY).parent.mkdir(parents=True)
+    (tree / PY).write_text("2", encoding="utf-8")
+    made, _ = put(tree, {}, **{SO: "1", PY: "2"})
+    assert sorted(made.files) == [SO]
+    placed.take_out(tree, made.files)
+    assert (tree / PY).is_file()
+
+
+def test_what_was_edited_since_stays_and_is_named(tree: Path) -> None:
+    made, _ = put(tree, {}, **{SO: "1", PY: "2"})
+    (tree / PY).write_text("edited", encoding="utf-8")
+    assert placed.take_out(tree, made.files) == (PY,)
+    assert (tree / PY).read_text(encoding="utf-8") == "edited"
+
+
+def test_a_file_of_somebodys_is_refused_before_anything_is_written(tree: Path) -> None:
+    (tree / "vllm" / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(TreeStateError, match=r"notes\.txt"):
+        put(tree, {}, **{SO: "1", "vllm/notes.txt": "built"})
+    assert not (tree / SO).exists()
+    assert (tree / "vllm" / "notes.txt").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_record_is_kept_and_a_broken_one_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "beside"
+    assert placed.read(folder) is None
+    record = Record(files={SO: "ab"}, python="/env/python", version="1")
+    placed.write(folder, record)
+    assert placed.read(folder) == record
+    for text in ("{", "[]", '{"files": []}'):
+        (folder / placed.RECORD).write_text(text, encoding="utf-8")
+        with pytest.raises(TreeStateError, match="cannot be read") as caught:
+            placed.read(folder)
+        assert "delete" in str(caught.value.fix)
