@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as settings_of
+from hypothesis import strategies as st
 from packaging.version import Version
 
-from tests.kv_caches import model
+from tests.kv_caches import model, recorded
 from winvllm_build.choices import KvCacheType, ModelType
 from winvllm_build.errors import ToolchainError, UsageError
 from winvllm_build.runtime import budget, building, detection, settings, stated
 from winvllm_build.runtime.building import TagNeeds
 from winvllm_build.runtime.host import GIB, Host
+from winvllm_build.runtime.modelfiles import Model
 from winvllm_build.toolchain.gpu import Absence, DriverModel, Gpu, Gpus
 
 HOST = Host(
@@ -112,6 +117,30 @@ def test_a_model_that_cannot_be_read_falls_back(tmp_path: Path) -> None:
     assert found.fits is None
     assert found.max_model_len.value == 4096
     assert "is not computed" in found.notes[0]
+
+
+JUNK = [None, 0, -1, "x", "4096", [], {}, True, 1.5, 1e300, 10**30, ["x"], {"a": 1}, float("inf"), 1]
+KEYS = [
+    "attn_layer_indices", "global_head_dim", "kv_lora_rank", "layer_types", "linear_attn_config",
+    "max_window_layers", "multi_query", "no_rope_layers", "per_layer_config", "quantization_config",
+    "text_config",
+]  # fmt: skip
+
+
+@settings_of(max_examples=150, deadline=None)
+@given(
+    config=st.sampled_from([entry["config"] for entry in recorded().values()]),
+    changes=st.dictionaries(st.sampled_from(KEYS) | st.integers(0, 30), st.sampled_from(JUNK), max_size=3),
+    gpu=st.sampled_from([RTX_2060, RTX_4090, card("tiny,100,9.0")]),
+)
+def test_no_config_breaks_it(config: dict[str, Any], changes: dict[str | int, Any], gpu: Gpu) -> None:
+    """A number stands for one of the config's own keys."""
+    own = sorted(config)
+    changed = {own[key % len(own)] if isinstance(key, int) else key: value for key, value in changes.items()}
+    strange = Model(name="x", folder=Path("/nowhere"), config={**config, **changed})
+    found = settings.choose(gpu, HOST, strange)
+    assert found.max_model_len.value >= 1
+    assert 1 <= found.max_num_seqs.value <= 256
 
 
 def test_several_cards_are_compiled_for_and_the_smallest_is_run_on() -> None:

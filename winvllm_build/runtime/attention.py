@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from winvllm_build.runtime import states
-from winvllm_build.runtime.numbers import UnknownModelError, first, number
+from winvllm_build.runtime.numbers import UnknownModelError, first, kind, number
 from winvllm_build.runtime.states import State
 
 LATENT: Final = frozenset(
@@ -25,6 +25,7 @@ ALTERNATING: Final = {"gemma2": 2, "gpt_oss": 2, "cohere2": 4, "gemma3_text": 6,
 INDEX_SCALES: Final = 4
 """Bytes of the scale that DeepSeek's sparse attention keeps for each 128 values of its index."""
 INDEX_GROUP: Final = 128
+DEEPEST: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +65,8 @@ def layers(config: Mapping[str, Any]) -> tuple[Layer, ...]:
     Raises:
         UnknownModelError: the caches cannot be told from config.json.
     """
-    kind = str(config.get("model_type", ""))
-    if kind in NOT_COMPUTED:
-        raise UnknownModelError(f"models of the type {kind} keep caches of a kind of their own")
+    if kind(config) in NOT_COMPUTED:
+        raise UnknownModelError(f"models of the type {kind(config)} keep caches of a kind of their own")
     found: list[Layer] = []
     own = config.get("per_layer_config")
     own = own if isinstance(own, Mapping) else {}
@@ -80,7 +80,10 @@ def depth(config: Mapping[str, Any]) -> int:
     listed = config.get("layers_block_type")
     if "num_hidden_layers" not in config and isinstance(listed, list):
         return len(listed)
-    return number(config, "num_hidden_layers", "n_layer", "n_layers", "num_layers")
+    found = number(config, "num_hidden_layers", "n_layer", "n_layers", "num_layers")
+    if found > DEEPEST:
+        raise UnknownModelError(f"{found} layers are more than any model has")
+    return found
 
 
 def heads(config: Mapping[str, Any]) -> int:
@@ -94,7 +97,7 @@ def hidden(config: Mapping[str, Any]) -> int:
 
 
 def is_latent(config: Mapping[str, Any]) -> bool:
-    return config.get("model_type") in LATENT and config.get("kv_lora_rank") is not None
+    return kind(config) in LATENT and config.get("kv_lora_rank") is not None
 
 
 def full(config: Mapping[str, Any]) -> Attention:
@@ -139,16 +142,19 @@ def _names(config: Mapping[str, Any]) -> Sequence[str]:
 
 def _windows(config: Mapping[str, Any], count: int) -> Sequence[str]:
     """The layers of a model without states, where config.json does not list them."""
-    kind = str(config.get("model_type", ""))
-    if isinstance(config.get("attention_chunk_size"), int) and kind.startswith("llama4"):
-        rope = config.get("no_rope_layers") or [(index + 1) % 4 != 0 for index in range(count)]
-        return ["chunked_attention" if rope[index] else "full_attention" for index in range(count)]
-    pattern = first(config, "sliding_window_pattern", "_sliding_window_pattern") or ALTERNATING.get(kind)
+    if first(config, "attention_chunk_size") and kind(config).startswith("llama4"):
+        listed = config.get("no_rope_layers")
+        rope = listed if isinstance(listed, list) and len(listed) >= count else None
+        near = [rope[index] if rope else (index + 1) % 4 != 0 for index in range(count)]
+        return ["chunked_attention" if chunked else "full_attention" for chunked in near]
+    pattern = first(config, "sliding_window_pattern", "_sliding_window_pattern") or ALTERNATING.get(
+        kind(config)
+    )
     if pattern and _window(config):
         return ["sliding_attention" if (index + 1) % pattern else "full_attention" for index in range(count)]
     if config.get("use_sliding_window") is False or not _window(config):
         return ["full_attention"] * count
-    if "max_window_layers" in config and int(config["max_window_layers"]) > 0:
+    if first(config, "max_window_layers"):
         return ["full_attention"] * count  # the first layers see everything, and vLLM then refuses a window
     return ["sliding_attention"] * count
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from winvllm_build.runtime import attention
-from winvllm_build.runtime.numbers import first, number
+from winvllm_build.runtime.numbers import first, kind, number
 
 BITS: Final = {"awq": 4, "gptq": 4, "bitsandbytes": 4, "mxfp4": 4, "modelopt_fp4": 4, "fp8": 8, "modelopt": 8}
 """Bits of a weight where the quantisation does not tell them itself."""
@@ -37,7 +37,7 @@ def count(config: Mapping[str, Any]) -> Count:
     dense = min(first(config, "first_k_dense_replace") or 0, layers) if _experts(config) else layers
     inner = first(config, "intermediate_size", "ffn_hidden_size", "n_inner", "ffn_dim") or 4 * hidden
     feed = _feed(config, hidden, inner) * dense + _mixture(config, hidden) * (layers - dense)
-    tied = config.get("tie_word_embeddings", config.get("model_type") in {"gemma", "gemma2", "gemma3_text"})
+    tied = config.get("tie_word_embeddings", kind(config) in {"gemma", "gemma2", "gemma3_text"})
     return Count(quantised=mixing * layers + feed, plain=table if tied else 2 * table)
 
 
@@ -86,7 +86,7 @@ def _experts(config: Mapping[str, Any]) -> int | None:
 
 
 def _feed(config: Mapping[str, Any], hidden: int, inner: int) -> int:
-    return (2 if config.get("model_type") in UNGATED else 3) * hidden * inner
+    return (2 if kind(config) in UNGATED else 3) * hidden * inner
 
 
 def _mixture(config: Mapping[str, Any], hidden: int) -> int:

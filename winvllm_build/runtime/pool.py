@@ -6,7 +6,8 @@ a block holds one page of each layer of the widest group.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -104,22 +105,20 @@ def pool(
     Raises:
         UnknownModelError: vLLM has no way to share blocks among such layers.
     """
-    tokens = _block_tokens(layers, width=width, tokens=tokens)
-    counts: dict[Group, int] = {}
-    for layer in layers:
-        one = Group(layer=layer, count=1, tokens=tokens, page=_page(layer, tokens, width))
-        counts[one] = counts.get(one, 0) + 1
-    groups = _groups({_counted(group, count): count for group, count in counts.items()})
-    if not groups:
+    layers = [layer for layer in layers if _page(layer, 1, width)]
+    if not layers:
         raise UnknownModelError("no layer keeps anything")
+    tokens = _block_tokens(layers, width=width, tokens=tokens)
+    groups = _groups(
+        tuple(
+            Group(layer=layer, count=count, tokens=tokens, page=_page(layer, tokens, width))
+            for layer, count in Counter(layers).items()
+        )
+    )
     together = _one_length(groups)
     block = sum(g.page * g.count for g in groups) if together else max(g.page * g.count for g in groups)
     used = groups[:1] if together else groups
     return Pool(groups=used, block=block, in_flight=in_flight, state_blocks=state_blocks)
-
-
-def _counted(group: Group, count: int) -> Group:
-    return Group(layer=group.layer, count=count, tokens=group.tokens, page=group.page)
 
 
 def _page(layer: Layer, tokens: int, width: int) -> int:
@@ -145,9 +144,8 @@ def _one_length(groups: Sequence[Group]) -> bool:
     return len(kinds) == 1
 
 
-def _groups(kinds: Mapping[Group, int]) -> tuple[Group, ...]:
-    """The groups that blocks are counted for, with pages of one size."""
-    groups = tuple(kinds)
+def _groups(groups: tuple[Group, ...]) -> tuple[Group, ...]:
+    """The groups that blocks are counted for, of one size and with pages of one size."""
     if len(groups) <= 1 or _one_length(groups):
         return groups
     unified = [_of_page(group, max(g.page for g in groups)) for group in groups]

@@ -13,7 +13,7 @@ from winvllm_build.runtime.budget import GIB, Budget
 from winvllm_build.runtime.fitting import Fit, Plan
 from winvllm_build.runtime.host import Host
 from winvllm_build.runtime.modelfiles import Model
-from winvllm_build.runtime.numbers import UnknownModelError
+from winvllm_build.runtime.numbers import UnknownModelError, kind
 from winvllm_build.runtime.setting import Setting
 from winvllm_build.toolchain.gpu import Gpu
 
@@ -151,11 +151,9 @@ def _utilization(share: Budget) -> Setting[float]:
 def _dtype(gpu: Gpu, model: Model | None) -> Setting[ModelType]:
     if arch.order(gpu.capability) >= arch.order(AMPERE):
         return Setting(value=ModelType.AUTO, reason=f"the model's own; {gpu.capability} has bfloat16")
-    kind = "" if model is None else str(model.text.get("model_type", ""))
-    if kind in NO_FLOAT16:
-        reason = (
-            f"{gpu.capability} has no bfloat16, and vLLM refuses {kind} in float16; it takes twice the memory"
-        )
+    family = "" if model is None else kind(model.text)
+    if family in NO_FLOAT16:
+        reason = f"{gpu.capability} has no bfloat16, and vLLM refuses {family} in float16; twice the memory"
         return Setting(value=ModelType.FLOAT32, reason=reason)
     return Setting(value=ModelType.FLOAT16, reason=f"{gpu.capability} has no bfloat16")
 

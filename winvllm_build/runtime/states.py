@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from winvllm_build.runtime.numbers import UnknownModelError, first, number
+from winvllm_build.runtime.numbers import UnknownModelError, first, kind, number
 
 FLOAT32: Final = 4
 WIDTHS: Final = {"float32": 4, "float16": 2, "bfloat16": 2}
@@ -33,10 +33,9 @@ class State:
 
 def kinds(config: Mapping[str, Any], count: int) -> Sequence[str] | None:
     """What kind each layer is, where config.json tells it by numbers; None where it is no such model."""
-    kind = str(config.get("model_type", ""))
-    if kind == "falcon_h1":
+    if kind(config) == "falcon_h1":
         return ["hybrid"] * count
-    if kind in {"mamba", "mamba2", "falcon_mamba"}:
+    if kind(config) in {"mamba", "mamba2", "falcon_mamba"}:
         return ["mamba"] * count
     if isinstance(config.get("hybrid_override_pattern"), str):
         names = {"M": "mamba", "*": "attention"}
@@ -49,15 +48,19 @@ def _attention_layers(config: Mapping[str, Any], count: int) -> frozenset[int] |
     """Which layers have attention, the others having states; None where no number tells it."""
     linear = config.get("linear_attn_config")
     if isinstance(linear, Mapping):
-        return frozenset(int(one) - 1 for one in linear.get("full_attn_layers") or ())
+        return frozenset(one - 1 for one in _listed(linear, "full_attn_layers"))
     if "linear_num_value_heads" in config:
         every = first(config, "full_attention_interval") or 4
         return frozenset(range(every - 1, count, every))
     if "attn_layer_period" in config:
-        period, offset = number(config, "attn_layer_period"), int(config.get("attn_layer_offset") or 0)
+        period, offset = number(config, "attn_layer_period"), first(config, "attn_layer_offset") or 0
         return frozenset(range(offset, count, period))
-    listed = config.get("attn_layer_indices")
-    return frozenset(listed) if isinstance(listed, list) else None
+    return frozenset(_listed(config, "attn_layer_indices")) if "attn_layer_indices" in config else None
+
+
+def _listed(config: Mapping[str, Any], name: str) -> list[int]:
+    found = config.get(name)
+    return [one for one in found if isinstance(one, int)] if isinstance(found, list) else []
 
 
 def state(config: Mapping[str, Any]) -> State:
@@ -75,9 +78,9 @@ def state(config: Mapping[str, Any]) -> State:
         return State(convolution=width * (number(config, "conv_L_cache") - 1), recurrent=0)
     if first(config, "mamba_n_heads", "n_mamba_heads", "mamba_num_heads"):
         return _mamba2(config)
-    if "mamba_d_state" in config or config.get("model_type") in {"mamba", "falcon_mamba"}:
+    if "mamba_d_state" in config or kind(config) in {"mamba", "falcon_mamba"}:
         return _mamba1(config)
-    if config.get("model_type") == "mamba2":
+    if kind(config) == "mamba2":
         return _mamba2(config)
     raise UnknownModelError("config.json does not tell the size of its layers' states")
 
@@ -95,7 +98,7 @@ def _gated_delta_net(config: Mapping[str, Any]) -> State:
 
 def _is_qwen3_5(config: Mapping[str, Any]) -> bool:
     """Of the gated delta nets only these are told the type of the state by config.json."""
-    return str(config.get("model_type", "")).startswith("qwen3_5")
+    return kind(config).startswith("qwen3_5")
 
 
 def _kimi(table: Mapping[str, Any]) -> State:
@@ -119,7 +122,7 @@ def _mamba2(config: Mapping[str, Any]) -> State:
     values = number(config, "mamba_d_state", "ssm_state_size", "state_size")
     groups = number(config, "mamba_n_groups", "mamba_ngroups", "n_groups")
     kernel = number(config, "mamba_d_conv", "conv_kernel")
-    nemotron = config.get("model_type") == "nemotron_h"
+    nemotron = kind(config) == "nemotron_h"
     width = WIDTHS.get(str(config.get("mamba_ssm_cache_dtype", "float32"))) if nemotron else None
     inner = first(config, "mamba_d_ssm") or count * size
     return State(
