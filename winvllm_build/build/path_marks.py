@@ -11,9 +11,10 @@ from winvllm_build.errors import ToolchainError, UsageError
 from winvllm_build.toolchain.toolchain import Toolchain
 from winvllm_build.workspace import HOME_VARIABLE, Workspace
 
-WORKSPACE: Final = re.compile(r"""[;"'$`<>|*?\[\]{}#]|\\""")
-"""Lists, generator expressions and patterns; blanks, `&`, `%`, `(` and letters of any script are fine."""
-TOOLKIT: Final = re.compile(r"""[\s;"'$`<>|*?\[\]{}#&()!^]|\\""")
+WORKSPACE: Final = re.compile(r"""[;,"'$`<>|*?\[\]{}#]|\\""")
+"""Lists (torch's linker options are cut at commas), generator expressions, patterns. Blanks, `&`, `%`, `(` and
+letters of any script are fine."""
+TOOLKIT: Final = re.compile(r"""[\s;,"'$`<>|*?\[\]{}#&()!^]|\\""")
 """Upstream puts `-I<toolkit>/include` into the compiler's flags, where nobody quotes it."""
 
 
