@@ -12,8 +12,8 @@ from winvllm_build.toolchain.toolchain import Toolchain
 from winvllm_build.workspace import HOME_VARIABLE, Workspace
 
 WORKSPACE: Final = re.compile(r"""[;,"'$`<>|*?\[\]{}#]|\\""")
-"""Lists (torch's linker options are cut at commas), generator expressions, patterns. Blanks, `&`, `%`, `(` and
-letters of any script are fine."""
+"""Lists (torch's linker options are cut at commas), generator expressions, patterns. Blanks, `&`, `%`, `(`
+and letters of any script are fine."""
 TOOLKIT: Final = re.compile(r"""[\s;,"'$`<>|*?\[\]{}#&()!^]|\\""")
 """Upstream puts `-I<toolkit>/include` into the compiler's flags, where nobody quotes it."""
 
