@@ -39,7 +39,7 @@ def run_contest(options: argparse.Namespace, work: Path) -> Iterator[Row]:
         edges = recorded.varied(edges, options.seed)
     if options.edges:
         edges = recorded.thinned(edges, options.edges)
-    ring = Ring(root=work, edges=edges, scale=Scale(time=options.time))
+    ring = Ring(root=work, edges=edges, scale=Scale(time=options.time, memory=options.memory))
     largest = max(edge.memory for edge in edges)
     for factor in options.caps:
         machine = Machine(cores=options.cores, cap=int(largest * factor))
@@ -74,11 +74,12 @@ def run_idle(options: argparse.Namespace, work: Path) -> dict[str, float]:
 
 
 def show(rows: Iterable[Row]) -> None:
-    print("| cap | way | seconds | to the bound | kills | started |\n|---|---|---|---|---|---|", flush=True)
+    print("| cap | way | seconds | before | to the bound | kills | started |\n|---|---|---|---|---|---|---|")
     for row in rows:
         cap = f"{row.cap / 1e9:.1f} GB"
         ratio = f"{row.ratio:.2f} ({row.bound})" if row.done else "never done"
-        print(f"| {cap} | {row.way} | {row.seconds:.1f} | {ratio} | {row.kills} | {row.runs} |", flush=True)
+        cells = cap, row.way, f"{row.seconds:.1f}", f"{row.before:.1f}", ratio, str(row.kills), str(row.runs)
+        print(f"| {' | '.join(cells)} |", flush=True)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -89,6 +90,9 @@ def parser() -> argparse.ArgumentParser:
     versus.add_argument("--cores", type=int, default=8)
     versus.add_argument("--caps", type=float, nargs="+", default=[1.2, 2, 4], help="times the largest edge")
     versus.add_argument("--time", type=float, default=0.01, help="replayed seconds for each recorded one")
+    versus.add_argument(
+        "--memory", type=float, default=0.125, help="resident bytes for each recorded one, in steps of 2 MB"
+    )
     versus.add_argument("--seed", type=int, default=0, help="another build of the same shape, by chance")
     versus.add_argument("--edges", type=int, default=0, help="only so many of its compiles")
     versus.add_argument("--gate-only", action="store_true")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +36,7 @@ class Row:
         kills: edges that memory ended.
         runs: how often the build was started.
         done: whether everything was built in the end.
+        before: of the seconds those before the first edge was asked for; a real build's are as many.
     """
 
     way: str
@@ -46,6 +47,7 @@ class Row:
     kills: int
     runs: int
     done: bool
+    before: float = 0.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,12 +84,14 @@ class Ring:
         workspace = Workspace(root=self.root / "workspace")
         built = self.fresh(toolkit, gated.launcher(workspace))
         heard = Heard()
-        begun = time.perf_counter()
+        begun, at = time.perf_counter(), time.time()
         ran = gated.run(built, costs, gated.terms(machine, self.scale), watch=heard)
         seconds = time.perf_counter() - begun
+        before = min((record.asked for record in heard.records), default=at) - at
         kills = max(toolkit.kills(), heard.count(Outcome.RETRIED))
         done = ran.code == 0 and not built.missing()
-        return self._row(machine, name, seconds, kills=kills, runs=1, done=done)
+        row = self._row(machine, name, seconds, kills=kills, runs=1, done=done)
+        return replace(row, before=round(before, 2))
 
     def _row(self, machine: Machine, way: str, seconds: float, *, kills: int, runs: int, done: bool) -> Row:
         bound = lower_bound(self.edges, cores=machine.cores, cap=machine.cap)
