@@ -10,11 +10,13 @@ import typer
 
 from tests.kv_caches import model
 from winvllm_build.cli import profiles
-from winvllm_build.errors import UsageError
+from winvllm_build.cli.main import run as run_main
+from winvllm_build.errors import ToolchainError, UsageError
 from winvllm_build.profile.loader import ProfileRoots, resolve
 from winvllm_build.profile.validate import ToolkitFacts, check
 from winvllm_build.runtime import document
 from winvllm_build.runtime.setting import Setting
+from winvllm_build.toolchain import gpu
 
 CARD = ("--gpu", "RTX 3060,12GB,8.6", "--system", "windows", "--ram", "32GB")
 
@@ -105,3 +107,18 @@ def test_no_reason_ends_its_comment() -> None:
         'description = "x\\"\\n"',
         'tag = "v1"',
     ]
+
+
+def test_doctor_writes_it_and_checks_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where there is no GPU, nothing is written and the reason is told."""
+    monkeypatch.chdir(tmp_path)
+    if gpu.read().gpus:
+        assert run_main(["doctor", "--write-profile", "my.toml"]) in {0, 1}
+        assert "[runtime]" in (tmp_path / "my.toml").read_text(encoding="utf-8")
+    else:
+        assert run_main(["doctor", "--write-profile", "my.toml"]) == ToolchainError.exit_code
+        assert not (tmp_path / "my.toml").exists()
+        assert "--gpu" in capsys.readouterr().err
+    assert run_main(["doctor", "--write-profile", "x.toml", "--profile", "sm86"]) == UsageError.exit_code

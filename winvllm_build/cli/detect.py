@@ -56,8 +56,8 @@ def detect(
 ) -> int:
     found = detected(model=model, tag=tag, gpus=gpu or [], vram=vram, ram=ram, system=system)
     if output is not None:
-        _write(output, found.toml(), force=force)
-        render.note(f"written: {output}; next: winvllm-build build --profile {output}")
+        write(output, found, force=force)
+        render.note(f"next: winvllm-build build --profile {output}")
     if as_json:
         render.data(found.as_data())
     elif output is None:
@@ -127,7 +127,13 @@ def _gpus(described: list[str], vram: str | None, *, windows: bool) -> Gpus:
     )
 
 
-def _write(file: Path, text: str, *, force: bool) -> None:
+def write(file: Path, found: Detected, *, force: bool = False) -> None:
+    """Write the profile, and say so.
+
+    Raises:
+        UsageError: the file exists and `force` is not given, or its folder does not.
+        StorageError: it cannot be written.
+    """
     from winvllm_build.workspace import storage_errors, write_atomic
 
     if file.exists() and not force:
@@ -135,4 +141,5 @@ def _write(file: Path, text: str, *, force: bool) -> None:
     if not file.absolute().parent.is_dir():
         raise UsageError(f"the folder of {file} does not exist", fix=f"mkdir {file.parent}")
     with storage_errors(str(file)):
-        write_atomic(file, text.encode())
+        write_atomic(file, found.toml().encode())
+    render.note(f"written: {file}")

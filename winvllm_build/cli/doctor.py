@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from winvllm_build.cli import render, rows, upkeep
+from winvllm_build.cli import detect, render, rows, upkeep
+from winvllm_build.errors import UsageError
 
 if TYPE_CHECKING:
     from winvllm_build.doctor.finding import Finding
@@ -23,6 +24,7 @@ profile's tag and architectures. Nothing is written or downloaded.
 Examples:
   winvllm-build doctor                    what is wrong, the gravest first
   winvllm-build doctor --profile sm120    for another profile
+  winvllm-build doctor --write-profile my.toml    write one for this machine's cards, and check that
   winvllm-build doctor --all              also what is well, and what this system does not have
   winvllm-build doctor --json             every check as data
   winvllm-build doctor patches            the patch sets instead of the machine
@@ -50,6 +52,12 @@ def doctor(
         list[str] | None, typer.Option("--arch", help="CUDA architecture such as 8.6; repeat for more.")
     ] = None,
     python: Annotated[str | None, typer.Option(help="The interpreter to build for, or auto.")] = None,
+    write_profile: Annotated[
+        Path | None,
+        typer.Option(
+            "--write-profile", metavar="FILE", help="Write what `profile detect` finds, and check it."
+        ),
+    ] = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="Any profile key, as section.key=value.")
     ] = None,
@@ -62,6 +70,11 @@ def doctor(
     from winvllm_build.cli.profiles import resolve_profile
     from winvllm_build.doctor.finding import Status
 
+    if write_profile is not None:
+        if profile is not None:
+            raise UsageError("--write-profile makes the profile that is checked", fix="leave --profile out")
+        detect.write(write_profile, detect.detected(tag=tag))
+        profile = str(write_profile)
     overrides = {"tag": tag, "cuda.arch_list": arch or None, "python.executable": python}
     resolved = resolve_profile(profile, settings=setting or [], overrides=overrides)
     findings = _examined(resolved)

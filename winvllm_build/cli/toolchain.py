@@ -184,7 +184,10 @@ def torch(
         resolved.profile, workspace=Workspace.default(), patches=data.patches_root()
     )
     words = torch_install.command(
-        found.python.executable, facts.torch, found.cuda.version, indexes=index or ()
+        found.python.executable,
+        facts.torch,
+        found.cuda.version,
+        indexes=index or resolved.profile.torch.indexes,
     )
     render.out(shlex.join(words))
     if not dry_run:

@@ -22,7 +22,7 @@ TAG: Final = re.compile(r"v\d+\.\d+(\.\d+)*[0-9A-Za-z.+-]*")
 TARGET: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 LAYER: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
 ENDPOINT: Final = re.compile(r"(rediss?|https?)://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9._/-]*)?")
-INDEX_ADDRESS: Final = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9._/+-]*)?")
+INDEX_ADDRESS: Final = re.compile(r"(https?://[A-Za-z0-9.\-\[\]:]+|file://)(/[A-Za-z0-9._/:%+-]*)?")
 CACHE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 ACTED_ON: Final = re.compile(r"[$`%;&|<>()^!]")
 VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -155,7 +155,7 @@ def index_address(value: str) -> str:
     if "@" in value.partition("://")[2].partition("/")[0]:
         raise ValueError("holds a user or password; name those in pip's own settings (pip config)")
     if not INDEX_ADDRESS.fullmatch(value):
-        raise ValueError(f'"{value}" is not the address of an index; it starts with https://')
+        raise ValueError(f'"{value}" is not the address of an index; it starts with https:// or file:///')
     return value
 
 
