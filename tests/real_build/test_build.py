@@ -229,6 +229,93 @@ def test_the_wheel_holds_what_was_built(shared: Builder, tmp_path: Path) -> None
     assert 'flashinfer-python==0.5.3; sys_platform != "win32"' in metadata
 
 
+@pytest.fixture(scope="module")
+def packed(shared: Builder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real wheel with one real extension."""
+    out = tmp_path_factory.mktemp("packed")
+    asked = ("--profile", "sm86", "--tag", TAG, "--targets", "cumem_allocator")
+    return Path(shared.build("--out", str(out), "--wheel", chosen=asked)["wheel"]["path"])
+
+
+def test_the_wheel_says_how_it_was_made_and_passes_its_check(shared: Builder, packed: Path) -> None:
+    done = shared.run("wheel", "check", str(packed), "--profile", "sm86", "--tag", TAG, "--json")
+    report = json.loads(done.stdout)
+    lacking = [one["what"] for one in report["findings"] if one["severity"] == "problem"]
+    assert lacking == []
+    assert (done.returncode, report["provenance"], report["architectures"]) == (0, True, ["8.6"])
+    assert report["patched_files_compared"] > 20
+    assert report["python_files_compiled"] > 1000
+    with zipfile.ZipFile(packed) as archive:
+        (bill,) = [name for name in archive.namelist() if name.endswith("/sboms/winvllm-build.cdx.json")]
+        materials = json.loads(archive.read(bill))
+        (made,) = [name for name in archive.namelist() if name.endswith(".dist-info/winvllm-build.json")]
+        description = archive.read(made).decode()
+    assert materials["metadata"]["component"]["pedigree"]["ancestors"][0]["version"] == "0.14.1"
+    assert json.loads(description)["extensions"].keys() == {"vllm/cumem_allocator.abi3.so"}
+    assert str(shared.home) not in description
+
+
+def rewritten(wheel: Path, folder: Path, change: Callable[[str, bytes], bytes | None]) -> Path:
+    """The wheel with its members changed, or left out; RECORD says what was there before."""
+    made = folder / wheel.name
+    with (
+        zipfile.ZipFile(wheel) as before,
+        zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as after,
+    ):
+        for info in before.infolist():
+            content = change(info.filename, before.read(info))
+            if content is not None:
+                after.writestr(info, content)
+    return made
+
+
+TABS = b"if 1:\n        a = 1\n\tb = 2\n"
+PATCHED = "vllm/distributed/parallel_state.py"
+FAULTS: dict[str, tuple[str, Callable[[bytes], bytes | None], set[str]]] = {
+    "no extension": ("vllm/cumem_allocator.abi3.so", lambda _: None, {"extensions", "record"}),
+    "half an extension": (
+        "vllm/cumem_allocator.abi3.so", lambda content: content[: len(content) // 2], {"machine", "record"},
+    ),
+    "tabs": (PATCHED, lambda content: content + TABS, {"python", "patches", "record"}),
+    "no patched file": (PATCHED, lambda _: None, {"patches", "record"}),
+    "edited": ("vllm/envs.py", lambda content: content + b"# edited\n", {"record"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_damaged_wheel_is_caught(shared: Builder, packed: Path, tmp_path: Path, fault: str) -> None:
+    member, change, subjects = FAULTS[fault]
+    damaged = rewritten(
+        packed, tmp_path, lambda name, content: change(content) if name == member else content
+    )
+    done = shared.run("wheel", "check", str(damaged), "--json")
+    found = [one for one in json.loads(done.stdout)["findings"] if one["severity"] == "problem"]
+    assert done.returncode == 1
+    assert {one["subject"] for one in found} == subjects
+    assert {one["member"] for one in found} == {member}
+
+
+def test_a_wheel_cut_off_is_caught(shared: Builder, packed: Path, tmp_path: Path) -> None:
+    cut = tmp_path / packed.name
+    cut.write_bytes(packed.read_bytes()[:-4096])
+    assert "is no readable wheel" in shared.fails(17, "wheel", "check", str(cut))
+
+
+def test_a_wheel_that_its_check_refuses_is_kept_aside(
+    shared: Builder, built: dict[str, Any], packed: Path, tmp_path: Path
+) -> None:
+    file = Path(built["tree"]) / "vllm" / "broken_here.py"
+    file.write_bytes(TABS)
+    try:
+        asked = ("--profile", "sm86", "--tag", TAG, "--targets", "cumem_allocator")
+        said = shared.fails(15, "build", *asked, "--wheel", "--out", str(tmp_path))
+    finally:
+        file.unlink()
+    assert "its own check refuses it" in said
+    assert "vllm/broken_here.py TabError" in said
+    assert [kept.name for kept in tmp_path.iterdir()] == [f"{packed.name}.refused"]
+
+
 def test_single_targets_make_no_wheel_by_themselves(shared: Builder) -> None:
     result = shared.build(chosen=("--profile", "sm86", "--targets", "cumem_allocator"))
     assert result["wheel"] is None

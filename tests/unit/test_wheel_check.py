@@ -101,6 +101,15 @@ def test_an_extension_asked_for_by_name(tmp_path: Path) -> None:
     assert [one.what for one in report.problems] == ["no extension _moe_C is in the wheel"]
 
 
+def test_a_python_file_that_upstreams_install_step_put_in(tmp_path: Path) -> None:
+    content = forge.files()
+    described = forge.made({CORE: ("sm_86",), "vllm/spinloop.abi3.so": ()})
+    copied = described.model_copy(update={"copied": ("vllm/vllm_flash_attn/layers/rotary.py",)})
+    content[f"{INFO}/{provenance.FILE}"] = copied.serialise()
+    file = forge.write(tmp_path, content)
+    only(file, Subject.EXTENSIONS, "vllm/vllm_flash_attn/layers/rotary.py", "install step put it in")
+
+
 def test_an_empty_extension(tmp_path: Path) -> None:
     content = forge.files() | {CORE: b""}
     found = problems(forge.write(tmp_path, content))

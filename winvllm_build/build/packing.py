@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -89,8 +89,8 @@ def request(built: Built, workspace: Workspace, out: Path | None) -> wheel.PackR
     """
     code = device_code(edges.read(built.build, built.selection.targets))
 
-    def describe(extensions: Sequence[str]) -> Mapping[str, bytes]:
-        made = described(built, extensions, code)
+    def describe(installed: wheel.Installed) -> Mapping[str, bytes]:
+        made = described(built, installed, code)
         return {provenance.FILE: made.serialise(), sbom.FILE: sbom.serialise(made, built.version)}
 
     extensions = {target.name for target in built.model.extensions()}
@@ -110,13 +110,13 @@ def request(built: Built, workspace: Workspace, out: Path | None) -> wheel.PackR
 
 
 def described(
-    built: Built, extensions: Iterable[str], code: Mapping[str, tuple[str, ...] | None]
+    built: Built, installed: wheel.Installed, code: Mapping[str, tuple[str, ...] | None]
 ) -> Provenance:
     """What the wheel says of its making.
 
     Args:
         built: the build.
-        extensions: the compiled files by their place in the wheel.
+        installed: what upstream's install step left, by its place in the wheel.
         code: the device code that the targets' commands ask for.
     """
     toolchain, upstream = built.toolchain, built.pins.upstream
@@ -142,9 +142,10 @@ def described(
         build_type=built.profile.build.type.value,
         extensions={
             name: ExtensionMade(target=target, code=code.get(target, ()))
-            for name in extensions
+            for name in installed.extensions
             for target in [wheel.target_of(name)]
         },
+        copied=installed.others,
         left_out={target.name: target.intended for target in built.selection.left_out},
         dependencies=tuple(
             DependencyMade(name=pin.name, url=pin.url, revision=pin.revision, commit=pin.commit)

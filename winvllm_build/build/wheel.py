@@ -36,6 +36,7 @@ SETUP: Final = (
 """`setup.py` with nobody's own umask: a wheel holds the permissions of the files it is made of."""
 EGG_INFO: Final = "vllm.egg-info"
 """What setuptools writes into the tree, and bdist_wheel copies."""
+COMPILED: Final = (".so", ".pyd")
 EPOCH: Final = "315532800"
 """The first second that a zip archive can name; every file of a wheel is dated so."""
 
@@ -51,6 +52,14 @@ class Wheel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """What `cmake --install` left, by its place in the wheel: compiled files, and all others."""
+
+    extensions: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PackRequest:
     """What packing needs.
 
@@ -63,7 +72,7 @@ class PackRequest:
         python: the interpreter the wheel is for.
         shim: folder for PYTHONPATH where `torch` can be imported, None when `python` has its own torch.
         environments: where environments with the build requirements are kept.
-        describe: files for the wheel's dist-info folder, from the places of its extensions.
+        describe: files for the wheel's dist-info folder, from what was installed.
         out: folder the wheel goes to.
     """
 
@@ -76,7 +85,7 @@ class PackRequest:
     python: Path
     shim: Path | None
     environments: Path
-    describe: Callable[[Sequence[str]], Mapping[str, bytes]]
+    describe: Callable[[Installed], Mapping[str, bytes]]
     out: Path
 
 
@@ -112,20 +121,22 @@ def pack(request: PackRequest, facts: TagFacts, runner: StepRunner) -> Wheel:
     python = packing_python(request, facts, runner)
     with storage_errors(str(request.out)), tempfile.TemporaryDirectory(prefix="winvllm-pack-") as temporary:
         stage, tree = Path(temporary, "stage"), Path(temporary, "tree")
-        extensions = install(request, stage, runner)
+        installed = install(request, stage, runner)
         _copy_tree(request.tree, tree)
-        _describe(tree, request.describe(extensions))
+        _describe(tree, request.describe(installed))
         made = _bdist(request, python, tree=tree, stage=stage, runner=runner)
         request.out.mkdir(parents=True, exist_ok=True)
         part = request.out / f".{made.name}.part"
         shutil.copyfile(made, part)
         replace(part, request.out / made.name)
         path = request.out / made.name
-    return Wheel(path=path, version=request.version, extensions=extensions, size=path.stat().st_size)
+    return Wheel(
+        path=path, version=request.version, extensions=installed.extensions, size=path.stat().st_size
+    )
 
 
-def install(request: PackRequest, stage: Path, runner: StepRunner) -> tuple[str, ...]:
-    """`cmake --install` each component into `stage`; the compiled files that arrived there.
+def install(request: PackRequest, stage: Path, runner: StepRunner) -> Installed:
+    """`cmake --install` each component into `stage`.
 
     Raises:
         PackError: a component failed, or one that was compiled left nothing.
@@ -135,9 +146,12 @@ def install(request: PackRequest, stage: Path, runner: StepRunner) -> tuple[str,
             f"cmake --install --component {component}",
             [request.cmake, "--install", request.build, "--prefix", stage, "--component", component],
         )
-    compiled = (f for f in stage.rglob("*") if f.suffix in {".so", ".pyd"} and f.is_file())
-    found = tuple(sorted(f.relative_to(stage).as_posix() for f in compiled))
-    lacking = set(request.targets) - {target_of(name) for name in found}
+    files = sorted(f.relative_to(stage).as_posix() for f in stage.rglob("*") if f.is_file())
+    found = Installed(
+        extensions=tuple(name for name in files if name.endswith(COMPILED)),
+        others=tuple(name for name in files if not name.endswith(COMPILED)),
+    )
+    lacking = set(request.targets) - {target_of(name) for name in found.extensions}
     if lacking:
         raise PackError(
             f"cmake --install left no file of {', '.join(sorted(lacking))}\nlog: {runner.log}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 from dataclasses import dataclass
 from enum import Enum
 from typing import IO, Any, Final, cast
@@ -26,6 +27,12 @@ DIRECTORIES: Final = ("IMPORT", "DELAY_IMPORT", "EXPORT", "DEBUG")
 GLIBC: Final = re.compile(r"GLIBC_(\d+)\.(\d+)")
 ELF_MACHINES: Final = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64", "EM_386": "i686"}
 PE_MACHINES: Final = {0x8664: "AMD64", 0xAA64: "ARM64", 0x14C: "x86"}
+
+DAMAGED: Final = (
+    ELFError, pefile.PEFormatError, struct.error, ArithmeticError, AssertionError, AttributeError,
+    LookupError, MemoryError, OSError, TypeError, ValueError,
+)  # fmt: skip
+"""What the two libraries raise when a file is not what its header says."""
 
 
 class Format(Enum):
@@ -76,14 +83,7 @@ def read(content: Content) -> Binary:
             return _elf(content)
         if magic[:2] == PE_MAGIC:
             return _pe(content)
-    except (
-        ELFError,
-        pefile.PEFormatError,
-        fatbin.DamagedError,
-        ValueError,
-        KeyError,
-        AttributeError,
-    ) as error:
+    except DAMAGED as error:
         raise UnreadableError(f"is a damaged library: {error}") from error
     raise UnreadableError("is neither an ELF nor a PE file")
 

@@ -188,6 +188,9 @@ class _Check:
         for name in made.extensions if made else ():
             if name not in self.wheel.names:
                 yield problem(Subject.EXTENSIONS, "is not there; it was compiled for this wheel", name)
+        for name in made.copied if made else ():
+            if name not in self.wheel.names:
+                yield problem(Subject.EXTENSIONS, "is not there; upstream's install step put it in", name)
         stems = {_stem(name) for name in self.wheel.names if PurePosixPath(name).suffix in MODULE}
         for target in self.request.extensions:
             if target not in stems:

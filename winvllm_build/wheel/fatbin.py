@@ -38,8 +38,10 @@ def architectures(content: Content, start: int, size: int) -> frozenset[str]:
         size: its length in bytes.
 
     Raises:
-        DamagedError: an entry leaves its fat binary or has a kind that is not known.
+        DamagedError: the section leaves the file, an entry its fat binary, or its kind is not known.
     """
+    if start < 0 or start + size > len(content):
+        raise DamagedError(f"the section at {start:#x} leaves the file")
     return frozenset(
         name
         for first, last in _fat_binaries(content, start, start + size)

@@ -67,6 +67,7 @@ class Provenance(Part):
         archs: the architectures asked for.
         build_type: CMake's build type.
         extensions: by their place in the wheel.
+        copied: other files that upstream's install step put in: flash-attention's Python, Triton's kernels.
         left_out: targets that were not built, and whether the profile said so.
         mapped: whether the compilers were told to name no folder of the machine.
     """
@@ -80,6 +81,7 @@ class Provenance(Part):
     archs: tuple[str, ...]
     build_type: str
     extensions: Mapping[str, ExtensionMade]
+    copied: tuple[str, ...] = ()
     left_out: Mapping[str, bool] = Field(default_factory=dict)
     dependencies: tuple[DependencyMade, ...] = ()
     mapped: bool = False
