@@ -278,7 +278,7 @@ FAULTS: dict[str, tuple[str, Callable[[bytes], bytes | None], set[str]]] = {
     ),
     "tabs": (PATCHED, lambda content: content + TABS, {"python", "patches", "record"}),
     "no patched file": (PATCHED, lambda _: None, {"patches", "record"}),
-    "edited": ("vllm/envs.py", lambda content: content + b"# edited\n", {"record"}),
+    "edited": ("vllm/logger.py", lambda content: content + b"# edited\n", {"record"}),
 }  # fmt: skip
 
 
