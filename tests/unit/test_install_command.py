@@ -19,6 +19,9 @@ from packaging.version import Version
 
 from winvllm_build.build import install_command
 from winvllm_build.build.install_command import Built
+from winvllm_build.build.result import BuildResult
+from winvllm_build.build.wheel import Wheel
+from winvllm_build.cli import install
 from winvllm_build.errors import WheelError
 from winvllm_build.shells import Shell, command
 from winvllm_build.toolchain.torch_index import build_for, index_of
@@ -97,6 +100,40 @@ def test_no_wheel_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"PK")
     with pytest.raises(WheelError, match=r"is not named as a wheel|is no readable wheel"):
         install_command.read(tmp_path / name)
+
+
+def built(file: Path, *, torch: str) -> BuildResult:
+    """The end of a build that packed this wheel."""
+    return BuildResult(
+        tag="v0.33.0",
+        source="",
+        tree=file.parent,
+        build=file.parent,
+        toolchain={"torch": torch},
+        patches=1,
+        layers=("windows",),
+        artifacts={},
+        left_out=(),
+        edges=1,
+        total=1,
+        failed=(),
+        seconds={},
+        jobs="",
+        wheel=Wheel(path=file, version="0.33.0+cu130.sm86", extensions=(), size=1),
+        loadable=True,
+        notes=(),
+        messages=(),
+    )
+
+
+def test_a_build_ends_with_the_command_for_its_torch(tmp_path: Path) -> None:
+    file = wheel(tmp_path, "vllm", "0.33.0+cu130.sm86", "torch==2.14.0")
+    found = install.after_build(built(file, torch="2.14.0+cu132 at torch (installed)"), ())
+    assert len(found) == 4
+    assert all(index_of("cu132") in line and "torch==2.14.0+cu132" in line for line in found[1::2])
+    headers = install.after_build(built(file, torch="2.14.0 (headers only)"), ["https://mirror.example/t"])
+    assert "torch==2.14.0+cu130" in headers[1]
+    assert "https://mirror.example/t" in headers[1]
 
 
 HARD = [

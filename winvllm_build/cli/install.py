@@ -172,6 +172,8 @@ def develop(
     render.out(
         f"vLLM {done.version}: {_files(placed.files)} in {done.result.tree}, {len(placed.written)} new"
     )
+    for text in done.result.notes:
+        render.note(f"note: {text}")
     for name in placed.kept:
         render.note(f"note: {name} is the source's own, not the build's")
     for shell in shells_of(None)[:1]:
