@@ -39,6 +39,7 @@ GPUS = patient.INVENTORY.gpus
 CPU_TORCH = replace(
     patient.PYTHON, torch=TorchVersion(version="2.9.1+cpu", cuda=None, hip=None), torch_package=Path("t")
 )
+PROGRAMS = Path("C:/Program Files/NVIDIA GPU Computing Toolkit/CUDA/v12.8")
 VISUAL_STUDIO = BuildFolder(path=Path("b"), generator="Visual Studio 17 2022", source="s")
 REFUSED = Contradiction(key="cuda.arch_list", message="6.1 was dropped", fix="remove it")
 NOTED = Contradiction(
@@ -57,6 +58,10 @@ def python(**parts: Any) -> Facts:  # noqa: ANN401 - fields of a record
 
 def memory(**parts: Any) -> Facts:  # noqa: ANN401 - fields of a record
     return machine(memory=replace(patient.HEALTHY.memory, **parts))
+
+
+def windows_without_long_paths(role: Role, path: str) -> Facts:
+    return replace(living(role, path=Path(path)), windows=windows(long_paths=False).windows)
 
 
 def git(**values: str) -> Facts:
@@ -89,6 +94,8 @@ SICK: tuple[tuple[str, Facts, Status, str], ...] = (
     ("arch-toolkit", asking(architectures=("8.6", "12.1")), PROBLEM, "12.1 needs CUDA 12.9"),
     ("arch-toolkit", asking(architectures=("8.7",)), PROBLEM, "does not compile 8.7"),
     ("arch-toolkit", asking(architectures=("8.6", "9.0a")), WARNING, "Machete"),
+    ("arch-toolkit", equipped(toolkits=()), UNKNOWN, "no toolkit"),
+    ("long-paths-git", equipped(git=None), UNKNOWN, "no git"),
     ("cuda-home", machine(environment={"CUDA_HOME": "C:\\CUDA\\v12.8\\bin"}), PROBLEM, "bin folder"),
     ("cuda-home", machine(environment={"CUDA_PATH": "/nowhere"}), WARNING, "no CUDA toolkit"),
     ("cuda-leak", equipped(toolkits=(OTHER, patient.TOOLKIT)), WARNING, "CUDA_HOME leads to CUDA 13.0.88"),
@@ -120,9 +127,11 @@ SICK: tuple[tuple[str, Facts, Status, str], ...] = (
     ("long-paths", windows(long_paths=False), WARNING, "LongPathsEnabled"),
     ("long-paths-git", git(core_longpaths="false"), WARNING, "Filename too long"),
     ("long-paths-git", git(), WARNING, "core.longpaths"),
-    ("path-budget", living(Role.WORKSPACE, path=Path("C:\\Users\\" + "n" * 90)), PROBLEM, "more than"),
-    ("path-blanks", living(Role.WORKSPACE, path=Path("C:\\my w")), ADVICE, "blank"),
-    ("path-blanks", living(Role.TEMPORARY, path=Path("C:\\100%")), PROBLEM, "has % in"),
+    ("path-budget", living(Role.WORKSPACE, path=Path("C:\\Users\\" + "n" * 90)), ADVICE, "junction"),
+    ("path-budget", windows_without_long_paths(Role.ENVIRONMENT, "C:\\" + "n" * 190), WARNING, "more than"),
+    ("path-marks", living(Role.WORKSPACE, path=Path("C:\\a;b")), PROBLEM, "has ; in"),
+    ("path-marks", equipped(toolkits=(replace(patient.TOOLKIT, home=PROGRAMS),)), ADVICE, "8.3 name"),
+    ("path-marks", equipped(toolkits=(replace(patient.TOOLKIT, home=Path("C:/a&b")),)), PROBLEM, "has & in"),
     ("path-letters", living(Role.WORKSPACE, path=Path("C:\\J\u00fcrgen")), WARNING, "code page 1252"),
     ("line-ends", machine(crlf=("v0.14.1/setup.py.patch",)), PROBLEM, "CR LF"),
     ("line-ends", git(core_longpaths="true", core_autocrlf="true"), ADVICE, "core.autocrlf"),

@@ -94,7 +94,7 @@ def test_scanning_that_a_policy_switched_off() -> None:
 
 
 def test_no_commit_limit_off_windows() -> None:
-    assert windows.commit_left() is None
+    assert windows.commit() is None
 
 
 def test_build_folders_by_their_cache(tmp_path: Path) -> None:

@@ -142,13 +142,13 @@ def leftovers(temporary: Path, *, now: float) -> Iterator[Leftover]:
 
 
 def _memory() -> Memory:
-    found, whole = machine.read(), psutil.virtual_memory()
+    found, whole, commit = machine.read(), psutil.virtual_memory(), windows.commit()
     return Memory(
         total=whole.total,
         free=found.memory,
         limited_by=found.limited_by,
-        commit_left=windows.commit_left(),
-        swap=psutil.swap_memory().total,
+        commit_left=None if commit is None else commit.left,
+        swap=psutil.swap_memory().total if commit is None else commit.page_files,
     )
 
 

@@ -56,11 +56,11 @@ def useful(facts: Facts) -> Iterator[Outcome]:
     for gpu in gpus:
         if not any(runs_on(name, gpu.capability) for name in wanted):
             old = arch.order(gpu.capability) < arch.order(OLDEST)
-            fix = f"vLLM needs {OLDEST} or newer" if old else f'set cuda.arch_list = ["{gpu.capability}"]'
+            build = f"winvllm-build profile detect, or --arch {gpu.capability}"
             yield problem(
                 f"GPU {gpu.index} ({gpu.name}) is {gpu.capability}; none of {', '.join(wanted)} runs on it "
                 "(`no kernel image is available`)",
-                fix,
+                f"vLLM needs {OLDEST} or newer" if old else build,
             )
     idle = [name for name in wanted if gpus and not any(runs_on(name, gpu.capability) for gpu in gpus)]
     if idle and len(idle) < len(wanted):

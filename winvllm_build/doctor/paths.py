@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from winvllm_build.build.path_budget import Place, excesses
+from winvllm_build.build.path_marks import TOOLKIT, WORKSPACE
 from winvllm_build.doctor import fixes
 from winvllm_build.doctor.facts import Facts, Role
-from winvllm_build.doctor.finding import Check, Outcome, advice, ok, problem, warning
+from winvllm_build.doctor.finding import Check, Outcome, advice, ok, problem, unknown, warning
 from winvllm_build.doctor.windows import UTF8
 from winvllm_build.index import PlatformTag
 
@@ -19,8 +20,7 @@ PLACES: Final = {
     Place.TEMPORARY: Role.TEMPORARY,
     Place.ENVIRONMENT: Role.ENVIRONMENT,
 }
-ODD: Final = "%!^&;'\"$`"
-"""What cmd, CMake's lists or a linker's response file make something else of."""
+TOOLKITS: Final = "the CUDA toolkit"
 
 
 def long_paths(facts: Facts) -> Iterator[Outcome]:
@@ -32,7 +32,9 @@ def long_paths(facts: Facts) -> Iterator[Outcome]:
 def long_paths_git(facts: Facts) -> Iterator[Outcome]:
     """The tool's own git always goes beyond; CMake's, pip's and the user's by this setting."""
     git = facts.inventory.git
-    if git is not None and not git.is_true("core.longpaths"):
+    if git is None:
+        yield unknown("there is no git to ask")
+    elif not git.is_true("core.longpaths"):
         yield warning(
             "git's core.longpaths is not set: `Filename too long` in clones by pip, CMake or you",
             "git config --global core.longpaths true",
@@ -52,25 +54,37 @@ def budget(facts: Facts) -> Iterator[Outcome]:
             f"{one.need.opener.value} can open",
         )
     for place, told in worst.items():
-        yield problem(told, _shorter(place))
+        if place is Place.WORKSPACE:
+            yield advice(f"{told}; builds take a junction or a drive letter to it", fixes.SHORT_HOME)
+        else:
+            yield warning(told, _shorter(place))
     if not worst:
         root = roots.get(Place.WORKSPACE, "")
         yield ok(f"the longest name below {root} fits")
 
 
-def blanks(facts: Facts) -> Iterator[Outcome]:
-    """Blanks survive this tool's builds, not every flag of upstream; other marks survive neither."""
-    for what, path in _paths(facts):
-        odd = sorted(set(ODD) & set(str(path)))
-        if odd:
-            yield problem(f"{what} {path} has {' '.join(odd)} in its name", _elsewhere(what))
-        elif " " in str(path) and what != "Visual C++":
-            yield advice(f"{what} {path} has a blank in its name", _elsewhere(what))
+def marks(facts: Facts) -> Iterator[Outcome]:
+    """What CMake, Ninja or a compiler's flags make something else of; blanks only in the toolkit's path."""
+    for what, path in _folders(facts):
+        found = WORKSPACE.search(_slashes(facts, path))
+        if found is not None:
+            yield problem(f"{what} {path} has {found[0]} in its name", _elsewhere(what))
+    toolkit = facts.inventory.toolkit
+    found = None if toolkit is None else TOOLKIT.search(_slashes(facts, toolkit.home))
+    if toolkit is None or found is None:
+        return
+    told = f"the CUDA toolkit {toolkit.home} has {found[0].strip() or 'a blank'} in its name"
+    if found[0].isspace() and facts.system is WINDOWS:
+        yield advice(
+            f"{told}; a build names it by its 8.3 name, if its volume keeps one", _elsewhere(TOOLKITS)
+        )
+    else:
+        yield problem(f"{told}, where compilers' flags are cut", _elsewhere(TOOLKITS))
 
 
 def letters(facts: Facts) -> Iterator[Outcome]:
     """Letters outside ASCII, which nvcc and cl read in the system's code page."""
-    for what, path in _paths(facts):
+    for what, path in (*_folders(facts), *_programs(facts)):
         if not str(path).isascii():
             page = facts.windows.code_page if facts.windows is not None else UTF8
             told = f"{what} {path} has letters outside ASCII"
@@ -96,21 +110,30 @@ def line_ends(facts: Facts) -> Iterator[Outcome]:
         )
 
 
-def _paths(facts: Facts) -> Iterator[tuple[str, Path]]:
-    """What a build names on command lines."""
+def _folders(facts: Facts) -> Iterator[tuple[str, Path]]:
+    """Where a build writes."""
     for folder in facts.folders:
         if folder.role is not Role.HERE:
             yield folder.role.value, folder.path
+
+
+def _programs(facts: Facts) -> Iterator[tuple[str, Path]]:
+    """What a build starts."""
     inventory = facts.inventory
     if inventory.toolkit is not None:
-        yield "the CUDA toolkit", inventory.toolkit.home
+        yield TOOLKITS, inventory.toolkit.home
     if inventory.compiler is not None:
-        yield "Visual C++" if facts.system is WINDOWS else "the compiler", inventory.compiler.path
+        yield "the compiler", inventory.compiler.path
+
+
+def _slashes(facts: Facts, path: Path) -> str:
+    """As CMake is given it."""
+    return str(path).replace("\\", "/") if facts.system is WINDOWS else str(path)
 
 
 def _elsewhere(what: str) -> str:
-    if what == "the CUDA toolkit":
-        return r'mklink /J C:\CUDA "%CUDA_PATH%" and set cuda.home to C:\CUDA (8.3 names are tried first)'
+    if what == TOOLKITS:
+        return r'mklink /J C:\CUDA "%CUDA_PATH%" (Linux: ln -s), and set cuda.home to it'
     if what == Role.TEMPORARY.value:
         return r"set TEMP=C:\t and TMP=C:\t"
     if what == Role.ENVIRONMENT.value:
@@ -119,8 +142,6 @@ def _elsewhere(what: str) -> str:
 
 
 def _shorter(place: Place) -> str:
-    if place is Place.WORKSPACE:
-        return fixes.SHORT_HOME
     if place is Place.TEMPORARY:
         return rf"set TEMP=C:\t and TMP=C:\t; or {fixes.LONG_PATHS}"
     return rf"uv venv C:\v; or {fixes.LONG_PATHS}"
@@ -133,7 +154,7 @@ CHECKS: Final = (
           only=WINDOWS),
     Check(id="path-budget", title="the longest generated name fits", ask=budget, rows=("U1", "U9"),
           only=WINDOWS),
-    Check(id="path-blanks", title="no blanks and marks in paths", ask=blanks, rows=("U10",)),
+    Check(id="path-marks", title="no blanks and marks in paths", ask=marks, rows=("U10",)),
     Check(id="path-letters", title="plain letters in paths", ask=letters),
     Check(id="line-ends", title="patches have LF", ask=line_ends),
 )  # fmt: skip

@@ -11,7 +11,7 @@ from packaging.version import Version
 from winvllm_build import arch, cuda_home
 from winvllm_build.choices import TorchSource
 from winvllm_build.doctor.facts import Facts
-from winvllm_build.doctor.finding import Check, Outcome, advice, ok, problem, warning
+from winvllm_build.doctor.finding import Check, Outcome, advice, ok, problem, unknown, warning
 from winvllm_build.profile.findings import Severity
 from winvllm_build.toolchain.cuda import Wanted, misfit
 from winvllm_build.toolchain.cuda_search import variables
@@ -61,9 +61,8 @@ def torch_cuda(facts: Facts) -> Iterator[Outcome]:
     if isinstance(found, Torch):
         yield from _against_toolkit(facts, found)
         return
-    wanted = facts.request.torch_wanted
     if facts.request.torch_source is TorchSource.INSTALLED:
-        yield problem(f"torch.source is installed, but {found}", f'pip install "torch{wanted}"')
+        yield problem(f"torch.source is installed, but {found}", _install(facts))
         return
     python = facts.inventory.python
     said = None if python is None else python.torch
@@ -71,12 +70,12 @@ def torch_cuda(facts: Facts) -> Iterator[Outcome]:
         yield warning(
             f"torch {said.version} is a CPU build: what is built imports nothing with it "
             "(`No module named 'vllm._C'`)",
-            f'pip install "torch{wanted}" from the index of its CUDA build',
+            _install(facts),
         )
     else:
         yield advice(
             f"{found}: a build takes torch's headers and checks only that everything compiles and links",
-            f'pip install "torch{wanted}" from the index of its CUDA build',
+            _install(facts),
         )
 
 
@@ -84,6 +83,7 @@ def architectures(facts: Facts) -> Iterator[Outcome]:
     """The toolkit compiles for every architecture of the profile."""
     taken = facts.inventory.toolkit
     if taken is None or taken.version is None:
+        yield unknown("no toolkit is installed that fits")
         return
     listed = ", ".join(taken.architectures)
     for name in facts.request.architectures:
@@ -145,6 +145,10 @@ def _against_toolkit(facts: Facts, torch: Torch) -> Iterator[Outcome]:
         )
     else:
         yield ok(f"torch {torch.version} and the toolkit {taken.version} are both CUDA {torch.cuda_major}")
+
+
+def _install(facts: Facts) -> str:
+    return f"winvllm-build toolchain torch --profile {facts.profile} --tag {facts.tag}"
 
 
 def _wanted(facts: Facts) -> Wanted:

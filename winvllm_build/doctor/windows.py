@@ -9,9 +9,9 @@ from enum import Enum
 from pathlib import PureWindowsPath
 from typing import Final
 
+from winvllm_build.build.short_home import FILE_SYSTEM
 from winvllm_build.registry import KeyState, Registry, number
 
-FILE_SYSTEM: Final = r"HKLM\SYSTEM\CurrentControlSet\Control\FileSystem"
 MEMORY: Final = r"HKLM\SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management"
 GRAPHICS: Final = r"HKLM\SYSTEM\CurrentControlSet\Control\GraphicsDrivers"
 DEFENDER: Final = r"HKLM\SOFTWARE\Microsoft\Windows Defender"
@@ -109,14 +109,27 @@ def defender(registry: Registry) -> Defender:
     return Defender(scanner=scanner, exclusions=None if denied and not named else named)
 
 
-def commit_left() -> int | None:
-    """Bytes that this process could still be promised: free memory and page files; None off Windows."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """What Windows promises to programs, in bytes.
+
+    Attributes:
+        left: what this process could still be promised.
+        page_files: the size of all page files now.
+    """
+
+    left: int
+    page_files: int
+
+
+def commit() -> Commit | None:
+    """From GlobalMemoryStatusEx: psutil asks performance counters, which may be switched off."""
     if sys.platform != "win32":
         return None
     status = _MemoryStatus(length=ctypes.sizeof(_MemoryStatus))
     if not ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
         return None
-    return int(status.commit_left)
+    return Commit(left=status.commit_left, page_files=max(status.commit_total - status.total, 0))
 
 
 class _MemoryStatus(ctypes.Structure):
