@@ -217,7 +217,9 @@ class _Check:
     def _member(self, member: Member) -> Iterator[Finding]:
         if self.record is not None:
             yield from record.content(self.record, member.name, sha256=member.sha256, size=member.size)
-        described = member.name.startswith(f"{self.described.folder}/")
+        info = f"{self.described.folder}/"
+        upstreams = member.name.startswith((f"{info}METADATA", f"{info}licenses/"))  # it holds the README
+        described = member.name.startswith(info) and not upstreams
         yield from folders.in_text(member, self.request.folders, described=described)
         if self.expected is not None:
             yield from patched.differing(self.expected, member)
