@@ -43,6 +43,8 @@ def run_contest(options: argparse.Namespace, work: Path) -> Iterator[Row]:
     largest = max(edge.memory for edge in edges)
     for factor in options.caps:
         machine = Machine(cores=options.cores, cap=int(largest * factor))
+        if options.setup:
+            yield ring.upstream(machine, options.setup)
         if not options.gate_only:
             yield from contest.fixed(ring, machine)
         yield from contest.gates(ring, machine, named=options.gate)
@@ -95,6 +97,7 @@ def parser() -> argparse.ArgumentParser:
     )
     versus.add_argument("--seed", type=int, default=0, help="another build of the same shape, by chance")
     versus.add_argument("--edges", type=int, default=0, help="only so many of its compiles")
+    versus.add_argument("--setup", type=Path, help="a setup.py of vLLM, whose own way is run too")
     versus.add_argument("--gate-only", action="store_true")
     versus.add_argument("--gate", default="", help="only the gate's rows with this in their name")
     idle = parts.add_parser("idle", help="a run with nothing to do")

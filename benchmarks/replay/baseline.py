@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -84,7 +84,14 @@ def ninja(project: Project, jobs: int, *, targets: Sequence[str] = ()) -> int:
     return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
 
 
-def run(name: str, project: Project, toolkit: Toolkit, jobs: int) -> Run:
+def run(
+    name: str,
+    project: Project,
+    toolkit: Toolkit,
+    jobs: int,
+    *,
+    start: Callable[[Project, int], int] = ninja,
+) -> Run:
     """A fixed number of jobs, started again after a run that lost edges to memory."""
     toolkit.forget()
     begun = time.perf_counter()
@@ -92,5 +99,5 @@ def run(name: str, project: Project, toolkit: Toolkit, jobs: int) -> Run:
     done = False
     while not done and tries < PATIENCE:
         tries += 1
-        done = ninja(project, jobs) == 0
+        done = start(project, jobs) == 0
     return Run(way=name, seconds=time.perf_counter() - begun, kills=toolkit.kills(), runs=tries, done=done)

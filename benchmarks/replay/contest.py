@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from benchmarks.replay import baseline, compiler, gated, project
+from benchmarks.replay import baseline, compiler, gated, project, upstream
 from benchmarks.replay.bound import lower_bound
 from benchmarks.replay.compiler import Scale, Toolkit, Victim
 from benchmarks.replay.gated import Heard, Machine
@@ -77,6 +77,14 @@ class Ring:
         toolkit = self.toolkit(machine.cap)
         ran = baseline.run(way.name, self.fresh(toolkit), toolkit, way.jobs)
         return self._row(machine, way.name, ran.seconds, kills=ran.kills, runs=ran.runs, done=ran.done)
+
+    def upstream(self, machine: Machine, setup: Path) -> Row:
+        """VLLM's own way, started again after a run that lost edges to memory."""
+        toolkit = self.toolkit(machine.cap)
+        number = upstream.jobs(setup, {}, cores=machine.cores)
+        name = f"vLLM's setup.py, cmake --build -j={number}"
+        ran = baseline.run(name, self.fresh(toolkit), toolkit, number, start=upstream.build)
+        return self._row(machine, name, ran.seconds, kills=ran.kills, runs=ran.runs, done=ran.done)
 
     def gate(self, machine: Machine, name: str, costs: gated.ReplayCosts) -> Row:
         """One run behind the gate; with its launcher's overhead, as it is."""

@@ -112,6 +112,8 @@ class _Graph:
         ninja = shutil.which("ninja") or "ninja"
         entries = {
             "CMAKE_BUILD_TYPE:STRING": "Release",
+            "CMAKE_GENERATOR:INTERNAL": "Ninja",
+            "CMAKE_PROJECT_NAME:STATIC": "replay",
             "CMAKE_CUDA_COMPILER:FILEPATH": str(self.toolkit.nvcc),
             "CMAKE_CXX_COMPILER:FILEPATH": str(self.toolkit.host),
             "CMAKE_HOME_DIRECTORY:INTERNAL": str(self.source),
