@@ -6,13 +6,18 @@ import json
 import posixpath
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from benchmarks import narrow
 from winvllm_build import process
 
 pytestmark = pytest.mark.network
 LAYER = "patches/v0.14.1/fast-compile/vllm/cmake/narrow_torch.cmake.patch"
+RECORD = "benchmarks/fast_compile-v0.14.1.json"
+AGAIN = "compile it again with benchmarks/fast_compile.py"
+GENERATED_FOR_8_6 = 28
 MARLIN = "csrc/quantization/gptq_marlin/sm80_kernel_float16_u4_float16.cu"
 PROJECT = """\
 cmake_minimum_required(VERSION 3.26)
@@ -33,14 +38,18 @@ HELPERS = frozenset({"csrc/core/registration.h"})
 """Headers that only define macros of these names."""
 
 
+def added(checkout: Path) -> str:
+    """The file that the layer adds."""
+    patch = (checkout / LAYER).read_text(encoding="utf-8").partition("\n@@ ")[2]
+    return "".join(f"{line[1:]}\n" for line in patch.splitlines()[1:])
+
+
 @pytest.fixture(scope="module")
 def levels(checkout: Path, patched_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What CMake gives each source of the tree: the name of one of the folders."""
     folder = tmp_path_factory.mktemp("narrow")
-    patch = (checkout / LAYER).read_text(encoding="utf-8").partition("\n@@ ")[2]
-    added = "".join(f"{line[1:]}\n" for line in patch.splitlines()[1:])
     sources = [file.relative_to(patched_tree).as_posix() for file in patched_tree.glob("csrc/**/*.cu")]
-    (folder / "narrow_torch.cmake").write_text(added, encoding="utf-8")
+    (folder / "narrow_torch.cmake").write_text(added(checkout), encoding="utf-8")
     project = PROJECT.format(sources="\n  ".join([*sorted(sources), MARLIN]))
     (folder / "CMakeLists.txt").write_text(project, encoding="utf-8")
     done = process.capture(["cmake", "-G", "Ninja", "-S", str(folder), "-B", str(folder / "build")])
@@ -82,11 +91,35 @@ def test_every_name_in_the_list_is_a_source(checkout: Path, levels: dict[str, st
     assert set(named) <= levels.keys()
 
 
-def test_each_was_compiled_and_compared_or_is_not_named(checkout: Path, levels: dict[str, str]) -> None:
-    record = json.loads(
-        (checkout / "tests" / "real_vllm" / "data" / "narrow-v0.14.1.json").read_text(encoding="utf-8")
-    )
-    assert {f"csrc/{name}" for name in record["compiled"]} >= {
-        name for name in levels if "sm80_kernel" not in name
+@pytest.fixture(scope="module")
+def record(checkout: Path) -> dict[str, Any]:
+    """What `benchmarks/fast_compile.py` wrote: units compiled with all of torch and with less."""
+    found: dict[str, Any] = json.loads((checkout / RECORD).read_bytes())
+    return found
+
+
+def test_every_source_of_the_layer_was_compared(record: dict[str, Any], levels: dict[str, str]) -> None:
+    seen = {source: one["level"] for unit in record.values() for source, one in unit["sources"].items()}
+    generated = {source for source in seen if narrow.GENERATED.search(source)}
+    assert {source: level for source, level in seen.items() if source not in generated} == {
+        source: level for source, level in levels.items() if source != MARLIN
     }
-    assert all(one["before"] == one["after"] for one in record["compared"].values())
+    assert MARLIN in generated
+    assert {seen[source] for source in generated} == {levels[MARLIN]}
+    assert len(generated) == GENERATED_FOR_8_6
+
+
+def test_the_device_code_is_the_same(record: dict[str, Any]) -> None:
+    for name, unit in record.items():
+        assert unit["differing"] == [], name
+        assert unit["before"]["ptx"] == unit["after"]["ptx"], name
+
+
+def test_what_was_compared_is_what_is_there(
+    record: dict[str, Any], checkout: Path, patched_tree: Path
+) -> None:
+    headers = narrow.headers(added(checkout))
+    for unit in record.values():
+        assert unit["headers"] == headers
+        for source, one in unit["sources"].items():
+            assert one["inputs"] == narrow.inputs(patched_tree, source), f"{source}: {AGAIN}"
