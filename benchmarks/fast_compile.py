@@ -1,6 +1,6 @@
 """What the layer fast-compile of v0.14.1 saves, and that device code stays what it was.
 
-    python -m benchmarks.fast_compile BEFORE AFTER [SOURCE ...] [--ptx] [--joined NAME] [--into FILE]
+    python -m benchmarks.fast_compile BEFORE AFTER [SOURCE ...] [--ptx] [OPTIONS]
 
 BEFORE and AFTER are configured build folders of one tree, without the layer's variable and with it. Each
 source (a part of its name will do; none means all that the layer touches) is compiled with its own command in
@@ -8,14 +8,16 @@ both, one pass of nvcc at a time: processor seconds and peak memory of each pass
 function by function.
 
     --ptx           the two passes that make PTX, not the object
+    --unoptimised   PTX of cicc -O0
+    --front-end     not PTX but what cicc's front end hands to its optimiser; cicc is ended there
     --joined NAME   the sources as one unit of this name: torch's headers are read once for all of them
-    --unoptimised   cicc -O0: the front end's work is seen, the optimiser's is saved
     --into FILE     add each unit to this file as soon as it is known; what it has is not compiled again
 """
 
 from __future__ import annotations
 
 import argparse
+import enum
 import hashlib
 import json
 import re
@@ -28,12 +30,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import narrow, nvcc_steps
+from typing_extensions import assert_never
+
+from benchmarks import device_text, narrow, nvcc_steps
 from winvllm_build.audit.device import ptx
 
 OBJECT: Final = re.compile(r"(CMakeFiles/(?:_C|_moe_C)\.dir/(csrc/.+\.cu)\.o)$")
 OTHERS: Final = re.compile(r"(?:2at|3c10|5torch)\d|^(?:__)?cuda")
+LOCAL: Final = re.compile(r"(?<=\w)\$\d+\b")
 LEVEL: Final = re.compile(r"/narrow_torch/(\w+)$")
+
+
+class How(enum.Enum):
+    """How far a unit is compiled."""
+
+    OBJECT = "object"
+    PTX = "ptx"
+    UNOPTIMISED = "ptx, not optimised"
+    FRONT_END = "front end"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +56,7 @@ class Unit:
 
     name: str
     sources: tuple[str, ...]
-    optimised: bool
+    how: How
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,30 +111,36 @@ def tree_of(one: Compile, source: str) -> Path:
     return Path(one.file.as_posix().removesuffix(source))
 
 
-def measured(unit: Unit, one: Compile, text: Path, *, only_ptx: bool) -> tuple[dict[str, Any], str]:
-    """One side's record, and its PTX."""
+def measured(how: How, one: Compile, text: Path, folder: Path) -> tuple[dict[str, Any], Path]:
+    """One side's record, and the file with its device code."""
     words = [str(text) if word == str(one.file) else word for word in one.words]
     output = one.output if text == one.file else f"CMakeFiles/{text.name}.o"
     words[words.index("-o") + 1] = output
+    (folder / output).parent.mkdir(parents=True)
     steps = nvcc_steps.steps_of(words, one.folder)
-    if not unit.optimised:
-        steps = steps.changed("cicc", '/cicc" ', '/cicc" -O0 ')
-    if only_ptx:  # the module's id, otherwise cudafe++'s, is only a part of names
+    if how is not How.OBJECT:  # the module's id, otherwise cudafe++'s, is only a part of names
         known = "--module_id_file_name"
         steps = steps.only(nvcc_steps.TO_PTX).changed("cicc", known, f"--gen_module_id_file {known}")
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, output).parent.mkdir(parents=True)
-        costs = nvcc_steps.run(steps, Path(folder))
-        made = Path(folder, f"{output}.ptx").read_text(encoding="utf-8")
-        found: dict[str, Any] = {
-            "cpu": round(sum(cost.cpu for cost in costs.values()), 1),
-            "mib": max(cost.mib for cost in costs.values()),
-            "passes": {kind: [cost.cpu, cost.mib] for kind, cost in costs.items()},
-            "ptx": hashlib.sha256(made.encode()).hexdigest(),
-        }
-        if not only_ptx:
-            found["undefined"] = undefined(Path(folder, output))
-        return found, made
+    if how is How.UNOPTIMISED:
+        steps = steps.changed("cicc", '/cicc" ', '/cicc" -O0 ')
+    match how:
+        case How.FRONT_END:
+            made = folder / f"{output}.cudafe1.gpu"
+            first = nvcc_steps.run(steps.only(nvcc_steps.TO_PTX[:1]), folder)
+            costs = {**first, "cicc": nvcc_steps.run_until_written(steps, folder, made)}
+        case How.PTX | How.UNOPTIMISED | How.OBJECT:
+            made = folder / f"{output}.ptx"
+            costs = dict(nvcc_steps.run(steps, folder))
+        case _:
+            assert_never(how)
+    found: dict[str, Any] = {
+        "cpu": round(sum(cost.cpu for cost in costs.values()), 1),
+        "mib": max(cost.mib for cost in costs.values()),
+        "passes": {kind: [cost.cpu, cost.mib] for kind, cost in costs.items()},
+    }
+    if how is How.OBJECT:
+        found["undefined"] = undefined(folder / output)
+    return found, made
 
 
 def undefined(made: Path) -> str:
@@ -130,28 +150,57 @@ def undefined(made: Path) -> str:
     return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
 
-def compared(unit: Unit, sides: Mapping[str, Mapping[str, Compile]], *, only_ptx: bool) -> dict[str, Any]:
+def compared(unit: Unit, sides: Mapping[str, Mapping[str, Compile]]) -> dict[str, Any]:
     """Both sides of a unit; a joined one is the same file for both, because its name is in the PTX."""
+    first = unit.sources[0]
     with tempfile.TemporaryDirectory() as folder:
-        text = sides["after"][unit.sources[0]].file
+        text = sides["after"][first].file
         if len(unit.sources) > 1:
-            content = joined([sides["after"][source].file for source in unit.sources])
             text = Path(folder, f"{unit.name}.cu")
+            content = joined([sides["after"][source].file for source in unit.sources])
             text.write_text(content, encoding="utf-8")
-        before, old = measured(unit, sides["before"][unit.sources[0]], text, only_ptx=only_ptx)
-        after, new = measured(unit, sides["after"][unit.sources[0]], text, only_ptx=only_ptx)
-    tree = tree_of(sides["after"][unit.sources[0]], unit.sources[0])
+        before, old = measured(unit.how, sides["before"][first], text, Path(folder, "before"))
+        after, new = measured(unit.how, sides["after"][first], text, Path(folder, "after"))
+        told = front_ends(old, new) if unit.how is How.FRONT_END else texts(old, new)
+    tree = tree_of(sides["after"][first], first)
     return {
         "sources": {
             source: {"level": level(sides["after"][source]), "inputs": narrow.inputs(tree, source)}
             for source in unit.sources
         },
         "headers": narrow.headers((tree / narrow.LIST).read_text(encoding="utf-8")),
-        "optimised": unit.optimised,
+        "way": unit.how.value,
         "before": before,
         "after": after,
-        "kernels": len(ptx.entries(new)),
-        "differing": ptx.differing(old, new),
+        **told,
+    }
+
+
+def renumbered(text: str) -> str:
+    """PTX with the numbers that cicc -O0 gives to local names (`name$9908`) counted from the first."""
+    seen: dict[str, str] = {}
+    return LOCAL.sub(lambda match: seen.setdefault(match[0], f"$#{len(seen)}"), text)
+
+
+def texts(old: Path, new: Path) -> dict[str, Any]:
+    """PTX against PTX."""
+    before, after = (renumbered(file.read_text(encoding="utf-8")) for file in (old, new))
+    return {
+        "kernels": len(ptx.entries(after)),
+        "differing": ptx.differing(before, after),
+        "digests": [hashlib.sha256(text.encode()).hexdigest() for text in (before, after)],
+    }
+
+
+def front_ends(old: Path, new: Path) -> dict[str, Any]:
+    """Kernels word by word; of other functions those that the narrow headers leave."""
+    before, after = device_text.read(old), device_text.read(new)
+    return {
+        "kernels": len(after.kernels),
+        "differing": after.differing(before),
+        "digests": [before.digest, after.digest],
+        "functions": len(after.others),
+        "functions differing": after.others_differing(before),
     }
 
 
@@ -160,9 +209,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("before", type=Path)
     parser.add_argument("after", type=Path)
     parser.add_argument("sources", nargs="*")
-    parser.add_argument("--ptx", action="store_true")
+    parser.add_argument("--ptx", dest="how", action="store_const", const=How.PTX, default=How.OBJECT)
+    parser.add_argument("--unoptimised", dest="how", action="store_const", const=How.UNOPTIMISED)
+    parser.add_argument("--front-end", dest="how", action="store_const", const=How.FRONT_END)
     parser.add_argument("--joined", metavar="NAME")
-    parser.add_argument("--unoptimised", action="store_true")
     parser.add_argument("--into", type=Path)
     return parser.parse_args()
 
@@ -178,20 +228,16 @@ def main() -> None:
     else:
         named = touched(known)
     groups = [(asked.joined, tuple(named))] if asked.joined else [(name, (name,)) for name in named]
-    units = [
-        Unit(name=name, sources=sources, optimised=not asked.unoptimised)
-        for name, sources in groups
-        if name not in held
-    ]
+    units = [Unit(name=name, sources=sources, how=asked.how) for name, sources in groups if name not in held]
     sides = {"before": compiles(asked.before), "after": known}
     for unit in units:
-        row = compared(unit, sides, only_ptx=asked.ptx)
+        row = compared(unit, sides)
         held[unit.name] = row
         if asked.into is not None:
             asked.into.write_text(json.dumps(held, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         first, second = row["before"], row["after"]
         told = f"{first['cpu']} s -> {second['cpu']} s, {first['mib']} -> {second['mib']} MiB"
-        same = f"{row['kernels']} kernels, {len(row['differing'])} functions differ"
+        same = f"{row['kernels']} kernels, {len(row['differing'])} differ"
         sys.stdout.write(f"{unit.name}: {told}; {same}\n")
 
 

@@ -12,6 +12,8 @@ LIST: Final = "cmake/narrow_torch.cmake"
 LISTS_BEGIN: Final = "set(_TENSOR"
 GENERATED: Final = re.compile(r"/sm80_kernel_\w+\.cu$")
 GENERATOR: Final = ("generate_kernels.py", "kernel.h", "marlin_template.h")
+SELECTOR: Final = "kernel_selector.h"
+"""Written by the generator, beside it."""
 INCLUDED: Final = re.compile(rb'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
 
@@ -23,7 +25,7 @@ def headers(text: str) -> str:
 def files_of(tree: Path, source: str) -> tuple[str, ...]:
     """A source and what of the tree it includes, conditions left aside.
 
-    For a generated source what it is made of: it is not in the tree before a configure.
+    For what is generated what it is made of: it is not in the tree before a configure.
     """
     folder = posixpath.dirname(source)
     generated = GENERATED.search(source) is not None
@@ -35,7 +37,7 @@ def files_of(tree: Path, source: str) -> tuple[str, ...]:
             continue
         found[path] = None
         for match in INCLUDED.findall((tree / path).read_bytes()):
-            name = match.decode()
+            name = match.decode().replace(SELECTOR, GENERATOR[0])
             waiting.append(posixpath.normpath(posixpath.join(posixpath.dirname(path), name)))
             waiting.append(posixpath.join("csrc", name))
     return tuple(sorted(found))

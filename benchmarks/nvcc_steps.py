@@ -6,14 +6,18 @@ each pass costs from a single compile, and a pass can be left out: PTX needs two
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import psutil
 
 VARIABLE: Final = re.compile(r"(\w+)=(.*)")
 PROGRAMS: Final = (
@@ -25,6 +29,8 @@ PROGRAMS: Final = (
     ("text for the device", re.compile(r".* -E ")),
     ("host compiler", re.compile(r".* -c ")),
 )
+WRITTEN: Final = 8.0
+"""Processor seconds without a byte after which the text is complete but for a last block."""
 TO_PTX: Final = ("text for the device", "cicc")
 
 
@@ -87,3 +93,22 @@ def run(steps: Steps, folder: Path) -> Mapping[str, Cost]:
         cpu = round(before.cpu + used.ru_utime + used.ru_stime, 2)
         found[kind] = Cost(cpu=cpu, mib=max(before.mib, used.ru_maxrss // 1024))
     return found
+
+
+def run_until_written(steps: Steps, folder: Path, file: Path) -> Cost:
+    """The last step, ended once its file has not grown for some seconds of work; what it took until then."""
+    text = "\n".join([*steps.exports, f"exec {steps.lines[-1][1]}"])
+    child = psutil.Popen(["sh", "-c", text], cwd=folder)
+    size, cost = -1, Cost(cpu=0, mib=0)
+    while child.poll() is None:
+        time.sleep(1)
+        with contextlib.suppress(psutil.Error):
+            used = child.cpu_times()
+            now = Cost(cpu=round(used.user + used.system, 2), mib=child.memory_info().rss >> 20)
+            grown = file.stat().st_size if file.is_file() else -1
+            if grown != size:
+                size, cost = grown, now
+            elif size > 0 and now.cpu - cost.cpu > WRITTEN:
+                child.kill()
+    child.wait()
+    return cost
