@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
 import shutil
@@ -36,7 +37,8 @@ TEMPORARY: Final = ("tmp*.build-temp", "pip-req-build-*", "pip-install-*", "pip-
 """setuptools' and pip's own folders, and ours."""
 CHECKOUT: Final = (".deps", "build")
 """Where upstream's setup.py configures in a checkout."""
-STALE: Final = 86400.0
+DAY: Final = 86400
+STALE: Final = 1.0 * DAY
 """Seconds; what is younger may be in use."""
 ENTRY: Final = re.compile(rb"^(CMAKE_GENERATOR|CMAKE_HOME_DIRECTORY):\w+=(.*?)\r?$", re.MULTILINE)
 PATCH_LINE: Final = re.compile(rb"^(?:diff --git|index|@@ |--- |\+\+\+ ).*\r\n", re.MULTILINE)
@@ -130,14 +132,18 @@ def build_folders(workspace: Workspace, here: Path) -> Iterator[BuildFolder]:
 def leftovers(temporary: Path, *, now: float) -> Iterator[Leftover]:
     """Temporary builds that nothing has touched for a day, the oldest first."""
     found = []
-    for pattern in TEMPORARY:
-        for folder in temporary.glob(pattern):
+    try:
+        listed = list(os.scandir(temporary))  # once: it may hold tens of thousands of names
+    except OSError:
+        return
+    for entry in listed:
+        if any(fnmatch.fnmatchcase(entry.name, pattern) for pattern in TEMPORARY):
             try:
-                age = now - folder.stat().st_mtime
+                age = now - entry.stat().st_mtime
             except OSError:
                 continue
-            if folder.is_dir() and age > STALE:
-                found.append(Leftover(path=folder, days=int(age // 86400)))
+            if entry.is_dir() and age > STALE:
+                found.append(Leftover(path=Path(entry.path), days=int(age // DAY)))
     yield from sorted(found, key=lambda one: -one.days)
 
 
