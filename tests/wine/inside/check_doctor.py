@@ -25,9 +25,7 @@ if sys.platform == "win32":
         with winreg.CreateKey(winreg.HKEY_CURRENT_USER, inside) as key:
             winreg.SetValueEx(key, "Number", 0, winreg.REG_DWORD, 10)
             winreg.SetValueEx(key, "Text", 0, winreg.REG_SZ, "J\u00fcrgen")
-            winreg.SetValueEx(
-                key, "Lines", 0, winreg.REG_MULTI_SZ, ["C:\\pagefile.sys 0 0", "D:\\p.sys 16 64"]
-            )
+            winreg.SetValueEx(key, "Lines", 0, winreg.REG_MULTI_SZ, ["C:\\p.sys 0 0", "D:\\p.sys 16 64"])
             winreg.CreateKey(key, "v13.0").Close()
         yield KEY
         winreg.DeleteKey(winreg.HKEY_CURRENT_USER, f"{inside}\\v13.0")
