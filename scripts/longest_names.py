@@ -16,8 +16,9 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from winvllm_build.build.path_budget import RECORDED, LongestNames, shortened, units
+from winvllm_build.build.path_budget import RECORDED, LongestNames, shortened
 from winvllm_build.git import Git
+from winvllm_build.short_root import units
 
 COMPILED = ("csrc", "cmake")
 OBJECT = re.compile(r"^(?:.*?/)?((?:vllm-flash-attn/)?CMakeFiles/[^/]+\.dir/.*)\.o(?:bj)?$")

@@ -64,7 +64,7 @@ def plans(
         links: what is at the paths of `links_for`, as `Pointers.junction` says it.
         drives: as `Pointers.drives` says it.
     """
-    if _units(root) <= room:
+    if units(root) <= room:
         return (Plan(way=Way.AS_IT_IS, view=root, there=True),)
     own = [link for link, target in links.items() if target is not None and _same(target, root)]
     free = [link for link, target in links.items() if target is None]
@@ -76,7 +76,7 @@ def plans(
         *(Plan(way=Way.JUNCTION, view=link, there=False) for link in free[:1]),
         *(Plan(way=Way.DRIVE, view=f"{letter}:\\", there=False) for letter in unused[:1]),
     ]
-    return tuple(plan for plan in found if _units(plan.view) <= room)
+    return tuple(plan for plan in found if units(plan.view) <= room)
 
 
 def links_for(root: str) -> tuple[str, ...]:
@@ -93,8 +93,8 @@ def reach(root: str, *, room: int, pointers: Pointers) -> Plan:
     Raises:
         StorageError: Windows lets none be made, or none is short enough.
     """
-    links = {link: pointers.junction(link) for link in links_for(root)} if _units(root) > room else {}
-    drives = pointers.drives() if _units(root) > room else {}
+    links = {link: pointers.junction(link) for link in links_for(root)} if units(root) > room else {}
+    drives = pointers.drives() if units(root) > room else {}
     refused = ["none is short enough"]
     for plan in plans(root, room=room, links=links, drives=drives):
         if plan.there:
@@ -135,7 +135,8 @@ def _same(one: str, other: str) -> bool:
     return PureWindowsPath(one.removeprefix("\\\\?\\")) == PureWindowsPath(other)
 
 
-def _units(text: str) -> int:
+def units(text: str) -> int:
+    """Length as Windows counts it."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from winvllm_build.build import path_budget as budget
 from winvllm_build.build.path_budget import Opener, Place, excesses, longest_root, needs
+from winvllm_build.short_root import units
 
 HOME = r"C:\Users\someone\AppData\Local\winvllm-build\Cache"
 
@@ -64,7 +65,7 @@ def test_a_new_tag_gets_the_longest_names_of_all() -> None:
 
 
 def test_length_is_counted_as_windows_counts() -> None:
-    assert budget.units("a\N{GRINNING FACE}") == 3
+    assert units("a\N{GRINNING FACE}") == 3
     need = budget.Need(kind="", place=Place.WORKSPACE, opener=Opener.COMPILERS, path="a/b")
     assert need.length("C:\\w\\") == need.length("C:\\w") == len(r"C:\w\a\b")
 

@@ -12,6 +12,8 @@ from typing import Final
 
 from typing_extensions import assert_never
 
+from winvllm_build.short_root import units
+
 RECORDED: Final = Path(__file__).with_name("data") / "longest_names.json"
 MAX_FILE: Final = 259
 """UTF-16 units of a path that every program opens: Windows' MAX_PATH without the final NUL."""
@@ -188,11 +190,6 @@ def recorded() -> Mapping[str, LongestNames]:
     return {
         tag: LongestNames(**{**names, "objects": tuple(names["objects"])}) for tag, names in found.items()
     }
-
-
-def units(text: str) -> int:
-    """Length as Windows counts it."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _is_free(opener: Opener, *, long_paths: bool) -> bool:
