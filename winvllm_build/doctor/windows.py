@@ -10,6 +10,7 @@ from pathlib import PureWindowsPath
 from typing import Final
 
 from winvllm_build.build.short_home import FILE_SYSTEM
+from winvllm_build.profile import machine
 from winvllm_build.registry import KeyState, Registry, number
 
 MEMORY: Final = r"HKLM\SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management"
@@ -123,29 +124,11 @@ class Commit:
 
 
 def commit() -> Commit | None:
-    """From GlobalMemoryStatusEx: psutil asks performance counters, which may be switched off."""
-    if sys.platform != "win32":
+    """What psutil would ask performance counters for, which may be switched off; None off Windows."""
+    found = machine.commit()
+    if found is None:
         return None
-    status = _MemoryStatus(length=ctypes.sizeof(_MemoryStatus))
-    if not ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
-        return None
-    return Commit(left=status.commit_left, page_files=max(status.commit_total - status.total, 0))
-
-
-class _MemoryStatus(ctypes.Structure):
-    """MEMORYSTATUSEX."""
-
-    _fields_ = (
-        ("length", ctypes.c_ulong),
-        ("load", ctypes.c_ulong),
-        ("total", ctypes.c_ulonglong),
-        ("free", ctypes.c_ulonglong),
-        ("commit_total", ctypes.c_ulonglong),
-        ("commit_left", ctypes.c_ulonglong),
-        ("virtual_total", ctypes.c_ulonglong),
-        ("virtual_left", ctypes.c_ulonglong),
-        ("extended", ctypes.c_ulonglong),
-    )
+    return Commit(left=found.left, page_files=max(found.limit - found.physical, 0))
 
 
 def _page_file(line: str) -> PageFile:

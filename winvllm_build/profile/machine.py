@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +44,63 @@ def read(*, root: Path = CGROUP_ROOT, own: Path = OWN_CGROUPS) -> Machine:
         cores=max(cores, 1),
         limited_by=file if left < available else "machine",
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swap:
+    """The page files (Windows) or swap space, in bytes."""
+
+    total: int
+    free: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """What Windows may promise to programs, in bytes; `limit` is memory and page files together."""
+
+    physical: int
+    limit: int
+    left: int
+
+
+class MemoryStatus(ctypes.Structure):
+    """MEMORYSTATUSEX."""
+
+    _fields_ = (
+        ("length", ctypes.c_ulong),
+        ("load", ctypes.c_ulong),
+        ("physical", ctypes.c_ulonglong),
+        ("physical_left", ctypes.c_ulonglong),
+        ("commit_limit", ctypes.c_ulonglong),
+        ("commit_left", ctypes.c_ulonglong),
+        ("virtual", ctypes.c_ulonglong * 3),
+    )
+
+
+def commit() -> Commit | None:
+    """Windows' promise to this process; None on other systems."""
+    if sys.platform != "win32":
+        return None
+    status = MemoryStatus(length=ctypes.sizeof(MemoryStatus))
+    if not ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
+        return None
+    limit, left = int(status.commit_limit), int(status.commit_left)
+    return Commit(physical=int(status.physical), limit=limit, left=left)
+
+
+def swap() -> Swap:
+    """The page files as they are now.
+
+    Windows tells what is free by a performance counter, and those may be switched off: then as much counts as
+    free as may still be promised.
+    """
+    try:
+        found = psutil.swap_memory()
+    except RuntimeError:
+        promised = commit()
+        total = 0 if promised is None else max(promised.limit - promised.physical, 0)
+        return Swap(total=total, free=0 if promised is None else min(total, promised.left))
+    return Swap(total=found.total, free=found.free)
 
 
 def cgroup_folders(root: Path, own: Path) -> Iterator[Path]:

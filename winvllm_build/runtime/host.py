@@ -42,7 +42,7 @@ def read(folder: Path) -> Host:
         windows=sys.platform == "win32",
         memory_total=psutil.virtual_memory().total,
         memory_free=own.memory,
-        page_file_free=psutil.swap_memory().free,
+        page_file_free=machine.swap().free,
         cores=own.cores,
         disk_free=_disk_free(folder),
     )
