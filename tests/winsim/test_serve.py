@@ -1,4 +1,4 @@
-"""`vllm serve` on Windows' branches: a spawned engine, loopback TCP between, HTTP in front, Ctrl-C."""
+"""`vllm serve` on Windows' branches: its engine in the same process or a spawned one; errors, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ from tests.winsim.trees import Started
 pytestmark = pytest.mark.network
 TAGS = ("v0.14.1", "v0.19.0", "v0.33.0")
 UP_SECONDS, END_SECONDS = 300, 60
+APART = {"VLLM_ENABLE_V1_MULTIPROCESSING": "1"}
+"""Asks for an engine process of its own."""
+NO_WEIGHTS = "Cannot find any model weights"
 
 
 def free_port() -> int:
@@ -58,13 +61,16 @@ def wait_until_up(server: Started, port: int) -> None:
     raise AssertionError(server.text[-3000:])
 
 
+@pytest.mark.parametrize("apart", [False, True], ids=["one process", "two processes"])
 @pytest.mark.parametrize("tag", TAGS)
-def test_a_server_completes_streams_and_ends_at_ctrl_c(machine: Machines, model: Path, tag: str) -> None:
+def test_a_server_completes_streams_and_ends_at_ctrl_c(
+    machine: Machines, model: Path, tag: str, *, apart: bool
+) -> None:
     golden = json.loads((model / "expected.json").read_text(encoding="utf-8"))
     port = free_port()
-    with machine(tag).start(*arguments(model, port)) as server:
+    with machine(tag).start(*arguments(model, port), **(APART if apart else {})) as server:
         wait_until_up(server, port)
-        assert "EngineCore" in server.text  # a process of its own
+        assert ("(EngineCore" in server.text) == apart
         asked: dict[str, object] = {
             "model": "tiny",
             "temperature": 0,
@@ -82,26 +88,28 @@ def test_a_server_completes_streams_and_ends_at_ctrl_c(machine: Machines, model:
         with pytest.raises(urllib.error.HTTPError, match="404"):
             ask(port, "/v1/completions", {**asked, "model": "other", "prompt": "x"})
         children = server.children()
-        assert children
+        assert any("EngineCore" in " ".join(child.cmdline()) for child in children) == apart
         server.process.send_signal(signal.SIGINT)
         assert server.popen.wait(END_SECONDS) == 0
         assert psutil.wait_procs(children, timeout=END_SECONDS)[1] == []
 
 
+@pytest.mark.parametrize("apart", [False, True], ids=["one process", "two processes"])
 @pytest.mark.parametrize("tag", TAGS)
 def test_an_engine_that_dies_while_starting_is_noticed(
-    machine: Machines, model: Path, tmp_path: Path, tag: str
+    machine: Machines, model: Path, tmp_path: Path, tag: str, *, apart: bool
 ) -> None:
     without_weights = tmp_path / "without-weights"
     shutil.copytree(model, without_weights, ignore=shutil.ignore_patterns("*.safetensors"))
-    with machine(tag).start(*arguments(without_weights, free_port())) as server:
+    with machine(tag).start(*arguments(without_weights, free_port()), **(APART if apart else {})) as server:
         assert server.popen.wait(UP_SECONDS) != 0
-        assert "Engine core initialization failed" in server.text
+        assert NO_WEIGHTS in server.text
+        assert ("Engine core initialization failed" in server.text) == apart
 
 
 def test_a_killed_engine_ends_the_server(machine: Machines, model: Path) -> None:
     port = free_port()
-    with machine(TAGS[-1]).start(*arguments(model, port)) as server:
+    with machine(TAGS[-1]).start(*arguments(model, port), **APART) as server:
         wait_until_up(server, port)
         engine = next(child for child in server.children() if "EngineCore" in " ".join(child.cmdline()))
         engine.kill()
