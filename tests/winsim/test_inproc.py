@@ -62,20 +62,36 @@ ASKED: dict[str, tuple[str, dict[str, object] | None]] = {
 
 
 def comparable(value: object) -> object:
-    """Without what differs from one request to the next."""
+    """Without what differs from one request to the next, or with the order in which threads add."""
     if isinstance(value, dict):
         return {key: comparable(found) for key, found in value.items() if key not in NEVER_EQUAL}
     if isinstance(value, str):
         return PLACE.sub("", value)
+    if isinstance(value, float):
+        return round(value, 3)
     return [comparable(item) for item in value] if isinstance(value, list) else value
+
+
+def joined(events: list[dict[str, Any]]) -> dict[str, object]:
+    """A stream without its cuts: tokens that are ready together come in one event."""
+    choices = [choice for event in events for choice in event["choices"]]
+    deltas = [choice.get("delta", {}) for choice in choices]
+    return {
+        "text": "".join(choice.get("text", "") for choice in choices),
+        "content": "".join(delta.get("content") or "" for delta in deltas),
+        "roles": [delta["role"] for delta in deltas if "role" in delta],
+        "ends": [choice["finish_reason"] for choice in choices if choice["finish_reason"]],
+        "usage": events[-1]["usage"],
+        "names": sorted({name for part in (*events, *choices, *deltas) for name in part} - NEVER_EQUAL),
+    }
 
 
 def read(text: str) -> object:
     """A body of JSON, or the events of a stream."""
     if not text.startswith("data: "):
         return comparable(json.loads(text))
-    events = [event.removeprefix("data: ") for event in text.strip().split("\n\n")]
-    return [event if event == "[DONE]" else comparable(json.loads(event)) for event in events]
+    *events, last = [event.removeprefix("data: ") for event in text.strip().split("\n\n")]
+    return comparable([joined([json.loads(event) for event in events]), last])
 
 
 def answers(machine: Machine, model: Path) -> tuple[dict[str, Any], str]:
