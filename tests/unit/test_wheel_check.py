@@ -354,7 +354,7 @@ def test_folders_of_this_build_in_a_text(tmp_path: Path) -> None:
 def test_a_home_folder_in_what_the_tools_wrote(tmp_path: Path) -> None:
     content = forge.files()
     content["vllm/example.py"] = b"# such as /home/ray/models/llama\n"
-    content[f"{INFO}/METADATA"] += b"\ndocker run -v ~/.cache:/root/.cache/huggingface\n"
+    content[f"{INFO}/METADATA"] += b"\ndocker run -v ~/.cache:/home/ray/.cache/huggingface\n"
     assert problems(forge.write(tmp_path, content)) == []
     content[f"{INFO}/origin.json"] = b'{"folder": "/home/builder/vllm"}'
     only(forge.write(tmp_path, content), Subject.FOLDERS, f"{INFO}/origin.json", "/home/builder/vllm")

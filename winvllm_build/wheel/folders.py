@@ -19,8 +19,7 @@ OURS: Final = (
 )
 """A tree or build folder of this tool, wherever its workspace is."""
 HOMES: Final = (
-    rb"(?:/home/|/Users/|[A-Za-z]:\\Users\\)[A-Za-z0-9._-]{1,64}[\\/][\x20-\x7e]{3,200}"
-    rb"|/root/[\x20-\x7e]{3,200}"
+    rb"(?:/(?:home|Users)/[A-Za-z0-9._-]{1,64}|/root|[A-Za-z]:\\Users\\[A-Za-z0-9._-]{1,64})[\\/][\x20-\x7e]{3,200}"
 )
 """Somebody's home folder; followed by enough to be a path and not chance."""
 SCRATCH: Final = rb"/tmp/tmpxft_[\x20-\x7e]{1,200}"
