@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 Value = str | int | bytes | tuple[str, ...]
 HIVES: Final = {"HKLM": "HKEY_LOCAL_MACHINE", "HKCU": "HKEY_CURRENT_USER"}
+FILE_SYSTEM: Final = r"HKLM\SYSTEM\CurrentControlSet\Control\FileSystem"
 
 
 class KeyState(Enum):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from winvllm_build.errors import ToolchainError, UsageError
-from winvllm_build.toolchain.toolchain import Toolchain
 from winvllm_build.workspace import HOME_VARIABLE, Workspace
+
+if TYPE_CHECKING:  # a doctor asks for the patterns alone, in a second
+    from winvllm_build.toolchain.toolchain import Toolchain
 
 WORKSPACE: Final = re.compile(r"""[;,"'$`<>|*?\[\]{}#]|\\""")
 """Lists (torch's linker options are cut at commas), generator expressions, patterns. Blanks, `&`, `%`, `(`

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import Final
 
 from winvllm_build import registry
 from winvllm_build.build import path_budget, trees
@@ -12,8 +11,6 @@ from winvllm_build.build.path_marks import refuse_workspace
 from winvllm_build.profile.model import Profile
 from winvllm_build.short_root import shorter
 from winvllm_build.workspace import Workspace
-
-FILE_SYSTEM: Final = r"HKLM\SYSTEM\CurrentControlSet\Control\FileSystem"
 
 
 def fitting(workspace: Workspace, profile: Profile, layers: tuple[str, ...]) -> Workspace:
@@ -38,5 +35,5 @@ def room(profile: Profile, layers: tuple[str, ...], *, long_paths: bool) -> int:
 def long_paths() -> bool:
     """Whether this machine lets programs that can go beyond MAX_PATH."""
     if sys.platform == "win32":
-        return registry.number(registry.machine_registry(), FILE_SYSTEM, "LongPathsEnabled") == 1
+        return registry.number(registry.machine_registry(), registry.FILE_SYSTEM, "LongPathsEnabled") == 1
     return True

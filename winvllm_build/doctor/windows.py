@@ -9,9 +9,8 @@ from enum import Enum
 from pathlib import PureWindowsPath
 from typing import Final
 
-from winvllm_build.build.short_home import FILE_SYSTEM
 from winvllm_build.profile import machine
-from winvllm_build.registry import KeyState, Registry, number
+from winvllm_build.registry import FILE_SYSTEM, KeyState, Registry, number
 
 MEMORY: Final = r"HKLM\SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management"
 GRAPHICS: Final = r"HKLM\SYSTEM\CurrentControlSet\Control\GraphicsDrivers"

@@ -18,7 +18,10 @@ OURS: Final = (
     rb"(?:/|[A-Za-z]:[\\/])[^\x00-\x1f\"'<>|*?:]{1,200}[\\/](?:trees|builds)[\\/]v\d[^\x00-\x20]{0,200}"
 )
 """A tree or build folder of this tool, wherever its workspace is."""
-HOMES: Final = rb"(?:/(?:home|Users)/[A-Za-z0-9._-]{1,64}|/root|[A-Za-z]:\\Users\\[A-Za-z0-9._-]{1,64})[\\/][\x20-\x7e]{3,200}"
+HOMES: Final = (
+    rb"(?:/(?:home|Users)/[A-Za-z0-9._-]{1,64}|/root|[A-Za-z]:\\Users\\[A-Za-z0-9._-]{1,64})"
+    rb"[\\/][\x20-\x7e]{3,200}"
+)
 """Somebody's home folder; followed by enough to be a path and not chance."""
 SCRATCH: Final = rb"/tmp/tmpxft_[\x20-\x7e]{1,200}"
 """nvcc's intermediate files."""
