@@ -263,7 +263,7 @@ def end_tree(pid: int, *, created: float | None = None) -> bool:
         root = psutil.Process(pid)
         if created is not None and abs(root.create_time() - created) > 1.0:
             return False
-        family = [*root.children(recursive=True), root]
+        family = [root, *root.children(recursive=True)]  # a shell whose command ends first runs the next one
     except psutil.NoSuchProcess:
         return False
     for member in family:

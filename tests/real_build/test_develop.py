@@ -14,7 +14,7 @@ import pytest
 
 from tests.real_build.test_packaging import environment
 
-pytestmark = [pytest.mark.network, pytest.mark.nvcc]
+pytestmark = [pytest.mark.network, pytest.mark.nvcc, pytest.mark.usefixtures("quickstart_tree")]
 QUICKSTART = ("--profile", "quickstart", "--set", "build.objects=")
 WHERE = (
     "import importlib.metadata as m, importlib.util as u, pathlib, ctypes\n"

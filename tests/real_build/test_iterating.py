@@ -11,7 +11,7 @@ import pytest
 
 from tests.real_build.test_build import Builder
 
-pytestmark = [pytest.mark.network, pytest.mark.nvcc]
+pytestmark = [pytest.mark.network, pytest.mark.nvcc, pytest.mark.usefixtures("quickstart_tree")]
 KERNEL, PYTHON = "csrc/cuda_utils_kernels.cu", "vllm/version.py"
 QUICKSTART = ("--profile", "quickstart", "--edited")
 

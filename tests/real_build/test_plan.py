@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.network, pytest.mark.nvcc]
+pytestmark = [pytest.mark.network, pytest.mark.nvcc, pytest.mark.usefixtures("quickstart_tree")]
 FLASH_ATTENTION = """\
 cmake_minimum_required(VERSION 3.26)
 project(stand_in LANGUAGES CXX)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.network, pytest.mark.nvcc]
+pytestmark = [pytest.mark.network, pytest.mark.nvcc, pytest.mark.usefixtures("quickstart_tree")]
 SMALL = ("--profile", "quickstart", "--target", "cumem_allocator", "--set", "build.objects=")
 
 

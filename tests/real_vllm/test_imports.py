@@ -16,6 +16,7 @@ ONLY_ON_WINDOWS = {
     "vllm.utils.win32_dll",
     "vllm.utils.win32_safetensors",
     "vllm.distributed.win32_process_group",
+    "vllm.v1.engine.inproc_async_client",
 }
 WINDOWS = "sys.platform == 'win32'"
 

@@ -151,19 +151,33 @@ def test_a_loop_without_add_reader_is_refused(
         loop.close()
 
 
+class InOneProcess:
+    """Stands for AsyncInprocClient."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    @staticmethod
+    def fits(config: types.SimpleNamespace, client_addresses: object) -> bool:
+        assert client_addresses is None
+        return bool(config.fits)
+
+
 def test_async_client_checks_the_event_loop_first(modules: Modules, monkeypatch: pytest.MonkeyPatch) -> None:
     def check_running_loop() -> None:
         raise RuntimeError("no add_reader")
 
     compat = fake_module("vllm.utils.uvloop_compat", check_running_loop=check_running_loop)
-    for name in ("vllm", "vllm.utils"):
+    client = fake_module("vllm.v1.engine.inproc_async_client", AsyncInprocClient=InOneProcess)
+    for name in ("vllm", "vllm.utils", "vllm.v1", "vllm.v1.engine"):
         monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
-    monkeypatch.setitem(sys.modules, compat.__name__, compat)
+    for module in (compat, client):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
     started: list[object] = []
-    config = types.SimpleNamespace(parallel_config=types.SimpleNamespace(data_parallel_size=1))
+    config = types.SimpleNamespace(parallel_config=types.SimpleNamespace(data_parallel_size=1), fits=False)
 
-    def make(platform: str) -> None:
-        modules.cut(
+    def make(platform: str) -> object:
+        return modules.cut(
             "vllm/v1/engine/core_client.py",
             "EngineCoreClient.make_async_mp_client",
             sys=fake_sys(platform),
@@ -175,6 +189,10 @@ def test_async_client_checks_the_event_loop_first(modules: Modules, monkeypatch:
     assert not started
     make("linux")
     assert len(started) == 1
+    config.fits = True
+    assert isinstance(make("win32"), InOneProcess)
+    make("linux")
+    assert len(started) == 2
 
 
 @BOTH_PLATFORMS
