@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -49,8 +48,6 @@ def states(home: dict[str, str], tree: str) -> object:
 def test_a_build_is_installed_editable_and_taken_out(
     installer: str, home: dict[str, str], tmp_path: Path
 ) -> None:
-    if shutil.which("uv") is None and installer == "uv":
-        pytest.skip("uv is not on PATH: pip install uv")
     python = environment(tmp_path / "an environment")
     if installer == "pip":
         subprocess.run([python, "-m", "ensurepip"], check=True, capture_output=True)

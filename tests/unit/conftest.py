@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import typer
 
 from tests.page_steps import PROGRAM
 from tests.webdriver import Page, window
+from winvllm_build.cli import profiles
 
 
 @pytest.fixture(scope="module")
@@ -15,3 +18,14 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     assert PROGRAM is not None
     with window(PROGRAM, tmp_path_factory.mktemp("profile")) as opened:
         yield opened
+
+
+@pytest.fixture
+def profile_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> typer.Typer:
+    """`profile` alone, in an empty folder, with nothing said in the environment."""
+    for name in ("CUDA_HOME", "TORCH_CUDA_ARCH_LIST", "MAX_JOBS", "NVCC_THREADS", "CMAKE_BUILD_TYPE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    made = typer.Typer()
+    profiles.register(made)
+    return made

@@ -9,7 +9,6 @@ import pytest
 import typer
 
 from tests.kv_caches import model
-from winvllm_build.cli import profiles
 from winvllm_build.cli.main import run as run_main
 from winvllm_build.errors import ToolchainError, UsageError
 from winvllm_build.profile.loader import ProfileRoots, resolve
@@ -21,25 +20,15 @@ from winvllm_build.toolchain import gpu
 CARD = ("--gpu", "RTX 3060,12GB,8.6", "--system", "windows", "--ram", "32GB")
 
 
-@pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> typer.Typer:
-    for name in ("CUDA_HOME", "TORCH_CUDA_ARCH_LIST", "MAX_JOBS", "NVCC_THREADS", "CMAKE_BUILD_TYPE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    made = typer.Typer()
-    profiles.register(made)
-    return made
-
-
-def run(app: typer.Typer, *arguments: str) -> object:
-    return app(["profile", *arguments], standalone_mode=False)
+def run(profile_app: typer.Typer, *arguments: str) -> object:
+    return profile_app(["profile", *arguments], standalone_mode=False)
 
 
 def test_the_file_is_a_profile(
-    app: typer.Typer, tmp_path: Path, checkout: Path, capsys: pytest.CaptureFixture[str]
+    profile_app: typer.Typer, tmp_path: Path, checkout: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = model(tmp_path / "model", quantization_config={"quant_method": "awq", "bits": 4}).folder
-    assert run(app, "detect", *CARD, "--model", str(folder), "--output", "my.toml", "--json") == 0
+    assert run(profile_app, "detect", *CARD, "--model", str(folder), "--output", "my.toml", "--json") == 0
     data = json.loads(capsys.readouterr().out)
     roots = ProfileRoots(shipped=checkout / "profiles", user=tmp_path)
     found = resolve(str(tmp_path / "my.toml"), roots=roots, environment={}, overrides={})
@@ -51,29 +40,31 @@ def test_the_file_is_a_profile(
     assert found.profile.cuda.arch_list == ("8.6",)
     assert found.profile.build.leave_out == ("_vllm_fa3_C",)
     assert data["fits"] is True
-    assert run(app, "show", "my.toml") == 0
+    assert run(profile_app, "show", "my.toml") == 0
     assert "runtime.max_model_len = " in capsys.readouterr().out
-    assert run(app, "check", "my.toml") == 0
+    assert run(profile_app, "check", "my.toml") == 0
 
 
-def test_each_value_has_its_reason_above_it(app: typer.Typer, capsys: pytest.CaptureFixture[str]) -> None:
-    run(app, "detect", *CARD)
+def test_each_value_has_its_reason_above_it(
+    profile_app: typer.Typer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(profile_app, "detect", *CARD)
     lines = capsys.readouterr().out.splitlines()
     keys = [index for index, line in enumerate(lines) if " = " in line and not line.startswith("#")]
     assert len(keys) > 10
     assert all(lines[i - 1].startswith("# ") for i in keys if not lines[i].startswith("description"))
 
 
-def test_a_file_is_replaced_only_by_force(app: typer.Typer, tmp_path: Path) -> None:
+def test_a_file_is_replaced_only_by_force(profile_app: typer.Typer, tmp_path: Path) -> None:
     (tmp_path / "my.toml").write_text("mine", encoding="utf-8")
     with pytest.raises(UsageError, match=r"my\.toml exists") as caught:
-        run(app, "detect", *CARD, "--output", "my.toml")
+        run(profile_app, "detect", *CARD, "--output", "my.toml")
     assert "--force" in str(caught.value.fix)
     assert (tmp_path / "my.toml").read_text(encoding="utf-8") == "mine"
-    run(app, "detect", *CARD, "--output", "my.toml", "--force")
+    run(profile_app, "detect", *CARD, "--output", "my.toml", "--force")
     assert "[runtime]" in (tmp_path / "my.toml").read_text(encoding="utf-8")
     with pytest.raises(UsageError, match="folder of"):
-        run(app, "detect", *CARD, "--output", "no/my.toml")
+        run(profile_app, "detect", *CARD, "--output", "no/my.toml")
 
 
 @pytest.mark.parametrize(
@@ -86,14 +77,16 @@ def test_a_file_is_replaced_only_by_force(app: typer.Typer, tmp_path: Path) -> N
         ((*CARD, "--ram", "much"), "--ram"),
     ],
 )
-def test_what_cannot_be_is_refused(app: typer.Typer, arguments: tuple[str, ...], said: str) -> None:
+def test_what_cannot_be_is_refused(profile_app: typer.Typer, arguments: tuple[str, ...], said: str) -> None:
     with pytest.raises(UsageError, match=said) as caught:
-        run(app, "detect", *arguments)
+        run(profile_app, "detect", *arguments)
     assert caught.value.fix
 
 
-def test_an_older_tag_has_no_triton_on_windows(app: typer.Typer, capsys: pytest.CaptureFixture[str]) -> None:
-    run(app, "detect", *CARD, "--tag", "v0.14.1", "--json")
+def test_an_older_tag_has_no_triton_on_windows(
+    profile_app: typer.Typer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(profile_app, "detect", *CARD, "--tag", "v0.14.1", "--json")
     values = json.loads(capsys.readouterr().out)["values"]
     assert values["runtime.enforce_eager"]["value"] is True
     assert "no Triton" in values["runtime.enforce_eager"]["reason"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.server
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import threading
@@ -201,9 +200,6 @@ def test_the_command_installs_torch_with_cuda(
     installer: str, indexes: tuple[str, str], tmp_path: Path
 ) -> None:
     """Really run; without its index and pin the same wheel gets the torch without CUDA."""
-    uv = shutil.which("uv")
-    if installer == "uv" and uv is None:
-        pytest.skip("uv is not on PATH: pip install uv")
     plain, cuda = indexes
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "env"], check=True)
     python = tmp_path / "env" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")

@@ -8,39 +8,31 @@ from pathlib import Path
 import pytest
 import typer
 
-from winvllm_build.cli import profiles
 from winvllm_build.errors import FindingsError, ProfileError, UsageError
 
 
-@pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> typer.Typer:
-    for name in ("CUDA_HOME", "TORCH_CUDA_ARCH_LIST", "MAX_JOBS", "NVCC_THREADS", "CMAKE_BUILD_TYPE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    made = typer.Typer()
-    profiles.register(made)
-    return made
+def run(profile_app: typer.Typer, *arguments: str) -> object:
+    return profile_app(["profile", *arguments], standalone_mode=False)
 
 
-def run(app: typer.Typer, *arguments: str) -> object:
-    return app(["profile", *arguments], standalone_mode=False)
-
-
-def test_list(app: typer.Typer, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(app, "list") == 0
+def test_list(profile_app: typer.Typer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(profile_app, "list") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["PROFILE", "FROM", "DESCRIPTION"]
     assert any(line.startswith("sm86 ") and " shipped " in line for line in lines)
-    run(app, "list", "--json")
+    run(profile_app, "list", "--json")
     assert {"quickstart", "datacenter"} <= {entry["name"] for entry in json.loads(capsys.readouterr().out)}
 
 
 def test_show_prints_every_value_with_its_origin(
-    app: typer.Typer, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    profile_app: typer.Typer,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "winvllm-build.toml").write_text('[environment]\nA = "b"\n')
     monkeypatch.setenv("TORCH_CUDA_ARCH_LIST", "8.9")
-    run(app, "show", "sm86", "--set", "build.max_jobs=4")
+    run(profile_app, "show", "sm86", "--set", "build.max_jobs=4")
     printed = capsys.readouterr()
     lines = {line.split(" = ")[0]: line for line in printed.out.splitlines()}
     assert lines["build.max_jobs"].split("  # ")[0].rstrip() == "build.max_jobs = 4"
@@ -51,8 +43,8 @@ def test_show_prints_every_value_with_its_origin(
     assert "note: environment variable TORCH_CUDA_ARCH_LIST replaces cuda.arch_list of" in printed.err
 
 
-def test_show_as_json(app: typer.Typer, capsys: pytest.CaptureFixture[str]) -> None:
-    run(app, "show", "sm120", "--json")
+def test_show_as_json(profile_app: typer.Typer, capsys: pytest.CaptureFixture[str]) -> None:
+    run(profile_app, "show", "sm120", "--json")
     shown = json.loads(capsys.readouterr().out)
     assert shown["profile"]["cuda"]["arch_list"] == ["12.0"]
     assert shown["origins"]["torch.source"] == "default"
@@ -60,33 +52,37 @@ def test_show_as_json(app: typer.Typer, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_show_on_a_terminal_is_a_table(
-    app: typer.Typer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    profile_app: typer.Typer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    run(app, "show", "sm75")
+    run(profile_app, "show", "sm75")
     assert "KEY" in capsys.readouterr().out
 
 
-def test_show_refuses_an_unknown_name_and_a_bad_setting(app: typer.Typer) -> None:
+def test_show_refuses_an_unknown_name_and_a_bad_setting(profile_app: typer.Typer) -> None:
     with pytest.raises(ProfileError, match='did you mean "sm86"'):
-        run(app, "show", "sm867")
+        run(profile_app, "show", "sm867")
     with pytest.raises(UsageError, match="KEY=VALUE"):
-        run(app, "show", "sm86", "--set", "wheel")
+        run(profile_app, "show", "sm86", "--set", "wheel")
 
 
-def test_schema_and_path(app: typer.Typer, capsys: pytest.CaptureFixture[str], hermetic_seal: Path) -> None:
-    run(app, "schema")
+def test_schema_and_path(
+    profile_app: typer.Typer, capsys: pytest.CaptureFixture[str], hermetic_seal: Path
+) -> None:
+    run(profile_app, "schema")
     assert json.loads(capsys.readouterr().out)["title"] == "Profile"
-    run(app, "path", "--json")
+    run(profile_app, "path", "--json")
     places = {entry["what"]: entry for entry in json.loads(capsys.readouterr().out)}
     assert places["shipped profiles"]["state"] == "found"
     assert Path(places["user settings"]["path"]).is_relative_to(hermetic_seal)
-    run(app, "path")
+    run(profile_app, "path")
     assert "not there" in capsys.readouterr().out
 
 
-def test_check_finds_nothing_in_what_is_shipped(app: typer.Typer, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(app, "check") == 0
+def test_check_finds_nothing_in_what_is_shipped(
+    profile_app: typer.Typer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(profile_app, "check") == 0
     assert "no problem found" in capsys.readouterr().out
 
 
@@ -98,38 +94,40 @@ def test_check_finds_nothing_in_what_is_shipped(app: typer.Typer, capsys: pytest
         ('inherit = "none-such"\n', r"bad\.toml:1: inherit: there is no profile"),
     ],
 )
-def test_check_tells_all_problems_of_a_file(app: typer.Typer, tmp_path: Path, text: str, said: str) -> None:
+def test_check_tells_all_problems_of_a_file(
+    profile_app: typer.Typer, tmp_path: Path, text: str, said: str
+) -> None:
     (tmp_path / "bad.toml").write_text(text)
     with pytest.raises(FindingsError, match=said):
-        run(app, "check", "bad.toml")
+        run(profile_app, "check", "bad.toml")
 
 
 def test_show_tells_which_file_named_the_profile(
-    app: typer.Typer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    profile_app: typer.Typer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project = tmp_path / "winvllm-build.toml"
     project.write_text('tag = "v0.14.1"\ninherit = "sm86"\n')
-    run(app, "show")
+    run(profile_app, "show")
     lines = capsys.readouterr().out.splitlines()
     (line,) = (line for line in lines if line.startswith("inherit = "))
     assert line.split() == ["inherit", "=", '"sm86"', "#", f"{project}:2"]
-    run(app, "show", "sm89")
+    run(profile_app, "show", "sm89")
     assert "inherit = - " in capsys.readouterr().out
 
 
-def test_check_as_data(app: typer.Typer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_as_data(profile_app: typer.Typer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "bad.toml").write_text("[build]\nwheel = 1\n")
-    assert run(app, "check", "bad.toml", "--json") == FindingsError.exit_code
+    assert run(profile_app, "check", "bad.toml", "--json") == FindingsError.exit_code
     found = json.loads(capsys.readouterr().out)
     (problem,) = found["problems"]
     assert (problem["key"], problem["line"], problem["layer"]) == ("build.wheel", 2, "user")
     assert problem["source"].endswith("bad.toml")
-    assert run(app, "check", "--json") == 0
+    assert run(profile_app, "check", "--json") == 0
     assert json.loads(capsys.readouterr().out)["problems"] == []
 
 
-def test_check_without_a_file_includes_the_project(app: typer.Typer, tmp_path: Path) -> None:
+def test_check_without_a_file_includes_the_project(profile_app: typer.Typer, tmp_path: Path) -> None:
     (tmp_path / "winvllm-build.toml").write_text("[build]\nwheel = 1\n")
     with pytest.raises(FindingsError, match=r"winvllm-build\.toml:2: build\.wheel") as caught:
-        run(app, "check")
+        run(profile_app, "check")
     assert str(caught.value).count("build.wheel") == 1
