@@ -13,10 +13,11 @@ from winvllm_build.runtime import attention, modelfiles, pool
 from winvllm_build.runtime.modelfiles import text_config
 
 RECORDED = Path(__file__).resolve().parent / "recorded" / "kv-cache" / "v0.33.0.json"
-SMALL = ("gemma3_text", "deepseek_v3", "qwen3_next")
-"""Windows, latent attention and states, for the test that asks vLLM again."""
+SMALL = ("gemma3_text", "deepseek_v3", "qwen3_next", "granitemoehybrid-fp8")
+"""Windows, latent attention and states, and such with FP8, for the test that asks vLLM again."""
 IN_FLIGHT = 2048
 BFLOAT16 = 2
+FLOAT8 = 1
 QWEN3_8B = {
     "model_type": "qwen3", "head_dim": 128, "hidden_size": 4096, "intermediate_size": 12288,
     "max_position_embeddings": 40960, "num_attention_heads": 32, "num_hidden_layers": 36,
@@ -39,7 +40,9 @@ def own_pool(model: dict[str, Any]) -> pool.Pool:
     assert len(layers) == answer["layers"]
     latent = any(isinstance(one, attention.Attention) and one.value == 0 for one in layers)
     tokens = pool.BLOCK if latent else 128
-    return pool.pool(layers, width=BFLOAT16, in_flight=IN_FLIGHT, tokens=tokens)
+    kept = FLOAT8 if model.get("kv_cache_dtype") == "fp8" else BFLOAT16
+    widths = pool.Widths(attention=kept, state=BFLOAT16)
+    return pool.pool(layers, widths=widths, in_flight=IN_FLIGHT, tokens=tokens)
 
 
 def same_plan(model: dict[str, Any]) -> None:

@@ -39,6 +39,12 @@ def test_every_kind_of_model_was_recorded() -> None:
         "MLAAttentionSpec",
         "MambaSpec",
     }
+    kept = {
+        model.get("kv_cache_dtype")
+        for model in recorded().values()
+        if "MambaSpec" in model["answer"]["kinds"]
+    }
+    assert kept == {None, "fp8"}
 
 
 @pytest.mark.parametrize(
@@ -80,11 +86,26 @@ def test_an_unknown_kind_of_layer_is_not_guessed() -> None:
         attention.layers({"model_type": "llama"})
 
 
+def test_a_latent_attention_that_is_unfolded_takes_keys_of_every_head() -> None:
+    """MiniCPM3-4B: 40 heads of 64 + 32 values, keys and values as wide."""
+    config = {
+        "model_type": "minicpm3", "num_hidden_layers": 62, "num_attention_heads": 40, "hidden_size": 2560,
+        "kv_lora_rank": 256, "q_lora_rank": 768, "qk_nope_head_dim": 64, "qk_rope_head_dim": 32,
+        "v_head_dim": 64, "intermediate_size": 6400, "vocab_size": 73448,
+    }  # fmt: skip
+    layers = attention.layers(config)
+    assert {one.bytes_per_token(2) for one in layers if isinstance(one, Attention)} == {40 * 96 * 2 * 2}
+    counted = parameters.count(config)
+    assert (counted.quantised + counted.plain) / 1e9 == pytest.approx(4.26, rel=0.01)
+    with pytest.raises(UnknownModelError, match="hy_v4 have a latent attention of their own"):
+        attention.layers({**config, "model_type": "hy_v4"})
+
+
 def test_requests_and_the_longest_one_agree() -> None:
     layers = [Attention(heads=8, key=128, value=128, window=1024)] * 5 + [
         Attention(heads=8, key=128, value=128)
     ]
-    cache = pool.pool(layers, width=2, in_flight=4096)
+    cache = pool.pool(layers, widths=pool.Widths(attention=2, state=2), in_flight=4096)
     memory = 3 << 30
     longest = cache.longest(memory, 1 << 20)
     assert cache.requests(memory - cache.block, longest) >= 1
@@ -98,9 +119,11 @@ def test_a_state_enlarges_the_blocks_of_attention() -> None:
         State(convolution=100, recurrent=40000),
         Attention(heads=2, key=32, value=32),
     ]
-    cache = pool.pool(layers, width=2, in_flight=2048)
-    assert {group.page for group in cache.groups} == {81920}
-    assert [g.tokens for g in cache.groups if isinstance(g.layer, Attention)] == [320]
+    for attention_width, tokens in ((2, 320), (1, 640)):
+        widths = pool.Widths(attention=attention_width, state=2)
+        cache = pool.pool(layers, widths=widths, in_flight=2048)
+        assert {group.page for group in cache.groups} == {81920}
+        assert [g.tokens for g in cache.groups if isinstance(g.layer, Attention)] == [tokens]
 
 
 @pytest.mark.parametrize(
@@ -176,6 +199,41 @@ def test_a_damaged_file_is_passed_over(tmp_path: Path, content: bytes) -> None:
     assert "billion parameters" in weights.read(found, 2).source
 
 
+@pytest.mark.parametrize(
+    "index",
+    [b'{"metadata": null}', b'{"metadata": {"total_size": "5"}}', b"[" * 200_000, b"\xff\xfe{", b"[]"],
+    ids=["null", "text", "deep", "utf-16", "list"],
+)
+def test_a_damaged_index_is_passed_over(tmp_path: Path, index: bytes) -> None:
+    found = model(tmp_path)
+    (tmp_path / "model.safetensors.index.json").write_bytes(index)
+    assert "billion parameters" in weights.read(found, 2).source
+
+
+@pytest.mark.parametrize("offsets", [None, [], [1], ["0", "4"], [4, 0], [-4, 0], [0, 1 << 70], {"0": 4}, 7])
+def test_a_tensor_with_malformed_offsets_counts_nothing(tmp_path: Path, offsets: object) -> None:
+    found = model(tmp_path)
+    text = json.dumps({"x": {"dtype": "F16", "data_offsets": offsets}, "y": None, "z": []}).encode()
+    (tmp_path / "a.safetensors").write_bytes(len(text).to_bytes(8, "little") + text)
+    assert weights.read(found, 2).size == 0
+
+
+def test_a_link_into_an_emptied_cache_is_no_weight(tmp_path: Path) -> None:
+    found = model(tmp_path)
+    (tmp_path / "pytorch_model.bin").symlink_to(tmp_path / "gone")
+    assert "billion parameters" in weights.read(found, 2).source
+
+
+def test_what_sees_is_in_the_files_only(tmp_path: Path) -> None:
+    """The text model's numbers say nothing about the tower beside it."""
+    found = model(tmp_path, vision_config={"hidden_size": 1152}, audio_config=None)
+    assert found.senses == ("vision_config",)
+    with pytest.raises(UnknownModelError, match="weights of vision_config"):
+        weights.read(found, 2)
+    safetensors(tmp_path / "a.safetensors", w=("BF16", 4000))
+    assert weights.read(found, 2).size == 4000
+
+
 def test_a_model_is_found_in_a_folder_and_in_the_cache(tmp_path: Path) -> None:
     folder = model(tmp_path / "here").folder
     assert modelfiles.locate(str(folder / "config.json"), {}) == folder
@@ -193,7 +251,9 @@ def test_a_model_is_found_in_a_folder_and_in_the_cache(tmp_path: Path) -> None:
         assert caught.value.fix is not None
 
 
-@pytest.mark.parametrize(("content", "said"), [("{", "is not JSON"), ("[]", "holds no table")])
+@pytest.mark.parametrize(
+    ("content", "said"), [("{", "is not JSON"), ("[" * 200_000, "is not JSON"), ("[]", "holds no table")]
+)
 def test_a_bad_config_is_refused(tmp_path: Path, content: str, said: str) -> None:
     (tmp_path / "config.json").write_text(content, encoding="utf-8")
     with pytest.raises(UsageError, match=said):
@@ -206,3 +266,9 @@ def test_the_text_model_of_several_modalities_is_taken() -> None:
     assert found == {"model_type": "gemma3_text", "hidden_size": 8, "vocab_size": 9}
     nested = {"thinker_config": {"text_config": inner, "audio_config": {}}}
     assert modelfiles.text_config(nested) == inner
+    assert modelfiles.Model(name="omni", folder=Path(), config=nested).senses == ("audio_config",)
+
+
+def test_a_layer_described_by_no_table_is_not_guessed() -> None:
+    with pytest.raises(UnknownModelError, match="per_layer_config of layer 3"):
+        attention.layers({**QWEN3_8B, "per_layer_config": {"3": "wide"}})

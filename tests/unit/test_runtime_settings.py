@@ -16,8 +16,9 @@ from packaging.version import Version
 from tests.kv_caches import model, recorded
 from winvllm_build.choices import KvCacheType, ModelType
 from winvllm_build.errors import ToolchainError, UsageError
-from winvllm_build.runtime import budget, building, detection, settings, stated
+from winvllm_build.runtime import budget, building, detection, fitting, settings, stated
 from winvllm_build.runtime.building import TagNeeds
+from winvllm_build.runtime.fitting import Plan
 from winvllm_build.runtime.host import GIB, Host
 from winvllm_build.runtime.modelfiles import Model
 from winvllm_build.toolchain.gpu import Absence, DriverModel, Gpu, Gpus
@@ -119,11 +120,62 @@ def test_a_model_that_cannot_be_read_falls_back(tmp_path: Path) -> None:
     assert "is not computed" in found.notes[0]
 
 
+def test_the_table_never_exceeds_what_the_model_allows(tmp_path: Path) -> None:
+    short = model(tmp_path / "a", model_type="deepseek_v4", max_position_embeddings=2048)
+    found = settings.choose(RTX_4090, HOST, short)
+    assert found.max_model_len.value == 2048
+    assert "all that the model allows" in found.max_model_len.reason
+    too_large = model(tmp_path / "b", num_hidden_layers=400, max_position_embeddings=1024)
+    found = settings.choose(RTX_4090, HOST, too_large)
+    assert (found.fits, found.max_model_len.value) == (False, 1024)
+
+
+def test_a_large_card_computes_more_tokens_in_a_step(tmp_path: Path) -> None:
+    """As vLLM's `get_batch_defaults`: from 70 GiB on 8192, from 160 on 16384, an A100 as a small one."""
+    cards = {
+        "H100,80GB,9.0": 8192, "A100-SXM4,80GB,8.0": 2048, "RTX PRO 6000,96GB,12.0": 8192,
+        "B200,180GB,10.0": 16384, "L40S,48GB,8.9": 2048, "card,69GB,9.0": 2048,
+    }  # fmt: skip
+    assert {text: budget.batched(card(text)) for text in cards} == cards
+    wide = model(tmp_path, intermediate_size=250_000, num_hidden_layers=4)
+    reasons = [
+        settings.choose(card(text), HOST, wide).max_num_seqs.reason
+        for text in ("H100,80GB,9.0", "A100,80GB,8.0")
+    ]
+    assert "a step takes 11.8 GiB" in reasons[0]
+    assert "a step takes 3.0 GiB" in reasons[1]
+
+
+def test_the_longest_requests_fit_beside_the_sampling_of_all(tmp_path: Path) -> None:
+    """A vocabulary of a million: sampling for 32 requests takes what was left for the second long one."""
+    wide = model(tmp_path, vocab_size=1_000_000, num_hidden_layers=1, max_position_embeddings=1 << 20)
+    for gib in range(8, 40):
+        gpu = card(f"card,{gib}GB,8.6", windows=False)
+        share = budget.budget(gpu)
+        wanted = fitting.Wanted.of(wide, 2, share)
+        found = fitting.fit(wanted, Plan(eager=True, fp8=False), together=4, target=256)
+        cache = wanted.pool(found.plan)
+        if found.length:
+            assert cache.longest(found.cache, found.length, together=found.together) == found.length, gib
+
+
+def test_what_sees_is_told_not_reckoned_with(tmp_path: Path) -> None:
+    seeing = model(tmp_path, vision_config={"depth": 2}, num_hidden_layers=4)
+    without_files = settings.choose(RTX_4090, HOST, seeing)
+    assert without_files.fits is None
+    assert "weights of vision_config" in without_files.notes[0]
+    header = json.dumps({"w": {"dtype": "BF16", "data_offsets": [0, 4000]}}).encode()
+    (tmp_path / "a.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    found = settings.choose(RTX_4090, HOST, seeing)
+    assert found.fits
+    assert "vision_config" in found.notes[0]
+
+
 JUNK = [None, 0, -1, "x", "4096", [], {}, True, 1.5, 1e300, 10**30, ["x"], {"a": 1}, float("inf"), 1]
 KEYS = [
     "attn_layer_indices", "global_head_dim", "kv_lora_rank", "layer_types", "linear_attn_config",
     "max_window_layers", "multi_query", "no_rope_layers", "per_layer_config", "quantization_config",
-    "text_config",
+    "text_config", "thinker_config", "vision_config",
 ]  # fmt: skip
 
 
@@ -166,6 +218,33 @@ def test_cuda_fits_the_card_and_the_driver(gpu: Gpu, driver: str | None, wanted:
     found = building.choose([gpu], HOST, NEEDS, driver=known)
     assert found.values["cuda.version"].value == wanted
     assert note in " ".join(found.notes)
+
+
+@pytest.mark.parametrize(
+    ("torch", "cuda", "wanted", "said"),
+    [
+        ("2.14.0", ">=12.8,<13.1", ">=12.8,<13.1", "made for >=12.8"),
+        ("2.14.0", ">=13.0,<14", ">=13.0,<14", ""),
+        ("9.9.9", "", ">=12.6,<14", "torch 9.9.9 has to be"),
+        ("", ">= 12.6, < 13", ">=12.6,<13", ""),
+    ],
+)
+def test_cuda_is_one_that_the_tag_and_its_torch_are_for(
+    torch: str, cuda: str, wanted: str, said: str
+) -> None:
+    needs = TagNeeds(tag="v0.99.0", reason="as asked", torch=torch, cuda=cuda)
+    found = building.choose([RTX_3060], HOST, needs, driver=None).values["cuda.version"]
+    assert found.value == wanted
+    assert said in found.reason
+
+
+def test_a_card_that_the_tag_cannot_be_built_for_is_told() -> None:
+    """A Volta, and a tag for CUDA 13 alone, which no longer compiles it."""
+    needs = TagNeeds(tag="v0.99.0", reason="as asked", torch="2.14.0", cuda=">=13.0,<14")
+    found = building.choose([card("V100,16GB,7.0")], HOST, needs, driver=None)
+    assert "13.0 no longer compiles 7.0" in found.notes[0]
+    assert "v0.99.0" in found.notes[0]
+    assert found.values["cuda.version"].value == ">=13.0,<14"
 
 
 def test_cards_that_no_cuda_compiles_for_together() -> None:

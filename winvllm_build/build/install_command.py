@@ -92,6 +92,9 @@ def compose(
         indexes: addresses that replace the known ones.
         python: the interpreter of the environment, as it is called there.
         options: further options of both installers, before the target.
+
+    Raises:
+        ToolchainError: the wheel's torch has no build for the major version of CUDA it was compiled with.
     """
     build = _torch_build(built, indexes)
     pinned = [] if built.torch is None or build.local is None else [f"{TORCH}=={built.torch}+{build.local}"]

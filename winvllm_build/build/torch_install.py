@@ -26,10 +26,13 @@ def command(python: Path, torch: str, cuda: Version, *, indexes: Sequence[str] =
         torch: the release that the tag pins.
         cuda: the toolkit's version.
         indexes: addresses that replace the known ones.
+
+    Raises:
+        ToolchainError: this torch has no build for that major version of CUDA.
     """
     build = torch_index.build_for(torch, cuda, indexes=indexes)
     extra = [word for address in build.indexes for word in ("--extra-index-url", address)]
-    pinned = f"torch=={torch}" if build.local is None else f"torch=={torch}+{build.local}"
+    pinned = f"torch=={torch}+{build.local}"
     pip = (str(python), "-m", "pip", "install", "--no-input", "--disable-pip-version-check")
     return (*pip, *extra, pinned)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from winvllm_build.cli import render
-from winvllm_build.errors import UsageError
+from winvllm_build.errors import ToolchainError, UsageError
 
 if TYPE_CHECKING:
     from winvllm_build.build.install_command import InstallCommand
@@ -111,7 +111,10 @@ def after_build(result: BuildResult, indexes: Sequence[str]) -> list[str]:
         return []
     said = re.search(r"\+(cu\d+)", result.toolchain.get("torch", ""))
     built = dataclasses.replace(door.read(result.wheel.path), torch_local=said[1] if said else None)
-    return lines(door.compose(built, indexes=indexes), shells_of(None))
+    try:
+        return lines(door.compose(built, indexes=indexes), shells_of(None))
+    except ToolchainError as error:  # the wheel is made all the same
+        return [f"# {line}" for line in str(error).splitlines()]
 
 
 def _newest() -> Path:

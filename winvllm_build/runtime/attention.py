@@ -18,6 +18,8 @@ LATENT: Final = frozenset(
     }
 )  # fmt: skip
 """Model types whose keys and values vLLM keeps as one latent vector (MLA), if they have a `kv_lora_rank`."""
+UNFOLDED: Final = frozenset({"minicpm3"})
+"""Model types with a `kv_lora_rank` that vLLM computes as usual attention, the values as wide as the keys."""
 NOT_COMPUTED: Final = frozenset({"deepseek_v4", "deepseek_v41", "gemma3n_text", "minimax", "minimax_text_01"})
 """Model types with caches of a kind of their own."""
 ALTERNATING: Final = {"gemma2": 2, "gpt_oss": 2, "cohere2": 4, "gemma3_text": 6, "gemma3": 6}
@@ -71,7 +73,10 @@ def layers(config: Mapping[str, Any]) -> tuple[Layer, ...]:
     own = config.get("per_layer_config")
     own = own if isinstance(own, Mapping) else {}
     for index, name in enumerate(_names(config)):
-        found.extend(_layer({**config, **own.get(str(index), {})}, name, index))
+        changed = own.get(str(index), {})
+        if not isinstance(changed, Mapping):
+            raise UnknownModelError(f"per_layer_config of layer {index} is no table")
+        found.extend(_layer({**config, **changed}, name, index))
     return tuple(found)
 
 
@@ -114,9 +119,19 @@ def full(config: Mapping[str, Any]) -> Attention:
 
 
 def _usual(config: Mapping[str, Any]) -> Attention:
+    if config.get("kv_lora_rank") is not None:
+        return _unfolded(config)
     size = first(config, "head_dim", "hidden_size_per_head", "attention_head_dim")
     size = size or hidden(config) // heads(config)
     return Attention(heads=_kv_heads(config), key=size, value=size)
+
+
+def _unfolded(config: Mapping[str, Any]) -> Attention:
+    """Latent attention whose keys and values are kept as they come out of it, one for each head."""
+    if kind(config) not in UNFOLDED:
+        raise UnknownModelError(f"models of the type {kind(config)} have a latent attention of their own")
+    size = number(config, "qk_nope_head_dim") + number(config, "qk_rope_head_dim")
+    return Attention(heads=heads(config), key=size, value=size)
 
 
 def _kv_heads(config: Mapping[str, Any]) -> int:

@@ -20,8 +20,15 @@ the speed falls tenfold (AtomicBot-ai/atomic-llama-cpp-turboquant #77). Windows 
 DESKTOP: Final = GIB // 2
 """What windows that open later take."""
 BATCHED: Final = 2048
-"""Tokens of a step in vLLM's server on cards below 70 GiB."""
-IN_FLIGHT: Final = 2 * BATCHED
+"""Tokens of a step in vLLM's server (`max_num_batched_tokens`) on most cards."""
+LARGE: Final = 70 * GIB
+BATCHED_LARGE: Final = 8192
+"""The same from that much memory on (`EngineArgs.get_batch_defaults`), but for an A100. v0.33.0 gives a GB10
+the smaller number; the larger is reckoned with, as older tags have it."""
+LARGEST: Final = 160 * GIB
+BATCHED_LARGEST: Final = 16384
+"""The same in v0.33.0; older tags have fewer."""
+STEPS: Final = 2
 """Two steps overlap by default."""
 LOGIT_COPIES: Final = 10
 """Sampling holds so many copies of the logits in float32 at its peak: Llama-3-8B took 1.26 GiB for 256
@@ -39,11 +46,13 @@ class Budget:
     Attributes:
         utilization: the share of the total, in hundredths.
         size: the same in bytes.
+        batched: tokens of a step.
         reason: how it comes about.
     """
 
     utilization: float
     size: int
+    batched: int
     reason: str
 
 
@@ -58,7 +67,21 @@ def budget(gpu: Gpu) -> Budget:
     utilization = max(min(share, HIGHEST), 0.01)
     words.append(f"CUDA itself takes {_gib(CONTEXT)}")
     reason = f"{gpu.name}, {_gib(gpu.memory_total)}: {', '.join(words)}"
-    return Budget(utilization=utilization, size=int(gpu.memory_total * utilization), reason=reason)
+    return Budget(
+        utilization=utilization,
+        size=int(gpu.memory_total * utilization),
+        batched=batched(gpu),
+        reason=reason,
+    )
+
+
+def batched(gpu: Gpu) -> int:
+    """Tokens of a step where nobody states their number."""
+    if gpu.memory_total >= LARGEST:
+        return BATCHED_LARGEST
+    if gpu.memory_total >= LARGE and "a100" not in gpu.name.lower():
+        return BATCHED_LARGE
+    return BATCHED
 
 
 def _kept(gpu: Gpu) -> tuple[int, list[str]]:
@@ -71,14 +94,14 @@ def _kept(gpu: Gpu) -> tuple[int, list[str]]:
     return share + DESKTOP, [f"Windows and its desktop keep {_gib(share + DESKTOP)}"]
 
 
-def step(config: Mapping[str, Any], *, requests: int, width: int) -> int:
+def step(config: Mapping[str, Any], *, requests: int, width: int, tokens: int) -> int:
     """Bytes at the peak of a step: the feed-forward part of its tokens, or the sampling of all requests."""
     try:
         hidden = attention.hidden(config)
     except UnknownModelError:
         return GIB
     inner = first(config, "intermediate_size", "ffn_hidden_size", "n_inner") or 4 * hidden
-    feed = BATCHED * (3 * inner + 6 * hidden) * width
+    feed = tokens * (3 * inner + 6 * hidden) * width
     sampling = requests * (first(config, "vocab_size") or 0) * 4 * LOGIT_COPIES
     return max(feed, sampling)
 

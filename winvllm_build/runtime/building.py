@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from packaging.version import Version
@@ -11,6 +12,7 @@ from packaging.version import Version
 from winvllm_build import arch
 from winvllm_build.runtime.host import GIB, Host
 from winvllm_build.runtime.setting import Setting
+from winvllm_build.toolchain import torch_index
 from winvllm_build.toolchain.gpu import Gpu
 
 OLDEST: Final = Version("12.6")
@@ -19,6 +21,8 @@ END: Final = Version("14")
 JOB: Final = 3 * GIB // 2
 """Memory of a usual compile job; the largest takes 4.2 GiB (docs/plan.md), which the build waits for."""
 RESERVE: Final = 0.15
+BOUND: Final = re.compile(r"(>=|<)\s*(\d+(?:\.\d+)*)")
+"""A bound of a manifest's `cuda`, such as `>=12.6,<14`."""
 DISK: Final = 20 * GIB
 HOPPER: Final = "9."
 FA3: Final = "_vllm_fa3_C"
@@ -82,28 +86,72 @@ def _cards(gpus: Sequence[Gpu]) -> str:
     return f"the cards here: {cards}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """CUDA releases from one on, and below another, with what narrowed them."""
+
+    low: Version
+    high: Version
+    words: tuple[str, ...] = ()
+
+    def narrowed(self, low: Version, high: Version, reason: str) -> Range:
+        """The part of it between these two; the reason is kept where that is less."""
+        if low <= self.low and high >= self.high:
+            return self
+        return Range(low=max(self.low, low), high=min(self.high, high), words=(*self.words, reason))
+
+    @property
+    def text(self) -> str:
+        return f">={self.low},<{self.high}"
+
+
 def _cuda(archs: Sequence[str], needs: TagNeeds, driver: Version | None) -> tuple[Setting[str], list[str]]:
-    """The releases that compile for the cards and that the driver runs."""
+    """The releases that compile for the cards, that the driver runs, and that tag and torch are made for."""
+    possible = _of_tag(needs)
     first = {name: Version(arch.FIRST_TOOLKIT.get(name, str(OLDEST))) for name in archs}
-    dropped = {name: Version(arch.FIRST_WITHOUT[name]) for name in archs if name in arch.FIRST_WITHOUT}
-    low, high = max(OLDEST, *first.values()), min([END, *dropped.values()])
     newest = max(first, key=lambda name: first[name])
-    words = [f"{low} is the first that compiles {newest}"] if low > OLDEST else []
-    words += [f"{version} no longer compiles {name}" for name, version in dropped.items() if version <= high]
+    low = first[newest]
+    found = possible.narrowed(low, END, f"{low} is the first that compiles {newest}")
+    for name in (name for name in archs if name in arch.FIRST_WITHOUT):
+        dropped = Version(arch.FIRST_WITHOUT[name])
+        found = found.narrowed(OLDEST, dropped, f"{dropped} no longer compiles {name}")
     notes = []
-    if driver is not None and driver.major + 1 < END.major:
+    if driver is not None:
         above = Version(str(driver.major + 1))
-        if above > low:
-            high = min(high, above)
-            words.append(f"the driver runs CUDA {driver}, and a newer major version needs a newer driver")
+        if above > found.low:
+            reason = f"the driver runs CUDA {driver}, and a newer major version needs a newer driver"
+            found = found.narrowed(OLDEST, above, reason)
         else:
-            notes.append(f"the driver runs CUDA {driver} at most, {newest} needs {low}: update the driver")
-    if low >= high:
-        notes.append(f"no CUDA release compiles for all of {', '.join(archs)}: name fewer cards with --gpu")
-        low = OLDEST
+            notes.append(f"the driver runs CUDA {driver} at most, {found.text} is needed: update the driver")
+    if found.low >= found.high:
+        notes.append(
+            f"no CUDA release is for all of {', '.join(archs)} and {needs.tag}"
+            f" ({'; '.join(found.words)}): name fewer cards with --gpu"
+        )
+        found = possible
     torch = f"torch {needs.torch} has to be the build for the same major version" if needs.torch else ""
-    words += [f"the tag is made for {needs.cuda}"] if needs.cuda else []
-    return Setting(value=f">={low},<{high}", reason="; ".join(filter(None, [*words, torch]))), notes
+    tag = f"the tag is made for {needs.cuda}" if needs.cuda else ""
+    reason = "; ".join(filter(None, [*found.words, tag, torch]))
+    return Setting(value=found.text, reason=reason), notes
+
+
+def _of_tag(needs: TagNeeds) -> Range:
+    """The releases that the tag is made for and whose major version its torch is built for."""
+    found = Range(low=OLDEST, high=END)
+    for operator, version in BOUND.findall(needs.cuda):
+        if operator == ">=":
+            found = replace(found, low=max(found.low, Version(version)))
+        else:
+            found = replace(found, high=min(found.high, Version(version)))
+    majors = [release.major for release in torch_index.builds(needs.torch)]
+    if not majors:
+        return found
+    low, high = Version(str(min(majors))), Version(str(max(majors) + 1))
+    return found.narrowed(low, high, f"torch {needs.torch} is built for {_words(majors)} only")
+
+
+def _words(majors: Sequence[int]) -> str:
+    return " and ".join(f"CUDA {major}" for major in dict.fromkeys(majors))
 
 
 def _jobs(host: Host) -> Setting[object]:

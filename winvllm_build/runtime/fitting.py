@@ -7,10 +7,10 @@ from typing import Final
 
 from winvllm_build.runtime import attention, budget, pool, weights
 from winvllm_build.runtime.attention import Attention, Layer
-from winvllm_build.runtime.budget import GIB, IN_FLIGHT, Budget
+from winvllm_build.runtime.budget import GIB, STEPS, Budget
 from winvllm_build.runtime.modelfiles import Model
 from winvllm_build.runtime.numbers import UnknownModelError, first
-from winvllm_build.runtime.pool import Pool
+from winvllm_build.runtime.pool import Pool, Widths
 from winvllm_build.runtime.weights import Weights
 
 LIMITS: Final = (
@@ -61,29 +61,37 @@ class Wanted:
         Raises:
             UnknownModelError: its files do not tell.
         """
-        limits = [limit for name in LIMITS if (limit := first(model.text, name)) is not None]
-        if not limits:
+        allowed = limit(model)
+        if allowed is None:
             raise UnknownModelError("config.json names no longest request (max_position_embeddings)")
         return cls(
             model=model,
             layers=attention.layers(model.text),
             width=width,
             weights=weights.read(model, width),
-            limit=min(limits),
+            limit=allowed,
             share=share,
         )
 
     def pool(self, plan: Plan) -> Pool:
         """The KV cache of a plan."""
-        return pool.pool(
-            self.layers, width=1 if plan.fp8 else self.width, in_flight=IN_FLIGHT, state_blocks=2
-        )
+        widths = Widths(attention=1 if plan.fp8 else self.width, state=self.width)
+        return pool.pool(self.layers, widths=widths, in_flight=STEPS * self.share.batched, state_blocks=2)
+
+    def step(self, requests: int) -> int:
+        """Bytes at the peak of a step."""
+        return budget.step(self.model.text, requests=requests, width=self.width, tokens=self.share.batched)
 
     def left(self, plan: Plan, requests: int) -> int:
         """Bytes left for the KV cache; negative where weights and steps alone are too much."""
-        peak = budget.step(self.model.text, requests=requests, width=self.width)
+        peak = self.step(requests)
         graphs = 0 if plan.eager else budget.GRAPHS
         return self.share.size - self.weights.size - peak - graphs
+
+
+def limit(model: Model) -> int | None:
+    """Tokens of the longest request that a model allows; None where its config.json does not tell."""
+    return min((found for name in LIMITS if (found := first(model.text, name)) is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +126,8 @@ def fit(wanted: Wanted, plan: Plan, *, together: int, target: int) -> Fit:
     for requests in COUNTS:
         free = max(wanted.left(plan, requests), 0)
         typical = min(max(length // TYPICAL, SHORTEST), length)
-        if cache.longest(free, length) >= length and cache.requests(free, typical) >= requests:
+        longest = cache.longest(free, length, together=count)
+        if longest >= length and cache.requests(free, typical) >= requests:
             return Fit(plan=plan, length=length, requests=requests, cache=free, together=count)
     return Fit(plan=plan, length=length, requests=1, cache=wanted.left(plan, 1), together=count)
 
@@ -143,13 +152,22 @@ def length_reason(wanted: Wanted, found: Fit) -> str:
 def requests_reason(wanted: Wanted, found: Fit) -> str:
     """Why so many requests at a time."""
     typical = min(max(found.length // TYPICAL, SHORTEST), found.length)
-    peak = budget.step(wanted.model.text, requests=found.requests, width=wanted.width)
+    peak = wanted.step(found.requests)
     return f"so many of {typical} tokens fit; a step takes {_gib(peak)} at its peak"
+
+
+def left_out(wanted: Wanted) -> tuple[str, ...]:
+    """What the figures do not have."""
+    if not wanted.model.senses:
+        return ()
+    what = f"{' and '.join(wanted.model.senses)} of {wanted.model.name}"
+    advice = "--limit-mm-per-prompt or less gpu_memory_utilization if vLLM runs out of memory"
+    return (f"the memory that {what} take while they work is not reckoned with: {advice}",)
 
 
 def does_not_fit(wanted: Wanted, found: Fit) -> str:
     """What to do about a model that is too large."""
-    peak = budget.step(wanted.model.text, requests=1, width=wanted.width)
+    peak = wanted.step(1)
     need = wanted.weights.size + peak + wanted.pool(found.plan).request_bytes(SHORTEST)
     return (
         f"{wanted.model.name} does not fit: weights {_gib(wanted.weights.size)}, a step {_gib(peak)} and the "

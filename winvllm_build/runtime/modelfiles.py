@@ -13,6 +13,8 @@ from winvllm_build.errors import UsageError
 CONFIG: Final = "config.json"
 TEXT_CONFIGS: Final = ("text_config", "llm_config", "language_config", "language_model_config")
 """Where a model of several modalities keeps the part that writes text."""
+SENSES: Final = ("audio", "image", "img_", "mm_vision", "speech", "video", "vision", "visual")
+"""How the names of tables for other modalities begin."""
 MAX_BYTES: Final = 16 << 20
 FIX: Final = "name a folder with a config.json, or download the model first (hf download NAME)"
 
@@ -36,12 +38,22 @@ class Model:
         """The part that has the layers of the text model; what it leaves out stands above it."""
         return text_config(self.config)
 
+    @property
+    def senses(self) -> tuple[str, ...]:
+        """The tables of config.json that describe what sees or hears."""
+        inner = _thinker(self.config)
+        return tuple(sorted(k for k, v in inner.items() if k.startswith(SENSES) and isinstance(v, Mapping)))
+
+
+def _thinker(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of a model that also speaks, the part that reads and writes."""
+    inner = config.get("thinker_config")
+    return inner if isinstance(inner, Mapping) else config
+
 
 def text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The values of the text model: those of the nested table, over those at the top."""
-    thinker = config.get("thinker_config")
-    if isinstance(thinker, Mapping):
-        return text_config(thinker)
+    config = _thinker(config)
     for name in TEXT_CONFIGS:
         inner = config.get(name)
         if isinstance(inner, Mapping):
@@ -63,7 +75,7 @@ def read(name: str, environment: Mapping[str, str]) -> Model:
         config = json.loads(file.read_bytes())
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}", fix=FIX) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{file} is not JSON: {error}", fix="download the model again") from error
     if not isinstance(config, dict):
         raise UsageError(f"{file} holds no table", fix="download the model again")

@@ -33,7 +33,7 @@ def count(config: Mapping[str, Any]) -> Count:
     """
     layers, hidden = attention.depth(config), attention.hidden(config)
     table = number(config, "vocab_size") * hidden
-    mixing = _latent(config) if attention.is_latent(config) else _plain(config)
+    mixing = _plain(config) if config.get("kv_lora_rank") is None else _latent(config)
     dense = min(first(config, "first_k_dense_replace") or 0, layers) if _experts(config) else layers
     inner = first(config, "intermediate_size", "ffn_hidden_size", "n_inner", "ffn_dim") or 4 * hidden
     feed = _feed(config, hidden, inner) * dense + _mixture(config, hidden) * (layers - dense)

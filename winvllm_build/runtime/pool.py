@@ -90,14 +90,28 @@ class Pool:
         return low
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Widths:
+    """Bytes of a value: of keys and values (`kv_cache_dtype`), and of states, which have the model's type."""
+
+    attention: int
+    state: int
+
+    def page(self, layer: Layer, tokens: int) -> int:
+        """Bytes of a block of that many tokens in one layer."""
+        if isinstance(layer, State):
+            return layer.size(self.state)
+        return layer.bytes_per_token(self.attention) * tokens
+
+
 def pool(
-    layers: Sequence[Layer], *, width: int, in_flight: int, state_blocks: int = 1, tokens: int = BLOCK
+    layers: Sequence[Layer], *, widths: Widths, in_flight: int, state_blocks: int = 1, tokens: int = BLOCK
 ) -> Pool:
-    """The cache of layers that keep values of `width` bytes.
+    """The cache of a model.
 
     Args:
         layers: the caches, in the model's order.
-        width: bytes of a kept value.
+        widths: bytes of a kept value.
         in_flight: see `Pool`.
         state_blocks: see `Pool`.
         tokens: tokens of a block where no state asks for more.
@@ -105,13 +119,13 @@ def pool(
     Raises:
         UnknownModelError: vLLM has no way to share blocks among such layers.
     """
-    layers = [layer for layer in layers if _page(layer, 1, width)]
+    layers = [layer for layer in layers if widths.page(layer, 1)]
     if not layers:
         raise UnknownModelError("no layer keeps anything")
-    tokens = _block_tokens(layers, width=width, tokens=tokens)
+    tokens = _block_tokens(layers, widths, tokens)
     groups = _groups(
         tuple(
-            Group(layer=layer, count=count, tokens=tokens, page=_page(layer, tokens, width))
+            Group(layer=layer, count=count, tokens=tokens, page=widths.page(layer, tokens))
             for layer, count in Counter(layers).items()
         )
     )
@@ -121,18 +135,14 @@ def pool(
     return Pool(groups=used, block=block, in_flight=in_flight, state_blocks=state_blocks)
 
 
-def _page(layer: Layer, tokens: int, width: int) -> int:
-    return layer.size(width) if isinstance(layer, State) else layer.bytes_per_token(width) * tokens
-
-
-def _block_tokens(layers: Sequence[Layer], *, width: int, tokens: int) -> int:
+def _block_tokens(layers: Sequence[Layer], widths: Widths, tokens: int) -> int:
     """Tokens of a block, so many that a page of attention is as large as the largest state."""
-    largest = max((layer.size(width) for layer in layers if isinstance(layer, State)), default=0)
+    largest = max((widths.page(layer, 1) for layer in layers if isinstance(layer, State)), default=0)
     attention = next((layer for layer in layers if isinstance(layer, Attention)), None)
     if not largest or attention is None:
         return tokens
     step = max(tokens, LATENT_BLOCK) if attention.value == 0 else tokens
-    return max(tokens, step * -(-largest // (step * attention.bytes_per_token(width))))
+    return max(tokens, step * -(-largest // (step * widths.page(attention, 1))))
 
 
 def _one_length(groups: Sequence[Group]) -> bool:

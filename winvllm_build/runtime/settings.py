@@ -89,28 +89,35 @@ def choose(gpu: Gpu, host: Host, model: Model | None, *, triton: bool = True) ->
     share, dtype = budget.budget(gpu), _dtype(gpu, model)
     eager = _must_be_eager(gpu, host, triton=triton)
     if model is None:
-        return _by_tier(gpu, share, dtype, eager, notes=())
+        return _by_tier(gpu, share, dtype, eager)
     try:
         wanted = fitting.Wanted.of(model, _width(dtype), share)
         return _by_model(gpu, wanted, share, dtype, eager, fp8=triton and _has_fp8(gpu))
     except UnknownModelError as error:
         note = f"the memory of {model.name} is not computed: {error}"
-        return _by_tier(gpu, share, dtype, eager, notes=(note,))
+        return dataclasses.replace(_by_tier(gpu, share, dtype, eager, fitting.limit(model)), notes=(note,))
 
 
 def _by_tier(
-    gpu: Gpu, share: Budget, dtype: Setting[ModelType], eager: Setting[bool] | None, notes: tuple[str, ...]
+    gpu: Gpu,
+    share: Budget,
+    dtype: Setting[ModelType],
+    eager: Setting[bool] | None,
+    limit: int | None = None,
 ) -> RuntimeSettings:
+    """The settings of a card's size; `limit` is the longest request that the model allows, if it tells."""
     size = tier(gpu)
     reason = f"for cards of {size.name}, whatever the model; what fits one is computed with --model"
+    length = Setting(value=size.length, reason=reason)
+    if limit is not None and limit < size.length:
+        length = Setting(value=limit, reason="all that the model allows, which vLLM refuses to exceed")
     return RuntimeSettings(
         gpu_memory_utilization=_utilization(share),
-        max_model_len=Setting(value=size.length, reason=reason),
+        max_model_len=length,
         max_num_seqs=Setting(value=size.requests, reason=reason),
         dtype=dtype,
         enforce_eager=eager or Setting(value=False, reason="CUDA graphs and torch.compile make it faster"),
         kv_cache_dtype=Setting(value=KvCacheType.AUTO, reason="the type that is computed with"),
-        notes=notes,
     )
 
 
@@ -131,8 +138,8 @@ def _by_model(
     fits = [fitting.fit(wanted, plan, together=size.together, target=target) for plan in plans]
     best = next((f for f in fits if f.length >= target), max(fits, key=lambda f: f.length))
     if not best.length:
-        plain = _by_tier(gpu, share, dtype, eager, notes=(fitting.does_not_fit(wanted, best),))
-        return dataclasses.replace(plain, fits=False)
+        plain = _by_tier(gpu, share, dtype, eager, wanted.limit)
+        return dataclasses.replace(plain, fits=False, notes=(fitting.does_not_fit(wanted, best),))
     return RuntimeSettings(
         gpu_memory_utilization=_utilization(share),
         max_model_len=Setting(value=best.length, reason=fitting.length_reason(wanted, best)),
@@ -140,6 +147,7 @@ def _by_model(
         dtype=dtype,
         enforce_eager=eager or _eager(best, target),
         kv_cache_dtype=_kv_cache(best, target, fp8=fp8),
+        notes=fitting.left_out(wanted),
         fits=True,
     )
 

@@ -2,6 +2,7 @@
 
 Each model is built with random weights and asked for the caches of its layers; vLLM's own planning then says
 how many blocks a given memory holds, and how many of the longest requests. Nothing is computed with it.
+`MODEL-fp8` is the same model with keys and values of one byte.
 """
 
 from __future__ import annotations
@@ -96,6 +97,19 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
             "first_k_dense_replace": 1,
         },
     ),
+    "minicpm3": (
+        "MiniCPM3ForCausalLM",
+        {
+            **HEADLESS,
+            "num_key_value_heads": 4,
+            "kv_lora_rank": 64,
+            "q_lora_rank": 48,
+            "qk_rope_head_dim": 32,
+            "qk_nope_head_dim": 64,
+            "v_head_dim": 32,
+            "dim_model_base": 64,
+        },
+    ),
     "qwen3_next": (
         "Qwen3NextForCausalLM",
         {**BASE, **LINEAR, **EXPERTS, "shared_expert_intermediate_size": 64},
@@ -159,7 +173,7 @@ def saved(name: str, folder: Path) -> Path:
     return folder / name
 
 
-def planned(folder: Path) -> dict[str, Any]:
+def planned(folder: Path, kept: str) -> dict[str, Any]:
     """What vLLM plans for a model on a card with 4 GiB for the cache."""
     torch.cpu._is_avx512_bf16_supported = lambda: False  # else this CPU's own type for states is taken
     base_loader.process_weights_after_loading = lambda *_, **__: None  # it calls compiled kernels
@@ -171,6 +185,7 @@ def planned(folder: Path) -> dict[str, Any]:
         max_num_seqs=8,
         max_num_batched_tokens=IN_FLIGHT,
         enable_prefix_caching=False,
+        kv_cache_dtype=kept,
     ).create_engine_config()
     executor = UniProcExecutor(config)
     specs = executor.get_kv_cache_specs()[0]
@@ -199,8 +214,11 @@ def in_child(name: str, folder: Path, answer: Path) -> None:
     if os.fork():
         os.wait()
         return
-    model = saved(name, folder)
-    found = {"config": json.loads((model / "config.json").read_text("utf-8")), "answer": planned(model)}
+    plain, _, kept = name.partition("-")
+    model = saved(plain, folder)
+    found = {"config": json.loads((model / "config.json").read_text("utf-8"))}
+    found |= {"kv_cache_dtype": kept} if kept else {}
+    found["answer"] = planned(model, kept or "auto")
     answer.write_text(json.dumps(found), encoding="utf-8")
     os._exit(0)
 
