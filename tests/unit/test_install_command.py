@@ -21,7 +21,7 @@ from winvllm_build.build.install_command import Built
 from winvllm_build.build.result import BuildResult
 from winvllm_build.build.wheel import Wheel
 from winvllm_build.cli import install
-from winvllm_build.errors import WheelError
+from winvllm_build.errors import ToolchainError, WheelError
 from winvllm_build.shells import Shell, command
 from winvllm_build.toolchain.torch_index import build_for, index_of
 
@@ -49,7 +49,10 @@ def wheel(folder: Path, name: str, version: str, *requires: str) -> Path:
         ("2.9.1", "12.6", "cu126"),
         ("2.9.1", "12.9", "cu128"),
         ("2.9.1", "13.2", "cu130"),
-        ("2.14.0", "13.2", "cu130"),
+        ("2.14.0", "13.2", "cu132"),
+        ("2.14.1", "13.1", "cu130"),
+        ("2.14.0", "12.8", "cu126"),
+        ("2.10.0", "13.2", "cu130"),
         ("2.10.0", "12.1", "cu126"),
     ],
 )
@@ -59,11 +62,24 @@ def test_the_build_of_torch_follows_the_toolkit(torch: str, cuda: str, local: st
     assert found.indexes == (index_of(local),)
 
 
-def test_of_an_unknown_torch_two_indexes_are_named() -> None:
-    found = build_for("2.11.0", Version("13.2"))
-    assert found.local is None
+def test_of_an_unknown_torch_the_build_of_the_toolkit_is_asked_for() -> None:
+    """Without a build named, Windows gets the torch without CUDA of the package index."""
+    found = build_for("9.9.0", Version("13.2.1"))
+    assert found.local == "cu132"
     assert found.indexes == (index_of("cu132"), index_of("cu130"))
-    assert build_for("2.14.0", Version("12.8")).indexes == (index_of("cu128"), index_of("cu120"))
+    made = install_command.compose(Built(target="w.whl", torch="9.9.0", cuda=Version("13.2")))
+    assert "torch==9.9.0+cu132" in made.pip
+    assert "torch==9.9.0+cu132" in made.uv
+
+
+def test_a_torch_without_a_build_of_the_major_version_is_refused() -> None:
+    with pytest.raises(
+        ToolchainError, match=r"no build for CUDA 11; it has those for 12\.6, 12\.8, 13\.0"
+    ) as caught:
+        build_for("2.9.1", Version("11.8"))
+    assert "CUDA 12 or 13 toolkit" in str(caught.value.fix)
+    own = build_for("2.9.1", Version("11.8"), indexes=["https://mirror.example/cu118"])
+    assert (own.local, own.indexes) == ("cu118", ("https://mirror.example/cu118",))
 
 
 def test_own_indexes_replace_the_known_ones() -> None:
@@ -133,6 +149,13 @@ def test_a_build_ends_with_the_command_for_its_torch(tmp_path: Path) -> None:
     headers = install.after_build(built(file, torch="2.14.0 (headers only)"), ["https://mirror.example/t"])
     assert "torch==2.14.0+cu130" in headers[1]
     assert "https://mirror.example/t" in headers[1]
+
+
+def test_a_wheel_that_no_torch_is_for_is_told_after_the_build(tmp_path: Path) -> None:
+    file = wheel(tmp_path, "vllm", "0.33.0+cu118.sm86", "torch==2.14.0")
+    found = install.after_build(built(file, torch="2.14.0 (headers only)"), ())
+    assert found[0] == "# torch 2.14.0 has no build for CUDA 11; it has those for 12.6, 13.0, 13.2"
+    assert all(line.startswith("# ") for line in found)
 
 
 HARD = [

@@ -28,8 +28,8 @@ def test_a_mirror_replaces_the_known_index() -> None:
     ]
 
 
-def test_a_torch_that_nobody_recorded_is_named_without_a_build() -> None:
-    assert command(PYTHON, "9.9.9", Version("13.0"))[-1] == "torch==9.9.9"
+def test_a_torch_that_nobody_recorded_is_named_with_the_toolkits_build() -> None:
+    assert command(PYTHON, "9.9.9", Version("13.0"))[-1] == "torch==9.9.9+cu130"
 
 
 def test_what_pip_said_last_is_told_with_the_command(tmp_path: Path) -> None:
