@@ -79,6 +79,7 @@ def _resident(process: psutil.Process) -> int:
 
 
 def main() -> None:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed has its bytecode
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--home", type=Path, help="workspace to use instead of an empty one")
     parser.add_argument("--json", action="store_true", help="print data")

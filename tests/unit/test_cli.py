@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
-from winvllm_build.cli import render
+from winvllm_build.cli import main, render
 
 PROGRAM = Path(sys.executable).parent / "winvllm-build"
 
@@ -26,17 +27,33 @@ def test_alone_it_prints_its_help() -> None:
     assert "error" not in done.stderr
 
 
-COMMANDS = (
-    "build", "apply", "status", "regen", "port", "source", "profile", "toolchain", "show", "export", "import",
-    "shell", "scan", "audit", "why",
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [name for names in main.COMMANDS.values() for name in names])
 def test_every_command_has_help_with_examples(command: str) -> None:
     done = run(command, "--help")
     assert done.returncode == 0
     assert f"winvllm-build {command}" in done.stdout
+
+
+def registered(app: typer.Typer) -> set[str]:
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    return set(group.commands)
+
+
+@pytest.mark.parametrize("module", main.COMMANDS)
+def test_a_module_registers_what_the_table_says(module: str) -> None:
+    for name in main.COMMANDS[module]:
+        assert registered(main.application(["--verbose", name, "--help"])) == set(main.COMMANDS[module])
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("pot",), ("--verbose",)])
+def test_without_a_command_of_ours_all_are_there(arguments: tuple[str, ...]) -> None:
+    everything = {name for names in main.COMMANDS.values() for name in names}
+    assert registered(main.application(arguments)) == everything
+    modules = Path(main.__file__).parent.glob("*.py")
+    commands = {path.stem for path in modules if "(app: typer.Typer)" in path.read_text(encoding="utf-8")}
+    parts = {"audit_device", "audit_frontend", "audit_guards", "audit_scripts"}
+    assert commands - parts == set(main.COMMANDS)
 
 
 def test_an_error_is_one_message_with_its_fix() -> None:

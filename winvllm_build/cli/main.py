@@ -12,6 +12,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Final
@@ -19,31 +20,7 @@ from typing import Annotated, Final
 import typer
 from typer.exceptions import TyperException
 
-from winvllm_build.cli import (
-    audit,
-    build,
-    doctor,
-    exchange,
-    incoming,
-    install,
-    matrix,
-    patches,
-    plan,
-    port,
-    profiles,
-    render,
-    report,
-    review,
-    scan,
-    sources,
-    state,
-    subshell,
-    tags,
-    toolchain,
-    upkeep,
-    wheel,
-    why,
-)
+from winvllm_build.cli import render
 from winvllm_build.errors import InterruptedRunError, StorageError, UsageError, WinvllmError
 
 READER_GONE: Final = 141
@@ -59,13 +36,15 @@ Examples:
   winvllm-build profile show sm86             every value and where it comes from
 """
 
-app = typer.Typer(
-    help=EXAMPLES,
-    no_args_is_help=True,
-    add_completion=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+COMMANDS: Final = {
+    "audit": ("audit",), "build": ("build",), "doctor": ("doctor",), "exchange": ("export",),
+    "incoming": ("import",), "install": ("install-command", "develop"),
+    "patches": ("apply", "status", "regen"), "matrix": ("matrix",), "plan": ("plan",), "port": ("port",),
+    "profiles": ("profile",), "report": ("report",), "review": ("show",), "scan": ("scan",),
+    "sources": ("source",), "state": ("state",), "subshell": ("shell",), "tags": ("tags",),
+    "toolchain": ("toolchain",), "upkeep": ("drop", "lint"), "wheel": ("wheel",), "why": ("why",),
+}  # fmt: skip
+"""Which commands each module of `cli` registers: one that runs is loaded without the others."""
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
@@ -76,7 +55,6 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     *,
     verbose: Annotated[
@@ -93,35 +71,30 @@ def _options(
             logging.getLogger(loud).setLevel(logging.WARNING)
 
 
-audit.register(app)
-build.register(app)
-doctor.register(app)
-exchange.register(app)
-incoming.register(app)
-install.register(app)
-patches.register(app)
-matrix.register(app)
-plan.register(app)
-port.register(app)
-profiles.register(app)
-report.register(app)
-review.register(app)
-scan.register(app)
-sources.register(app)
-state.register(app)
-subshell.register(app)
-tags.register(app)
-toolchain.register(app)
-upkeep.register(app)
-wheel.register(app)
-why.register(app)
+def application(arguments: Sequence[str] = ()) -> typer.Typer:
+    """The command that `arguments` name, alone; every command where they name none of ours."""
+    app = typer.Typer(
+        help=EXAMPLES,
+        no_args_is_help=True,
+        add_completion=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(_options)
+    named = next((argument for argument in arguments if not argument.startswith("-")), None)
+    wanted = [module for module, names in COMMANDS.items() if named in names]
+    if named is None and "--version" in arguments:
+        return app
+    for module in wanted or COMMANDS:
+        import_module(f"winvllm_build.cli.{module}").register(app)
+    return app
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; the exit code tells the class of failure (see `errors`)."""
     try:
         _need_folder()
-        code = app(list(arguments), standalone_mode=False, prog_name="winvllm-build")
+        code = application(arguments)(list(arguments), standalone_mode=False, prog_name="winvllm-build")
         sys.stdout.flush()
         if code == InterruptedRunError.exit_code:  # typer makes a code of Ctrl-C
             raise KeyboardInterrupt  # noqa: TRY301 - back to what it was

@@ -121,7 +121,9 @@ def contents(git: Git, oids: Iterable[Oid]) -> dict[Oid, bytes]:
     wanted = sorted({oid for oid in oids if oid != NO_OBJECT})
     if not wanted:
         return {}
-    out = git.out("cat-file", "--batch", stdin="".join(f"{oid}\n" for oid in wanted).encode("ascii"))
+    out = git.out(
+        "cat-file", "--batch", "--buffer", stdin="".join(f"{oid}\n" for oid in wanted).encode("ascii")
+    )
     found: dict[Oid, bytes] = {}
     at = 0
     for oid in wanted:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -85,18 +86,24 @@ class Carried:
         return tuple(verdict for verdict in self.verdicts.values() if verdict.kind.is_open)
 
 
-def carry(git: Git, unit: Unit, *, resolve: bool = True, old: OldSide | None = None) -> Carried:
+def carry(git: Git, unit: Unit, *, resolve: bool = True, old: Callable[[], OldSide] | None = None) -> Carried:
     """Carry the change of `unit` in objects alone.
 
     Args:
         git: a scratch repository that has the three trees.
         unit: the change.
         resolve: settle conflicts that have one answer; otherwise they are conflicts like others.
-        old: `old_side` of the change, where it is known.
+        old: gives `old_side` of the change, where another has read it.
     """
-    merge = transplant(git, base=unit.old_base, changed=unit.old_patched, onto=unit.new_base)
+    with ThreadPoolExecutor(1) as beside:  # the merge is the longest of git's commands
+        merging = beside.submit(
+            transplant, git, base=unit.old_base, changed=unit.old_patched, onto=unit.new_base
+        )
+        side = old() if old else old_side(git, unit.old_base, unit.old_patched)
+        files = git.entries(unit.new_base)
+        merge = merging.result()
     resolved = resolutions(git, merge) if resolve else {}
-    case = _Case(git, unit, merge, resolved, old or old_side(git, unit.old_base, unit.old_patched))
+    case = _Case(git, unit, merge, resolved, old=side, new=files)
     case.examine()
     verdicts = {path: case.verdict(path) for path in case.before}
     verdicts |= case.unowned(verdicts)
@@ -123,15 +130,22 @@ class _Case:
     """What the three trees and the merge say about the patched files."""
 
     def __init__(
-        self, git: Git, unit: Unit, merge: Merge, resolved: Mapping[RepoPath, Resolution], old: OldSide
-    ) -> None:
+        self, git: Git, unit: Unit, merge: Merge, resolved: Mapping[RepoPath, Resolution], *,
+        old: OldSide, new: Mapping[RepoPath, TreeEntry],
+    ) -> None:  # fmt: skip
         self.git = git
         self.unit = unit
         self.resolved = resolved
         self.conflicts = {path: c for path, c in merge.conflicts.items() if path not in resolved}
         self.merge = merge
         self.old, self.before, self.steps = old.files, old.diffs, old.steps
-        self.new = git.entries(unit.new_base)
+        self.new = new
+        self._read: dict[Oid, bytes] = {}
+
+    def contents(self, oids: Iterable[Oid]) -> Mapping[Oid, bytes]:
+        """These blobs, and all that were read before."""
+        self._read |= tree.contents(self.git, {*oids} - self._read.keys())
+        return self._read
 
     def examine(self) -> None:
         """The clean tree and its diffs, the files upstream moved, and whose each conflict is."""
@@ -270,7 +284,7 @@ class _Case:
         base = tree_of(self.git, [self.new[place] for place in places])
         diffs = {path: at_path(self.before[path], v.to) for path, v in asked.items() if v.to is not None}
         likely = [diff for path, diff in diffs.items() if asked[path].kind in (Kind.OFFSET, Kind.MOVED)]
-        blobs = tree.contents(self.git, [self.new[diff.path].oid for diff in diffs.values()])
+        blobs = self.contents([self.new[diff.path].oid for diff in diffs.values()])
         others = [
             diff
             for diff in diffs.values()
@@ -295,7 +309,7 @@ class _Case:
         """Clean merges that are wrong, as the text of the files says."""
         asked = {path: v.to for path, v in verdicts.items() if self._is_edited(v) and v.to}
         pairs = {path: (self.old[path].oid, self.new[to].oid) for path, to in asked.items()}
-        blobs = tree.contents(self.git, [oid for pair in pairs.values() for oid in pair])
+        blobs = self.contents([oid for pair in pairs.values() for oid in pair])
         found = {}
         for path, (old, new) in pairs.items():
             place = asked[path] or path

@@ -106,7 +106,7 @@ class Courses:
     def _carried(self, paths: Sequence[RepoPath], at: int) -> tuple[Carried, OldSide]:
         patched, side = self._side(tuple(paths))
         unit = Unit(old_base=self.old, old_patched=patched, new_base=self.line.trees[at])
-        return carry(self.git, unit, old=side), side
+        return carry(self.git, unit, old=lambda: side), side
 
     def follow(self, paths: Sequence[RepoPath], *, on_patch: Callable[[RepoPath], None]) -> list[Course]:
         """The course of each of these patches; `on_patch` is told before each."""

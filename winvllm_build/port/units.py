@@ -101,7 +101,7 @@ def _carry(
         old_patched=before.composer.own(selection, layer),
         new_base=after.below(selection, layer),
     )
-    carried = carry(git, unit, resolve=resolve, old=before.side(selection, layer))
+    carried = carry(git, unit, resolve=resolve, old=lambda: before.side(selection, layer))
     old = {patch.path: patch.content for patch in before.composer.patches[layer]}
     files: dict[RepoPath, PatchFile] = {}
     for path, diff in carried.diffs.items():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -61,13 +62,49 @@ def open_repository(folder: Path) -> Git:
     return Git(folder)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A commit that a ref keeps, its tree and its message."""
+
+    commit: Oid
+    tree: Oid
+    message: str
+
+
+def kept(git: Git, *refs: str) -> dict[str, Kept]:
+    """What these refs keep, as far as the objects are really there; one git process for all."""
+    asked = "".join(f"{ref}^{{commit}}\n{ref}^{{tree}}\n" for ref in refs)
+    done = git.run("cat-file", "--batch", stdin=asked.encode(), ok=(0, 128))
+    if done.code != 0:
+        return {}
+    found = _objects(done.out)
+    there: dict[str, Kept] = {}
+    for ref, commit, tree in zip(refs, found, found, strict=True):
+        if commit is not None and tree is not None:
+            _, _, message = commit[1].partition(b"\n\n")
+            there[ref] = Kept(commit=commit[0], tree=tree[0], message=message.decode("utf-8", "replace"))
+    return there
+
+
+def _objects(out: bytes) -> Iterator[tuple[Oid, bytes] | None]:
+    """The answers of `git cat-file --batch`, in order; None for what is missing."""
+    at = 0
+    while at < len(out):
+        end = out.index(b"\n", at)
+        head = out[at:end].split()
+        at = end + 1
+        if head[-1] == b"missing":
+            yield None
+            continue
+        size = int(head[2])
+        yield Oid(head[0].decode("ascii")), out[at : at + size]
+        at += size + 1
+
+
 def commit_at(git: Git, ref: str) -> Oid | None:
     """The commit a ref keeps, if its objects are really there."""
-    done = git.run("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", ok=(0, 1, 128))
-    if done.code != 0:
-        return None
-    commit = Oid(done.text.strip())
-    return commit if git.run("cat-file", "-e", f"{commit}^{{tree}}", ok=(0, 1, 128)).code == 0 else None
+    found = kept(git, ref).get(ref)
+    return None if found is None else found.commit
 
 
 def import_files(git: Git, files: Iterable[Member], *, ref: str, message: str) -> Oid:

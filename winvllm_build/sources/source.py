@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,7 @@ from winvllm_build.index import Index
 from winvllm_build.sources.local import import_local
 from winvllm_build.sources.pins import SourcePin
 from winvllm_build.sources.remote import Remotes, failure, moved_tag
-from winvllm_build.sources.repository import commit_at, fetch_commit, open_repository
+from winvllm_build.sources.repository import Kept, fetch_commit, kept, open_repository
 from winvllm_build.sources.sdist import import_sdist, message
 from winvllm_build.workspace import Workspace, locked, storage_errors, write_atomic
 
@@ -51,7 +52,7 @@ class Source:
     description: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class _Request:
     """What `acquire` was asked for, with the doors it may use."""
 
@@ -61,15 +62,20 @@ class _Request:
     remotes: Remotes
     tell: Callable[[str], None]
 
+    @cached_property
+    def cached(self) -> Mapping[str, Kept]:
+        """What earlier runs had of the tag, by its ref."""
+        return kept(self.git, *(self.ref(k) for k in (SourceKind.GIT, SourceKind.LOCAL, SourceKind.SDIST)))
+
     def ref(self, kind: SourceKind) -> str:
         return f"refs/winvllm/{self.pin.tag}/base-{kind.value}"
 
-    def source(self, kind: SourceKind, commit: Oid, description: str) -> Source:
+    def source(self, kind: SourceKind, commit: Oid, description: str, *, tree: Oid | None = None) -> Source:
         return Source(
             kind=kind,
             tag=self.pin.tag,
             commit=commit,
-            tree=self.git.tree_of(commit),
+            tree=tree or self.git.tree_of(commit),
             repository=self.git.folder,
             description=description,
         )
@@ -253,9 +259,10 @@ def _local(request: _Request, location: str | None) -> Source:
 
 def _cached_git(request: _Request) -> Source | None:
     for kind in (SourceKind.GIT, SourceKind.LOCAL):
-        commit = commit_at(request.git, request.ref(kind))
-        if commit is not None and request.pin.means(commit):
-            return request.source(SourceKind.GIT, commit, _git_words(request.pin, commit) + ", cached")
+        found = request.cached.get(request.ref(kind))
+        if found is not None and request.pin.means(found.commit):
+            words = _git_words(request.pin, found.commit) + ", cached"
+            return request.source(SourceKind.GIT, found.commit, words, tree=found.tree)
     return None
 
 
@@ -285,13 +292,11 @@ def _git_words(pin: SourcePin, commit: Oid) -> str:
 
 def _cached_sdist(request: _Request) -> Source | None:
     sdist = request.pin.sdist
-    commit = commit_at(request.git, request.ref(SourceKind.SDIST))
-    if sdist is None or commit is None:
+    found = request.cached.get(request.ref(SourceKind.SDIST))
+    if sdist is None or found is None or found.message.strip() != message(sdist).strip():
         return None
-    _, _, text = request.git.out("cat-file", "commit", commit).partition(b"\n\n")
-    if text.decode("utf-8", "replace").strip() != message(sdist).strip():
-        return None
-    return request.source(SourceKind.SDIST, commit, _sdist_words(request.pin) + ", cached")
+    words = _sdist_words(request.pin) + ", cached"
+    return request.source(SourceKind.SDIST, found.commit, words, tree=found.tree)
 
 
 def _from_sdist(request: _Request) -> Source:
