@@ -87,7 +87,8 @@ def capture(
         ToolchainError: the program does not exist, cannot be started or ran out of time.
     """
     argv = tuple(os.fspath(a) for a in args)
-    log.debug("+ %s %s", shlex.join(argv), environment_difference(env))
+    if log.isEnabledFor(logging.DEBUG):
+        log.debug("+ %s %s", shlex.join(argv), environment_difference(env))
     begun = time.monotonic()
     with _started(argv, cwd=cwd, env=env, merge=False) as child:
         try:

@@ -101,9 +101,11 @@ def carry(git: Git, unit: Unit, *, resolve: bool = True, old: Callable[[], OldSi
         )
         side = old() if old else old_side(git, unit.old_base, unit.old_patched)
         files = git.entries(unit.new_base)
+        met = {step.pre for step in side.steps.values()}
+        read = tree.contents(git, met | {files[path].oid for path in side.steps if path in files})
         merge = merging.result()
     resolved = resolutions(git, merge) if resolve else {}
-    case = _Case(git, unit, merge, resolved, old=side, new=files)
+    case = _Case(git, unit, merge, resolved, old=side, new=files, read=read)
     case.examine()
     verdicts = {path: case.verdict(path) for path in case.before}
     verdicts |= case.unowned(verdicts)
@@ -131,7 +133,7 @@ class _Case:
 
     def __init__(
         self, git: Git, unit: Unit, merge: Merge, resolved: Mapping[RepoPath, Resolution], *,
-        old: OldSide, new: Mapping[RepoPath, TreeEntry],
+        old: OldSide, new: Mapping[RepoPath, TreeEntry], read: Mapping[Oid, bytes],
     ) -> None:  # fmt: skip
         self.git = git
         self.unit = unit
@@ -140,7 +142,7 @@ class _Case:
         self.merge = merge
         self.old, self.before, self.steps = old.files, old.diffs, old.steps
         self.new = new
-        self._read: dict[Oid, bytes] = {}
+        self._read = dict(read)
 
     def contents(self, oids: Iterable[Oid]) -> Mapping[Oid, bytes]:
         """These blobs, and all that were read before."""
