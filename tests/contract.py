@@ -13,6 +13,8 @@ ROOMS = {
 GROUND = 1
 """Level of the single modules below the rooms (process, git, workspace, data, ...)."""
 ERRORS = 0
+ALONE = "fallback"
+"""Runs in another Python: knows nothing of the rest, nor the rest of it."""
 EXCEPTIONS = {("patchset", f"{PACKAGE}.sources.pins")}
 
 PROGRAM_MODULES = ("subprocess", "pty", "multiprocessing")
@@ -20,6 +22,8 @@ PROGRAM_CALLS = (
     "asyncio.create_subprocess", "os.exec", "os.fork", "os.popen", "os.posix_spawn", "os.spawn",
     "os.startfile", "os.system",
 )  # fmt: skip
+TALKERS = {"cli", f"{PACKAGE}.{ALONE}.command", f"{PACKAGE}.{ALONE}.__main__"}
+"""The room and the modules that are programs."""
 TERMINAL = (
     "print",
     "sys.exit",
@@ -57,6 +61,9 @@ def _imports(module: str, tree: ast.AST) -> Iterator[tuple[int, str]]:
     for line, target in _imported(module, tree):
         room = room_of(target)
         if not target.startswith(f"{PACKAGE}.") or room == own:
+            continue
+        if ALONE in {room, own}:
+            yield line, f"{own} must not import {room} ({target}): {ALONE} stands alone"
             continue
         allowed = level(room) < level(own) or (own, target) in EXCEPTIONS
         ground = level(room) == level(own) == GROUND
@@ -109,7 +116,7 @@ def _doors(module: str, tree: ast.AST, names: dict[str, str]) -> Iterator[tuple[
     for line, used in _used(module, tree, names):
         if room != "process" and _opens_programs(used):
             yield line, f"{_short(used)} belongs to process.py"
-        if room != "cli" and used in TERMINAL:
+        if not TALKERS.intersection((room, module)) and used in TERMINAL:
             yield line, f"{used} belongs to cli/"
         if used in FOLDER:
             yield line, f"{used}: nothing changes the working folder"

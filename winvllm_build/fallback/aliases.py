@@ -1,0 +1,83 @@
+"""Names that users type, and what they stand for: an id on Hugging Face or a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from urllib.parse import unquote, urlsplit
+
+from .errors import StartError
+
+SHIPPED = Path(__file__).with_name("aliases.json")
+DRIVE = re.compile(r"^[A-Za-z]:[\\/]")
+QUOTES = "\"'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A model as it is loaded, and the names that a request may call it."""
+
+    target: str
+    names: tuple[str, ...]
+
+    def answers_to(self, name: str) -> bool:
+        return name in self.names or same_place(name) in {same_place(own) for own in self.names}
+
+
+def normal_path(text: str) -> str:
+    """A folder's name without quotes, file://, and what differs between ways of writing it."""
+    text = text.strip().strip(QUOTES)
+    if text.lower().startswith("file:"):
+        text = unquote(urlsplit(text).path)
+        text = text[1:] if DRIVE.match(text[1:]) else text
+    if text.startswith("~"):
+        text = str(Path(text).expanduser())
+    if DRIVE.match(text) or text.startswith("\\\\"):
+        return str(PureWindowsPath(text))
+    if os.name == "nt" and ("\\" in text or text.startswith(".")):
+        return str(PureWindowsPath(text))
+    return str(PurePosixPath(text)) if text.startswith(("/", ".")) else text
+
+
+def same_place(text: str) -> str:
+    """The same for two ways of writing a folder; upper and lower case are one on Windows."""
+    path = normal_path(text)
+    return path.replace("\\", "/").casefold() if DRIVE.match(path) or path.startswith("\\\\") else path
+
+
+def read_table(file: Path) -> dict[str, str]:
+    """Alias to target of a JSON file; folders count from the file's.
+
+    Raises:
+        StartError: it is missing or no such table.
+    """
+    try:
+        found = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise StartError(f"{file}: {error}", fix='write a JSON object: {"name": "id or folder"}') from error
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise StartError(f"{file}: no table of names", fix='write a JSON object: {"name": "id or folder"}')
+    return {name.casefold(): _from(file.parent, target) for name, target in found.items()}
+
+
+def _from(folder: Path, target: str) -> str:
+    """A relative path of an alias file; `owner/name` stays an id unless such a folder is there."""
+    path = normal_path(target)
+    if DRIVE.match(path) or Path(path).is_absolute():
+        return path
+    near = folder / path
+    return str(near) if path.startswith(".") or near.is_dir() else path
+
+
+def resolve(typed: str, tables: tuple[Mapping[str, str], ...], served: tuple[str, ...] = ()) -> Named:
+    """What `typed` means; an existing folder is itself, and the first table that has the name decides."""
+    path = normal_path(typed)
+    target = path
+    if not Path(path).exists():
+        target = next((table[path.casefold()] for table in tables if path.casefold() in table), path)
+    names = served or tuple(dict.fromkeys((typed, target)))
+    return Named(target=target, names=names)

@@ -1,0 +1,29 @@
+"""The paths put together."""
+
+from __future__ import annotations
+
+from fastapi import Depends, FastAPI
+from fastapi.exceptions import RequestValidationError
+
+from .errors import EngineDeadError, RequestError
+from .server import Keys, Site, dead, invalid, only_json, refused
+
+
+def application(site: Site) -> FastAPI:
+    app = FastAPI(title="winvllm-build fallback server")
+    json = [Depends(only_json)]
+    app.add_api_route("/v1/chat/completions", site.chat, methods=["POST"], dependencies=json)
+    app.add_api_route("/v1/completions", site.completion, methods=["POST"], dependencies=json)
+    app.add_api_route("/tokenize", site.tokenize, methods=["POST"], dependencies=json)
+    app.add_api_route("/detokenize", site.detokenize, methods=["POST"], dependencies=json)
+    app.add_api_route("/v1/models", site.models)
+    app.add_api_route("/health", site.health)
+    app.add_api_route("/ping", site.health, methods=["GET", "POST"])
+    app.add_api_route("/version", site.version)
+    app.add_api_route("/metrics", site.metrics)
+    app.add_exception_handler(RequestError, refused)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(EngineDeadError, dead)
+    if site.api_keys:
+        app.add_middleware(Keys, keys=site.api_keys)
+    return app

@@ -1,0 +1,63 @@
+"""From the command line to a running server, and to its end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from .errors import StartError
+from .options import Options, read
+
+OK, CANNOT_START, ENGINE_DIED, NO_PACKAGES = 0, 1, 70, 3
+PACKAGES = ("torch", "transformers", "fastapi", "uvicorn", "prometheus_client", "psutil", "jinja2")
+NEEDED = 'pip install "winvllm-build[fallback]"'
+
+
+def say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def failed(what: str, fix: str) -> None:
+    say(f"fallback: error: {' '.join(what.split())} (fix: {fix})")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0 after a stop by a signal; one line on stderr for what went wrong."""
+    options = read(arguments)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    try:
+        return _served(options)
+    except StartError as error:
+        failed(error.what, error.fix)
+        return CANNOT_START
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in PACKAGES:
+            raise
+        failed(f"{error.name} is not installed in {sys.executable}", NEEDED)
+        return NO_PACKAGES
+    except KeyboardInterrupt:
+        return OK
+
+
+def _served(options: Options) -> int:
+    from .aliases import SHIPPED, read_table, resolve  # noqa: PLC0415 - --help needs none of it
+    from .listening import bound  # noqa: PLC0415 - as above
+    from .running import serve  # noqa: PLC0415 - as above
+
+    logging.basicConfig(level=logging.WARNING, format="fallback: %(message)s")
+    own = () if options.alias_file is None else (read_table(options.alias_file),)
+    named = resolve(options.model, (*own, read_table(SHIPPED)), options.served_names)
+    with bound(options.host, options.port) as sock:
+        say(f"fallback: loading {named.target}")
+        error = serve(options, named, sock, say)
+    if error is None:
+        return OK
+    failed(
+        f"the engine died: {type(error).__name__}: {error}", "start it again; the request before was its last"
+    )
+    return ENGINE_DIED
