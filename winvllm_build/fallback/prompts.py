@@ -130,7 +130,7 @@ def room_left(prompt: list[int], body: Generation, length: int) -> int:
         raise refused_value(message, param="max_tokens", value=wanted)
     left = length - len(prompt)
     if left < 0:
-        message = f"This model's maximum context length is {length} tokens. However, the prompt has {len(prompt)} tokens."
+        message = f"This model's maximum context length is {length} tokens; the prompt has {len(prompt)}."
         raise refused_value(message, param="input_tokens", value=len(prompt))
     if left == 0:
         message = f"max_tokens must be at least 1, got 0: the prompt has all {length} tokens of the model."
