@@ -21,12 +21,12 @@ from winvllm_build.toolchain.gpu import DriverModel, Gpu, Gpus
 from winvllm_build.toolchain.host import HostKind, HostLimits
 from winvllm_build.toolchain.host_survey import FoundCompiler
 from winvllm_build.toolchain.inventory import Inventory
-from winvllm_build.toolchain.msvc import Installation
 from winvllm_build.toolchain.python_files import PythonFiles
 from winvllm_build.toolchain.request import ToolchainRequest
 from winvllm_build.toolchain.torch import Torch
 from winvllm_build.toolchain.torch_version import TorchVersion
 from winvllm_build.toolchain.visual_studio import MsvcTools, VisualStudio
+from winvllm_build.toolchain.vswhere import Installation
 from winvllm_build.toolchain.windows_sdk import WindowsSdk
 
 GB = 10**9

@@ -77,6 +77,7 @@ SICK: tuple[tuple[str, Facts, Status, str], ...] = (
     ("visual-cpp", equipped(studios=(replace(patient.STUDIO, tools=()),)), PROBLEM, "lacks the C++ workload"),
     ("visual-cpp", equipped(studios=(replace(patient.STUDIO, tools=(BROKEN,)),)), PROBLEM, "lacks link"),
     ("windows-sdk", equipped(sdks=()), PROBLEM, "no rc.exe"),
+    ("windows-sdk", equipped(sdks=(replace(patient.SDK, is_known=False),)), PROBLEM, "only parts of 10.0"),
     ("windows-sdk", equipped(sdks=(replace(patient.SDK, rc=None),)), PROBLEM, "lacks rc.exe"),
     ("windows-sdk", equipped(sdks=(replace(patient.SDK, mt=None, lacks=("Lib/x",)),)),
      PROBLEM, "mt.exe, Lib/x"),

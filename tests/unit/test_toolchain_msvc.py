@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,10 @@ from packaging.version import Version
 
 from tests import toolchain_fakes as fakes
 from winvllm_build.errors import ToolchainError
-from winvllm_build.toolchain import msvc
-from winvllm_build.toolchain.host import HostKind, HostLimits
+from winvllm_build.toolchain import msvc, visual_studio, vswhere
+from winvllm_build.toolchain.host import HostCompiler, HostKind, HostLimits
+from winvllm_build.toolchain.visual_studio import MsvcTools
+from winvllm_build.toolchain.windows_sdk import WindowsSdk
 from winvllm_build.workspace import Workspace
 
 VSWHERE = [
@@ -60,23 +64,24 @@ WITH_EQUALS=a=b=c
 GERMAN_BANNER = (
     "Microsoft (R) C/C++-Optimierungscompiler Version 19.44.35222 f\u00fcr x64\r\nCopyright (C)\r\n"
 )
+SDK = WindowsSdk(version=Version("10.0.22621.0"), root=Path("C:/Kits/10"), rc=None, mt=None)
 
 
 def test_installations_newest_first_and_complete_only() -> None:
-    found = msvc.parse_vswhere(json.dumps(VSWHERE).encode("utf-8"))
+    found = vswhere.parse(json.dumps(VSWHERE).encode("utf-8"))
     assert [one.version for one in found] == [Version("17.14.36109.1"), Version("17.9.34902.65")]
     assert found[1].name == "Visual Studio Build Tools 2022"
 
 
 def test_no_installation() -> None:
-    assert msvc.parse_vswhere(b"[]\r\n") == ()
-    assert msvc.parse_vswhere(b"\xef\xbb\xbf[]") == ()
+    assert vswhere.parse(b"[]\r\n") == ()
+    assert vswhere.parse(b"\xef\xbb\xbf[]") == ()
 
 
 @pytest.mark.parametrize("answer", [b"", b"Visual Studio Locator version 3.1.7", b"[{]"])
 def test_an_answer_that_is_not_json(answer: bytes) -> None:
     with pytest.raises(ToolchainError, match="did not answer with JSON"):
-        msvc.parse_vswhere(answer)
+        vswhere.parse(answer)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-8"])
@@ -106,79 +111,184 @@ def test_something_else_named_cl() -> None:
     assert msvc.parse_cl_version("cl 1.2.3 (Common Lisp)") is None
 
 
-def test_the_cache_key_follows_files_and_environment() -> None:
+def test_the_cache_key_follows_files_tools_and_environment() -> None:
     files = [("vcvarsall.bat", 10, 5), ("version.txt", 3, 7)]
-    key = msvc.cache_key(files, {"PATH": "a"})
-    assert msvc.cache_key(list(reversed(files)), {"PATH": "a"}) == key
-    assert msvc.cache_key([("vcvarsall.bat", 10, 6), files[1]], {"PATH": "a"}) != key
-    assert msvc.cache_key(files, {"PATH": "b"}) != key
+    key = msvc.cache_key(files, ["14.44"], {"PATH": "a"})
+    assert msvc.cache_key(list(reversed(files)), ["14.44"], {"PATH": "a"}) == key
+    assert msvc.cache_key([("vcvarsall.bat", 10, 6), files[1]], ["14.44"], {"PATH": "a"}) != key
+    assert msvc.cache_key(files, ["14.44", "10.0.26100.0"], {"PATH": "a"}) != key
+    assert msvc.cache_key(files, ["14.44"], {"PATH": "b"}) != key
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Shell scripts that pose as vswhere, cmd and the compilers; the environment that leads to them."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    @property
+    def studio(self) -> Path:
+        return self.folder / "VS"
+
+    def find(self, *limits: int, sdks: tuple[WindowsSdk, ...] = ()) -> HostCompiler:
+        return msvc.find_msvc(
+            msvc.Surroundings(
+                environment=self.environment, workspace=Workspace(root=self.folder / "workspace"), sdks=sdks,
+                limits=HostLimits(msvc=(limits[0], limits[1])) if limits else HostLimits(),
+            )
+        )  # fmt: skip
+
+    def tools(self, version: str, cl: str) -> Path:
+        """A set of tools, and what vcvarsall says when it is asked for it."""
+        programs = self.studio / visual_studio.TOOLS / version / visual_studio.PROGRAMS
+        for name in ("link", "lib"):
+            fakes.script(programs / f"{name}.exe", "exit 0")
+        fakes.script(programs / "cl.exe", f"echo 'Compiler Version {cl} for x64' >&2")
+        dump = f"Path={programs}:{self.folder / 'sdk'}\r\nVCToolsInstallDir=C:\\VS\r\nLIB=x\r\n"
+        (self.folder / f"dump-{version}").write_bytes(dump.encode("utf-16-le"))
+        return programs
+
+    def default(self, version: str) -> None:
+        """What runs vcvarsall.bat, which takes these tools unless others are named."""
+        (self.studio / visual_studio.TOOLS_VERSION).write_text(version, encoding="ascii")
+        fakes.script(
+            self.folder / "windows" / "cmd.exe",
+            f"test -f vcvarsall.bat || exit 1\necho ran >> {self.folder}/runs\n"
+            'asked=$(expr "$*" : ".*-vcvars_ver=\\([0-9.]*\\)")\n'
+            f'cat "{self.folder}/dump-${{asked:-{version}}}"',
+        )
+
+    def runs(self) -> int:
+        return (self.folder / "runs").read_text(encoding="utf-8").count("ran")
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> dict[str, str]:
-    """Shell scripts that pose as vswhere, cmd and the compilers; the environment that leads to them."""
+def machine(tmp_path: Path) -> Machine:
     if sys.platform == "win32":
         pytest.skip("the stand-ins are shell scripts")
-    studio, tools, windows = tmp_path / "VS", tmp_path / "tools", tmp_path / "windows"
-    (studio / "VC/Auxiliary/Build").mkdir(parents=True)
-    (studio / msvc.VCVARSALL).write_text("rem", encoding="ascii")
-    (studio / msvc.TOOLS_VERSION).write_text("14.44.35207", encoding="ascii")
-    listed = [
-        {"installationPath": str(studio), "installationVersion": "17.14.1", "displayName": "Build Tools"}
-    ]
-    fakes.script(tmp_path / "x86" / Path(*msvc.VSWHERE.parts), f"cat <<'END'\n{json.dumps(listed)}\nEND")
-    for name in ("link", "lib", "rc"):
-        fakes.script(tools / f"{name}.exe", "exit 0")
-    fakes.script(tools / "cl.exe", "echo 'Compiler Version 19.44.35222 for x64' >&2")
-    dump = tmp_path / "dump"
-    dump.write_bytes(f"Path={tools}\r\nVCToolsInstallDir=C:\\VS\r\nLIB=x\r\n".encode("utf-16-le"))
-    fakes.script(
-        windows / "cmd.exe",
-        f"test -f vcvarsall.bat || exit 1\necho ran >> {tmp_path}/runs\ncat {dump}",
+    made = Machine(
+        tmp_path,
+        {"PROGRAMFILES(X86)": str(tmp_path / "x86"), "PATH": f"{tmp_path / 'windows'}:/usr/bin:/bin"},
     )
-    return {"PROGRAMFILES(X86)": str(tmp_path / "x86"), "PATH": f"{windows}:/usr/bin:/bin"}
+    (made.studio / "VC/Auxiliary/Build").mkdir(parents=True)
+    (made.studio / visual_studio.VCVARSALL).write_text("rem", encoding="ascii")
+    listed = [{"installationPath": str(made.studio), "installationVersion": "17.14.1", "displayName": "VS"}]
+    fakes.script(tmp_path / "x86" / Path(*vswhere.VSWHERE.parts), f"cat <<'END'\n{json.dumps(listed)}\nEND")
+    fakes.script(tmp_path / "sdk" / "rc.exe", "exit 0")
+    made.tools("14.44.35207", "19.44.35222")
+    made.default("14.44.35207")
+    return made
 
 
-def test_the_search_from_vswhere_to_the_compiler(machine: dict[str, str], tmp_path: Path) -> None:
-    workspace = Workspace(root=tmp_path / "workspace")
-    found = msvc.find_msvc(machine, HostLimits(msvc=(1920, 1950)), workspace)
+def test_the_search_from_vswhere_to_the_compiler(machine: Machine) -> None:
+    found = machine.find(1920, 1950)
     assert found.kind is HostKind.MSVC
     assert found.version == Version("19.44.35222")
     assert found.cxx.name == "cl.exe"
     assert found.librarian.name == "lib.exe"
     assert found.environment["LIB"] == "x"
-    again = msvc.find_msvc(machine, HostLimits(), workspace)
-    assert again == found
-    assert (tmp_path / "runs").read_text(encoding="utf-8") == "ran\n"
+    assert machine.find() == found
+    assert machine.runs() == 1
 
 
-def test_a_damaged_cache_is_made_again(machine: dict[str, str], tmp_path: Path) -> None:
-    workspace = Workspace(root=tmp_path / "workspace")
-    found = msvc.find_msvc(machine, HostLimits(), workspace)
-    for cached in workspace.toolchains.glob("msvc-*.json"):
+def test_a_damaged_cache_is_made_again(machine: Machine) -> None:
+    found = machine.find()
+    for cached in (machine.folder / "workspace").rglob("msvc-*.json"):
         cached.write_text("{", encoding="ascii")
-    assert msvc.find_msvc(machine, HostLimits(), workspace) == found
+    assert machine.find() == found
 
 
-def test_a_compiler_nvcc_refuses(machine: dict[str, str], tmp_path: Path) -> None:
-    with pytest.raises(ToolchainError, match="takes _MSC_VER 1920 to 1939, cl has 1944"):
-        msvc.find_msvc(machine, HostLimits(msvc=(1920, 1940)), Workspace(root=tmp_path / "workspace"))
-
-
-def test_without_the_windows_sdk(machine: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "tools" / "rc.exe").unlink()
+def test_an_sdk_that_is_installed_after_a_refusal_is_seen(machine: Machine) -> None:
+    (machine.folder / "sdk" / "rc.exe").unlink()
     with pytest.raises(ToolchainError, match=r"rc missing .*Windows SDK"):
-        msvc.find_msvc(machine, HostLimits(), Workspace(root=tmp_path / "workspace"))
+        machine.find()
+    fakes.script(machine.folder / "sdk" / "rc.exe", "exit 0")
+    assert machine.find().cxx.name == "cl.exe"
 
 
-def test_vcvarsall_fails(machine: dict[str, str], tmp_path: Path) -> None:
-    fakes.script(tmp_path / "windows" / "cmd.exe", "exit 1")
-    with pytest.raises(ToolchainError, match=r"vcvarsall\.bat x64 failed"):
-        msvc.find_msvc(machine, HostLimits(), Workspace(root=tmp_path / "workspace"))
+def test_what_is_kept_is_taken_anew_once_where_a_program_of_it_is_gone(machine: Machine) -> None:
+    machine.find()
+    (machine.folder / "sdk").rename(machine.folder / "newer")
+    dump = machine.folder / "dump-14.44.35207"
+    dump.write_bytes(dump.read_bytes().replace("/sdk".encode("utf-16-le"), "/newer".encode("utf-16-le")))
+    assert "/newer" in machine.find().environment["Path"]
+    assert machine.runs() == 2
+    (machine.folder / "newer" / "rc.exe").unlink()
+    with pytest.raises(ToolchainError, match="rc missing"):
+        machine.find()
+    assert machine.runs() == 3
+
+
+def test_another_sdk_is_another_environment(machine: Machine) -> None:
+    machine.find(sdks=(SDK,))
+    machine.find(sdks=(SDK,))
+    assert machine.runs() == 1
+    machine.find(sdks=(replace(SDK, version=Version("10.0.26100.0")), SDK))
+    assert machine.runs() == 2
+
+
+def test_older_tools_beside_those_that_nvcc_refuses_are_taken(machine: Machine) -> None:
+    machine.tools("14.50.35717", "19.50.35720")
+    machine.tools("14.38.33130", "19.38.33135")
+    machine.default("14.50.35717")
+    assert machine.find().version == Version("19.50.35720")
+    older = machine.find(1920, 1950)
+    assert older.version == Version("19.44.35222")
+    assert "14.44.35207" in str(older.cxx)
+    assert machine.find(1920, 1940).version == Version("19.38.33135")
+
+
+def test_tools_that_vcvarsall_does_not_give_are_not_mistaken_for_others(machine: Machine) -> None:
+    machine.tools("14.50.35717", "19.50.35720")
+    machine.default("14.50.35717")
+    (machine.folder / "dump-14.50.35717").replace(machine.folder / "dump-14.44.35207")
+    with pytest.raises(ToolchainError, match=r"gives cl 19\.50\.35720, which is not of these tools"):
+        machine.find(1920, 1960)
+
+
+def test_a_compiler_nvcc_refuses(machine: Machine) -> None:
+    with pytest.raises(
+        ToolchainError, match=r"tools 14\.44\.35207: .* takes _MSC_VER 1920 to 1939, cl has 1944"
+    ):
+        machine.find(1920, 1940)
+    assert not (machine.folder / "runs").exists()
+
+
+def test_a_visual_studio_without_tools(machine: Machine) -> None:
+    shutil.rmtree(machine.studio / visual_studio.TOOLS)
+    with pytest.raises(ToolchainError, match=r"VS\): no C\+\+ workload"):
+        machine.find()
+
+
+def test_what_a_failing_vcvarsall_says_is_told(machine: Machine) -> None:
+    fakes.script(
+        machine.folder / "windows" / "cmd.exe",
+        "echo '[ERROR:vcvars.bat] The input line is too long.' >&2; echo '****' >&2; exit 1",
+    )
+    with pytest.raises(ToolchainError, match=r"vcvarsall\.bat x64 failed\n  \| .*line is too long\.\nfix:"):
+        machine.find()
 
 
 def test_no_installer_at_all(tmp_path: Path) -> None:
+    nowhere = Machine(tmp_path, {"PATH": ""})
     with pytest.raises(ToolchainError, match="vswhere") as caught:
-        msvc.find_msvc({"PATH": ""}, HostLimits(), Workspace(root=tmp_path))
+        nowhere.find()
     assert caught.value.fix is not None
     assert "winget install" in caught.value.fix
+
+
+def test_vcvarsall_is_asked_for_tools_by_the_name_of_their_folder() -> None:
+    tools = MsvcTools(version=Version("14.44.35207"), folder=Path("VC/14.44.35207"), is_default=False)
+    assert " x64 -vcvars_ver=14.44.35207 1>&2 &" in msvc.capture_words(tools)[-1]
+    assert "vcvars_ver" not in msvc.capture_words(replace(tools, is_default=True))[-1]
+
+
+def test_a_path_that_batch_files_would_cut_follows_after_vcvarsall() -> None:
+    long = ";".join(f"C:\\Program Files\\Number {at}" for at in range(300))
+    given, rest = msvc.split_path({"Path": long, "SystemRoot": "D:\\Win"})
+    assert given["Path"] == (
+        "D:\\Win\\System32;D:\\Win;D:\\Win\\System32\\Wbem;D:\\Win\\System32\\WindowsPowerShell\\v1.0"
+    )
+    assert rest == long
+    assert msvc.split_path({"PATH": "C:\\a"}) == ({"PATH": "C:\\a"}, "")

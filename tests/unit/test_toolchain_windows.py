@@ -10,7 +10,7 @@ from packaging.version import Version
 from tests.recorded_registry import RecordedRegistry
 from winvllm_build.index import PlatformTag
 from winvllm_build.registry import KeyState, NoRegistry, machine_registry, number, text
-from winvllm_build.toolchain import cuda_search, msvc, visual_studio, windows_sdk
+from winvllm_build.toolchain import cuda_search, visual_studio, vswhere, windows_sdk
 from winvllm_build.toolchain.host import HostLimits
 from winvllm_build.toolchain.host_survey import survey_msvc
 
@@ -64,11 +64,11 @@ def tools(home: Path, version: str, *programs: str) -> None:
 
 
 def studio(home: Path, default: str = "14.44.35207") -> visual_studio.VisualStudio:
-    file = home / msvc.TOOLS_VERSION
+    file = home / visual_studio.TOOLS_VERSION
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(f"{default}\r\n", encoding="ascii")
     return visual_studio.read(
-        msvc.Installation(path=home, version=Version("17.14.1"), name="Visual Studio Build Tools 2022")
+        vswhere.Installation(path=home, version=Version("17.14.1"), name="Visual Studio Build Tools 2022")
     )
 
 
@@ -76,7 +76,7 @@ def sdk(root: Path, version: str, *, without: str = "") -> None:
     names = (
         f"bin/{version}/x64/rc.exe", f"bin/{version}/x64/mt.exe", f"Include/{version}/um/Windows.h",
         f"Include/{version}/ucrt/stdio.h", f"Lib/{version}/um/x64/kernel32.Lib",
-        f"Lib/{version}/ucrt/x64/ucrt.lib",
+        f"Lib/{version}/ucrt/x64/ucrt.lib", f"Include/{version}/um/WinSDKVer.h",
     )  # fmt: skip
     for name in names:
         if not without or without not in name:
@@ -85,19 +85,17 @@ def sdk(root: Path, version: str, *, without: str = "") -> None:
 
 
 def test_the_build_tools_as_vswhere_lists_them() -> None:
-    (found,) = msvc.parse_vswhere(BUILD_TOOLS)
+    (found,) = vswhere.parse(BUILD_TOOLS)
     assert found.version == Version("17.13.35931.197")
     assert found.name == "Visual Studio Build Tools 2022"
     assert str(found.path).endswith("BuildTools")
 
 
-def test_the_compiler_of_a_visual_studio_is_the_default_one_not_the_newest(tmp_path: Path) -> None:
+def test_the_compiler_of_a_visual_studio_is_the_default_one_before_the_newest(tmp_path: Path) -> None:
     tools(tmp_path, "14.44.35207", "cl", "link", "lib")
     tools(tmp_path, "14.50.35717", "cl", "link", "lib")
     found = studio(tmp_path)
-    assert found.chosen is not None
-    assert found.chosen.compiler == Version("19.44.35207")
-    assert [one.compiler.minor for one in found.tools] == [50, 44]
+    assert [(one.compiler.minor, one.is_default) for one in found.tools] == [(44, True), (50, False)]
 
 
 def test_compilers_that_nvcc_refuses_or_that_lack_a_program(tmp_path: Path) -> None:
@@ -105,12 +103,23 @@ def test_compilers_that_nvcc_refuses_or_that_lack_a_program(tmp_path: Path) -> N
     tools(tmp_path / "new", "14.50.35717", "cl", "link", "lib")
     (new,) = survey_msvc([studio(tmp_path / "new", "14.50.35717")], limits)
     assert "lacks vcvarsall.bat" in new.refusal
-    (tmp_path / "new" / msvc.VCVARSALL).touch()
+    (tmp_path / "new" / visual_studio.VCVARSALL).touch()
     (new,) = survey_msvc([studio(tmp_path / "new", "14.50.35717")], limits)
     assert new.refusal == "this nvcc takes _MSC_VER 1920 to 1949, cl has 1950"
     tools(tmp_path / "half", "14.44.35207", "cl")
     (half,) = survey_msvc([studio(tmp_path / "half")], limits)
     assert half.refusal == "it lacks link.exe, lib.exe, vcvarsall.bat"
+
+
+def test_tools_beside_the_default_ones_are_listed_each_with_its_refusal(tmp_path: Path) -> None:
+    for version in ("14.44.35207", "14.50.35717", "14.38.33130"):
+        tools(tmp_path, version, "cl", "link", "lib")
+    made = studio(tmp_path, "14.50.35717")
+    (tmp_path / visual_studio.VCVARSALL).touch()
+    made = visual_studio.read(made.installation)
+    found = survey_msvc([made], HostLimits(msvc=(1920, 1950)))
+    assert [(one.version.minor, bool(one.refusal)) for one in found] == [(50, True), (44, False), (38, False)]
+    assert found[1].named_by.endswith("17.14.1, tools 14.44.35207")
 
 
 def test_a_visual_studio_without_cpp_has_no_compiler(tmp_path: Path) -> None:
@@ -129,6 +138,17 @@ def test_sdks_newest_first_from_the_view_that_vcvarsall_reads(tmp_path: Path) ->
     ]
     assert found[0].rc is None
     assert found[0].root == right
+
+
+def test_an_sdk_of_programs_alone_is_none_that_vcvarsall_takes(tmp_path: Path) -> None:
+    sdk(tmp_path / "Windows Kits/10", "10.0.22621.0")
+    sdk(tmp_path / "Windows Kits/10", "10.0.26100.0", without="um/")
+    found = windows_sdk.find_sdks(RecordedRegistry(), {"ProgramFiles(x86)": str(tmp_path)})
+    assert [one.is_known for one in found] == [False, True]
+    taken = windows_sdk.chosen(found)
+    assert taken is not None
+    assert str(taken.version) == "10.0.22621.0"
+    assert taken.is_complete
 
 
 def test_an_sdk_without_its_libraries(tmp_path: Path) -> None:

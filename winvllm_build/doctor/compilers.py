@@ -9,7 +9,8 @@ from winvllm_build.doctor import fixes
 from winvllm_build.doctor.facts import Facts
 from winvllm_build.doctor.finding import Check, Outcome, ok, problem, warning
 from winvllm_build.index import PlatformTag
-from winvllm_build.toolchain import host, msvc
+from winvllm_build.toolchain import host, vswhere
+from winvllm_build.toolchain.windows_sdk import chosen
 
 WINDOWS: Final = PlatformTag.WINDOWS_AMD64
 
@@ -17,32 +18,39 @@ WINDOWS: Final = PlatformTag.WINDOWS_AMD64
 def visual_cpp(facts: Facts) -> Iterator[Outcome]:
     """A Visual Studio with cl, link, lib and vcvarsall."""
     studios = facts.inventory.studios
-    complete = [one for one in studios if one.has_vcvarsall and any(not tools.missing for tools in one.tools)]
+    complete = [(one, tools) for one in studios for tools in one.tools if not one.lacks(tools)]
     if complete:
-        first = complete[0]
-        yield ok(f"{first.installation.name} {first.installation.version}: cl {first.tools[0].compiler}")
+        told = [f"{one.installation.name} {one.installation.version}: cl {tools.compiler}"
+                for one, tools in complete]  # fmt: skip
+        yield ok("; ".join(told))
         return
     if not studios:
         error = facts.inventory.errors.get("studios")
-        yield problem(error.message if error else "no Visual Studio and no Build Tools", msvc.INSTALL)
+        yield problem(error.message if error else "no Visual Studio and no Build Tools", vswhere.INSTALL)
     for one in studios:
-        lacks = sorted({name for tools in one.tools for name in tools.missing}) or ["the C++ workload"]
-        yield problem(f"{one.installation.path} lacks {', '.join(lacks)}", msvc.INSTALL)
+        lacks = sorted({name for tools in one.tools for name in one.lacks(tools)}) or ["the C++ workload"]
+        yield problem(f"{one.installation.path} lacks {', '.join(lacks)}", vswhere.INSTALL)
 
 
 def windows_sdk(facts: Facts) -> Iterator[Outcome]:
-    """rc, mt, and the headers and libraries that cl needs; vcvarsall takes the newest."""
+    """rc, mt, and the headers and libraries that cl needs; vcvarsall takes the newest that has headers."""
     sdks = facts.inventory.sdks
     if not sdks:
         yield problem("no Windows SDK: no rc.exe, no mt.exe, no kernel32.lib", fixes.SDK)
         return
-    newest = sdks[0]
-    if newest.is_complete:
-        yield ok(f"{newest.version} at {newest.root}, with rc and mt")
+    taken = chosen(sdks)
+    if taken is None:
+        named = ", ".join(str(one.version) for one in sdks)
+        yield problem(f"no Windows SDK with headers: {sdks[0].root} has only parts of {named}", fixes.SDK)
         return
-    programs = [name for name, file in (("rc.exe", newest.rc), ("mt.exe", newest.mt)) if file is None]
-    lacks = ", ".join([*programs, *newest.lacks])
-    yield problem(f"the newest Windows SDK, {newest.version} at {newest.root}, lacks {lacks}", fixes.SDK)
+    if taken.is_complete:
+        yield ok(f"{taken.version} at {taken.root}, with rc and mt")
+        return
+    programs = [name for name, file in (("rc.exe", taken.rc), ("mt.exe", taken.mt)) if file is None]
+    lacks = ", ".join([*programs, *taken.lacks])
+    yield problem(
+        f"the Windows SDK that vcvarsall takes, {taken.version} at {taken.root}, lacks {lacks}", fixes.SDK
+    )
 
 
 def host_compiler(facts: Facts) -> Iterator[Outcome]:
@@ -50,7 +58,7 @@ def host_compiler(facts: Facts) -> Iterator[Outcome]:
     found, taken = facts.inventory.compilers, facts.inventory.compiler
     toolkit = facts.inventory.toolkit
     of = f"nvcc {toolkit.version}" if toolkit is not None else "no toolkit to ask"
-    install = msvc.INSTALL if facts.system is WINDOWS else host.INSTALL
+    install = vswhere.INSTALL if facts.system is WINDOWS else host.INSTALL
     if taken is None:
         if found:
             refused = "; ".join(f"{one.kind.value} {one.version}: {one.refusal}" for one in found)

@@ -20,7 +20,7 @@ from winvllm_build.toolchain.host import (
     misfit,
     search_path,
 )
-from winvllm_build.toolchain.visual_studio import VisualStudio
+from winvllm_build.toolchain.visual_studio import MsvcTools, VisualStudio
 
 THREADS = 8
 
@@ -57,25 +57,22 @@ def survey_gnu(environment: Mapping[str, str], limits: HostLimits) -> tuple[Foun
 
 
 def survey_msvc(studios: Sequence[VisualStudio], limits: HostLimits) -> tuple[FoundCompiler, ...]:
-    """What vcvarsall of each Visual Studio would take."""
-    found = []
-    for studio in studios:
-        tools = studio.chosen or next(iter(studio.tools), None)
-        if tools is None:
-            continue
-        missing = [f"{name}.exe" for name in tools.missing]
-        missing += [] if studio.has_vcvarsall else ["vcvarsall.bat"]
-        refusal = misfit(HostKind.MSVC, tools.compiler, limits) or ""
-        found.append(
-            FoundCompiler(
-                path=tools.cl,
-                kind=HostKind.MSVC,
-                version=tools.compiler,
-                named_by=f"{studio.installation.name} {studio.installation.version}",
-                refusal=f"it lacks {', '.join(missing)}" if missing else refusal,
-            )
-        )
-    return tuple(found)
+    """Every set of tools of each Visual Studio, in the order in which a build tries them."""
+    return tuple(_tools(studio, tools, limits) for studio in studios for tools in studio.tools)
+
+
+def _tools(studio: VisualStudio, tools: MsvcTools, limits: HostLimits) -> FoundCompiler:
+    missing = studio.lacks(tools)
+    beside = "" if tools.is_default else f", tools {tools.version}"
+    return FoundCompiler(
+        path=tools.cl,
+        kind=HostKind.MSVC,
+        version=tools.compiler,
+        named_by=f"{studio.installation.name} {studio.installation.version}{beside}",
+        refusal=f"it lacks {', '.join(missing)}"
+        if missing
+        else misfit(HostKind.MSVC, tools.compiler, limits) or "",
+    )
 
 
 def _asked(name: str, file: Path, limits: HostLimits) -> FoundCompiler | None:

@@ -23,12 +23,12 @@ from winvllm_build.toolchain.environment import allowed
 from winvllm_build.toolchain.gpu import Gpus
 from winvllm_build.toolchain.host import HostLimits
 from winvllm_build.toolchain.host_survey import FoundCompiler, survey_gnu, survey_msvc
-from winvllm_build.toolchain.msvc import installations
 from winvllm_build.toolchain.python import python_files
 from winvllm_build.toolchain.python_files import PythonFiles
 from winvllm_build.toolchain.request import ToolchainRequest
 from winvllm_build.toolchain.torch import Torch
 from winvllm_build.toolchain.visual_studio import VisualStudio
+from winvllm_build.toolchain.vswhere import installations
 from winvllm_build.toolchain.windows_sdk import WindowsSdk
 from winvllm_build.workspace import Workspace
 

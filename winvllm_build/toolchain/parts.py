@@ -15,14 +15,13 @@ from winvllm_build.errors import OfflineError, ToolchainError
 from winvllm_build.index import Index, PlatformTag
 from winvllm_build.registry import machine_registry
 from winvllm_build.toolchain import cuda as cuda_room
-from winvllm_build.toolchain import cuda_overlay, cuda_wheels, nvcc, torch_headers
+from winvllm_build.toolchain import cuda_overlay, cuda_wheels, msvc, nvcc, torch_headers, windows_sdk
 from winvllm_build.toolchain import torch as torch_room
 from winvllm_build.toolchain.cuda import CudaOrigin, CudaToolkit, Search, Wanted
 from winvllm_build.toolchain.cuda_search import Places, machine_places
 from winvllm_build.toolchain.cuda_wheels import ToolkitPins
 from winvllm_build.toolchain.environment import allowed
 from winvllm_build.toolchain.host import HostCompiler, HostLimits, find_gnu, read_limits
-from winvllm_build.toolchain.msvc import find_msvc
 from winvllm_build.toolchain.python import TargetPython
 from winvllm_build.toolchain.request import ToolchainRequest
 from winvllm_build.toolchain.system import program
@@ -126,7 +125,10 @@ def find_host(around: Surroundings, base: Mapping[str, str], cuda: CudaToolkit |
             named = {name: value for name, value in around.environment.items() if name == "CXX"}
             return find_gnu({**base, **named}, limits)
         case PlatformTag.WINDOWS_AMD64:
-            return find_msvc(base, limits, around.workspace)
+            sdks = windows_sdk.find_sdks(machine_registry(), base)
+            return msvc.find_msvc(
+                msvc.Surroundings(environment=base, limits=limits, workspace=around.workspace, sdks=sdks)
+            )
         case _:
             assert_never(around.system)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,8 @@ ROOT: Final = "KitsRoot10"
 USUAL: Final = "Windows Kits/10"
 LIBRARIES: Final = ("um/x64/kernel32.lib", "ucrt/x64/ucrt.lib")
 HEADERS: Final = ("um/windows.h", "ucrt/stdio.h")
+MARK: Final = "um/winsdkver.h"
+"""By this header vcvarsall knows an SDK: one of programs alone, or of the C runtime alone, is none to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,7 @@ class WindowsSdk:
         version: as its folders are named: 10.0.26100.0.
         rc: the resource compiler for x64, if it is there.
         mt: the manifest tool.
+        is_known: vcvarsall would take it, were it the newest.
         lacks: headers and libraries that a build needs and that are not there, below `root`.
     """
 
@@ -37,6 +40,7 @@ class WindowsSdk:
     root: Path
     rc: Path | None
     mt: Path | None
+    is_known: bool = True
     lacks: tuple[str, ...] = ()
 
     @property
@@ -51,6 +55,11 @@ def find_sdks(registry: Registry, environment: Mapping[str, str]) -> tuple[Windo
         for version, name in _versions(root):
             found.setdefault(version, _sdk(root, version, name))
     return tuple(sorted(found.values(), key=lambda one: one.version, reverse=True))
+
+
+def chosen(sdks: Sequence[WindowsSdk]) -> WindowsSdk | None:
+    """The one that vcvarsall takes."""
+    return next((one for one in sdks if one.is_known), None)
 
 
 def _roots(registry: Registry, environment: Mapping[str, str]) -> Iterator[Path]:
@@ -84,6 +93,7 @@ def _sdk(root: Path, version: Version, name: str) -> WindowsSdk:
         root=root,
         rc=_there(programs / "rc.exe"),
         mt=_there(programs / "mt.exe"),
+        is_known=_exists(root / f"Include/{name}/{MARK}"),
         lacks=tuple(file for file in needed if not _exists(root / file)),
     )
 

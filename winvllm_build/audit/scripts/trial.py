@@ -23,7 +23,7 @@ from winvllm_build.audit.frontend.wine import Wine, prepare
 from winvllm_build.audit.scripts.batch_text import inner, logical_lines, read
 from winvllm_build.audit.scripts.rules import Finding, Rule
 from winvllm_build.errors import ToolchainError
-from winvllm_build.toolchain.msvc import CAPTURE, parse_set
+from winvllm_build.toolchain.msvc import capture_words, parse_set
 from winvllm_build.workspace import Workspace
 
 DETACHED: Final = 'said=$1; shift; exec "$@" >"$said" 2>/dev/null'
@@ -201,4 +201,4 @@ def _capture(case: Capture, cmd: Cmd) -> process.Completed:
         script.parent.mkdir(exist_ok=True)
         if case.script:
             script.write_bytes(case.script.replace("\n", "\r\n").encode())
-        return cmd.run(script.parent, CAPTURE[1:], {})
+        return cmd.run(script.parent, capture_words()[1:], {})
