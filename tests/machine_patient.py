@@ -20,7 +20,7 @@ from winvllm_build.toolchain.cuda_survey import FoundToolkit, Verdict
 from winvllm_build.toolchain.gpu import DriverModel, Gpu, Gpus
 from winvllm_build.toolchain.host import HostKind, HostLimits
 from winvllm_build.toolchain.host_survey import FoundCompiler
-from winvllm_build.toolchain.inventory import Inventory
+from winvllm_build.toolchain.inventory import Inventory, LaidDown
 from winvllm_build.toolchain.python_files import PythonFiles
 from winvllm_build.toolchain.request import ToolchainRequest
 from winvllm_build.toolchain.torch import Torch
@@ -62,8 +62,11 @@ PYTHON = PythonFiles(
     header=Path("C:/Python312/include/Python.h"), library=Path("C:/Python312/libs/python312.lib"), missing=(),
     sites=(Path("C:/v/Lib/site-packages"),), torch=TorchVersion(version="2.9.1+cu128", cuda="12.8", hip=None),
 )  # fmt: skip
+LAID_DOWN = LaidDown(
+    version=Version("13.0.88"), architectures=(*ARCHITECTURES, "12.1"), limits=HostLimits(msvc=(1920, 1950))
+)
 INVENTORY = Inventory(
-    system=PlatformTag.WINDOWS_AMD64, toolkits=(TOOLKIT,), laid_down="13.0.88", compilers=(CL,),
+    system=PlatformTag.WINDOWS_AMD64, toolkits=(TOOLKIT,), laid_down=LAID_DOWN, compilers=(CL,),
     studios=(STUDIO,), sdks=(SDK,), python=PYTHON, installed_torch=TORCH,
     gpus=Gpus(gpus=(CARD,), driver=Version("581.15"), cuda=Version("13.0")),
     git=UserSettings(program=Path("git.exe"), version="2.50.1.windows.1", values={"core.longpaths": "true"}),

@@ -16,7 +16,10 @@ from winvllm_build.index import Index, PlatformTag
 from winvllm_build.toolchain import cuda_wheels, torch_headers
 from winvllm_build.toolchain.cuda import CudaOrigin
 from winvllm_build.toolchain.cuda_search import Places
+from winvllm_build.toolchain.cuda_wheels import read_pins
+from winvllm_build.toolchain.host import read_limits
 from winvllm_build.toolchain.request import ToolchainRequest
+from winvllm_build.toolchain.system import this_system
 from winvllm_build.toolchain.toolchain import Toolchain, discover
 from winvllm_build.toolchain.torch import CONFIG
 from winvllm_build.toolchain.torch_cpu import enable_cuda
@@ -145,6 +148,12 @@ def test_a_toolkit_is_laid_down_and_found_again(laid_down: Toolchain, test_cache
     again = toolchain(test_cache, hidden=True)
     assert again.cuda == laid_down.cuda
     assert again.torch == laid_down.torch
+
+
+def test_what_is_pinned_of_its_compiler_is_what_it_says(laid_down: Toolchain) -> None:
+    pins = read_pins(this_system())
+    assert laid_down.cuda.architectures == pins.architectures
+    assert read_limits(laid_down.cuda.home) == pins.limits
 
 
 @pytest.mark.nvcc

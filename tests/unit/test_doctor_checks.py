@@ -64,6 +64,10 @@ def windows_without_long_paths(role: Role, path: str) -> Facts:
     return replace(living(role, path=Path(path)), windows=windows(long_paths=False).windows)
 
 
+def on_linux(**parts: Any) -> Facts:  # noqa: ANN401 - fields of a record
+    return replace(patient.LINUX, inventory=replace(patient.LINUX.inventory, **parts), folders=())
+
+
 def git(**values: str) -> Facts:
     named = {name.replace("_", "."): value for name, value in values.items()}
     found = patient.INVENTORY.git
@@ -131,13 +135,17 @@ SICK: tuple[tuple[str, Facts, Status, str], ...] = (
     ("path-budget", living(Role.WORKSPACE, path=Path("C:\\Users\\" + "n" * 90)), ADVICE, "junction"),
     ("path-budget", windows_without_long_paths(Role.ENVIRONMENT, "C:\\" + "n" * 190), WARNING, "more than"),
     ("path-marks", living(Role.WORKSPACE, path=Path("C:\\a;b")), PROBLEM, "has ; in"),
-    ("path-marks", equipped(toolkits=(replace(patient.TOOLKIT, home=PROGRAMS),)), ADVICE, "8.3 name"),
-    ("path-marks", equipped(toolkits=(replace(patient.TOOLKIT, home=Path("C:/a&b")),)), PROBLEM, "has & in"),
+    ("path-marks", equipped(toolkits=(replace(patient.TOOLKIT, home=PROGRAMS),)), ADVICE, "no 8.3 name"),
+    ("path-marks", equipped(toolkits=(replace(patient.TOOLKIT, home=Path("C:/a&b")),)), ADVICE, "has & in"),
+    ("path-marks", on_linux(toolkits=(replace(patient.TOOLKIT, home=Path("/opt/a b")),)),
+     PROBLEM, "ln -s '/opt/a b' ~/cuda"),
     ("path-letters", living(Role.WORKSPACE, path=Path("C:\\J\u00fcrgen")), WARNING, "code page 1252"),
     ("line-ends", machine(crlf=("v0.14.1/setup.py.patch",)), PROBLEM, "CR LF"),
     ("line-ends", git(core_longpaths="true", core_autocrlf="true"), ADVICE, "core.autocrlf"),
     ("memory", memory(free=1 * GB), PROBLEM, "not even one"),
     ("memory", memory(free=6 * GB), WARNING, "flash-attention"),
+    ("memory", memory(commit_left=8 * GB), ADVICE, "of which Windows promises 8.0 GB: 4 jobs"),
+    ("memory", memory(commit_left=1 * GB), PROBLEM, "not even one"),
     ("memory", memory(free=8 * GB, limited_by="/sys/fs/cgroup/memory.max"), ADVICE, "limited by /sys"),
     ("page-file", windows(page_files=()), WARNING, "no page file"),
     ("page-file", memory(commit_left=3 * GB), WARNING, "only 3.0 GB more"),
@@ -201,11 +209,50 @@ def test_no_toolkit_is_no_problem_where_one_can_be_laid_down() -> None:
     assert "install a CUDA 12.x toolkit" in bound.fix
 
 
+def test_a_toolkit_that_will_be_laid_down_is_held_against_compilers_and_architectures() -> None:
+    free = equipped(toolkits=(), installed_torch="no torch", compilers=(NEWER,))
+    (compiler,) = told(free, "host-compiler")
+    assert "nvcc 13.0.88, which the first build lays down, takes none of them" in compiler.detail
+    assert [one.status for one in told(free, "arch-toolkit")] == [Status.OK]
+    hopper = replace(free, request=replace(free.request, architectures=("9.0a",)))
+    assert [one.status for one in told(hopper, "arch-toolkit")] == [WARNING]
+    older = replace(free, request=replace(free.request, architectures=("6.1",)))
+    assert [one.status for one in told(older, "arch-toolkit")] == [UNKNOWN]
+    assert [one.status for one in told(older, "cuda-toolkit")] == [PROBLEM]
+
+
+def test_a_second_nvcc_on_path_is_nobodys_concern() -> None:
+    second = replace(OTHER, named_by=("PATH, behind another",))
+    assert [one.status for one in told(equipped(toolkits=(patient.TOOLKIT, second)), "cuda-leak")] == [
+        Status.OK
+    ]
+
+
+def test_a_short_name_without_marks_is_enough() -> None:
+    facts = equipped(toolkits=(replace(patient.TOOLKIT, home=PROGRAMS),))
+    (one,) = told(replace(facts, toolkit_short="C:\\PROGRA~1\\NVIDIA~2\\CUDA\\v12.8"), "path-marks")
+    assert one.status is Status.OK
+    assert "PROGRA~1" in one.detail
+
+
+def test_visual_cpp_names_the_tools_that_a_build_takes() -> None:
+    newer = replace(patient.TOOLS, version=Version("14.50.35717"), is_default=False)
+    both = equipped(studios=(replace(patient.STUDIO, tools=(patient.TOOLS, newer)),))
+    (one,) = told(both, "visual-cpp")
+    assert one.detail == "Build Tools 17.14.1: cl 19.44.35207; Build Tools 17.14.1: cl 19.50.35717"
+
+
 def test_an_installed_torch_that_the_profile_wants_is_no_advice() -> None:
     facts = equipped(installed_torch="there is none")
     wanted = replace(facts, request=replace(facts.request, torch_source=TorchSource.INSTALLED))
     (one,) = told(wanted, "torch-cuda")
     assert one.status is PROBLEM
+
+
+def test_cards_of_one_kind_are_named_for_both_shells() -> None:
+    cards = (SECOND, replace(patient.CARD, index=2), patient.CARD)
+    (kinds, *_) = told(gpus(gpus=cards), "gpu-several")
+    assert kinds.fix.splitlines()[1].startswith('setx CUDA_VISIBLE_DEVICES "2,0"')
 
 
 def test_hopper_kernels_are_no_warning_beside_a_hopper() -> None:

@@ -35,7 +35,7 @@ def test_a_variable_that_names_bin_is_a_problem_with_its_repair(
     lines = said.splitlines()
     first = next(at for at, line in enumerate(lines) if "cuda-home" in line)
     assert lines[first].strip().startswith("problem")
-    assert lines[first + 1].strip() == f"fix: set CUDA_HOME={tmp_path / 'cuda'}"
+    assert lines[first + 1].strip() == f"fix: export CUDA_HOME={tmp_path / 'cuda'}"
 
 
 def test_warnings_fail_only_where_they_are_to(

@@ -93,8 +93,34 @@ def test_scanning_that_a_policy_switched_off() -> None:
     assert windows.defender(RecordedRegistry(DUMP + POLICY)).scanner is Scanner.OFF
 
 
+@pytest.mark.parametrize(
+    ("name", "scanner"),
+    [
+        ("DisableAntiVirus", Scanner.OFF),
+        ("PassiveMode", Scanner.PASSIVE),
+        ("IsServiceRunning", Scanner.SCANS),
+    ],
+)
+def test_scanning_that_another_scanner_took_over(name: str, scanner: Scanner) -> None:
+    key = windows.DEFENDER.replace("HKLM", "HKEY_LOCAL_MACHINE", 1)
+    found = windows.defender(RecordedRegistry(f"{DUMP}\n{key}\n    {name}    REG_DWORD    0x1\n"))
+    assert found.scanner is scanner
+
+
 def test_no_commit_limit_off_windows() -> None:
     assert windows.commit() is None
+
+
+def test_a_folder_that_takes_a_file_keeps_none(tmp_path: Path) -> None:
+    flags = getattr(os, "O_TEMPORARY", 0)  # Windows' own: the file vanishes when it is closed
+    file = tmp_path / "asked"
+    assert collect.makes_file(file, flags=flags)
+    assert file.exists() is (flags == 0)
+    file.touch()
+    assert not collect.makes_file(file, flags=flags)
+    assert not collect.makes_file(file / "below", flags=flags)
+    assert not collect.makes_file(tmp_path / "gone" / "asked", flags=flags)
+    assert collect.is_writable(tmp_path)
 
 
 def test_build_folders_by_their_cache(tmp_path: Path) -> None:

@@ -89,6 +89,17 @@ def test_the_same_toolkit_is_looked_at_once(tmp_path: Path) -> None:
     assert len(cuda_search.candidates(places(environment), LINUX)) == 1
 
 
+def test_the_first_nvcc_on_path_alone_is_what_other_programs_take(tmp_path: Path) -> None:
+    path = os.pathsep.join(str(tmp_path / name / "bin") for name in ("first", "second", "third"))
+    for name in ("first", "second", "third"):
+        fakes.nvcc(tmp_path / name)
+    found = cuda_search.every_candidate(places({"PATH": path, "CUDA_HOME": str(tmp_path / "first")}), LINUX)
+    assert [(one.nvcc.parent.parent.name, one.named_by) for one in found] == [
+        ("first", "CUDA_HOME"), ("first", "PATH"), ("second", "PATH, behind another"),
+        ("third", "PATH, behind another"),
+    ]  # fmt: skip
+
+
 def test_windows_looks_for_programs_with_their_suffix(tmp_path: Path) -> None:
     (tmp_path / "v13.0" / "bin").mkdir(parents=True)
     (tmp_path / "v13.0" / "bin" / "nvcc.exe").touch()
@@ -167,7 +178,7 @@ def test_what_does_not_fit_is_passed_over_with_its_reason(tmp_path: Path) -> Non
     assert found.toolkit.home == tmp_path / "good"
     assert found.toolkit.rejections == found.rejections
     reasons = [one.reason for one in found.rejections]
-    assert reasons[0] == "there is no such file"
+    assert reasons[0] == "there is no bin/nvcc"
     assert "does not answer like nvcc" in reasons[1]
     assert reasons[2] == "CUDA 12.4.99 is not >=12.6"
     assert "does not compile for 8.6" in reasons[3]

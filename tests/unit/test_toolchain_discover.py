@@ -126,7 +126,7 @@ def test_offline_and_nothing_cached(tmp_path: Path, index: fakes.FakeIndex) -> N
     index.breaks_at = "nvidia-cuda-nvcc"
     with pytest.raises(OfflineError, match="does not answer") as caught:
         find(index, {"CUDA_HOME": str(tmp_path / "gone")})
-    assert "there is no such file" in caught.value.message
+    assert "there is no bin/nvcc" in caught.value.message
     assert caught.value.exit_code == 8
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from packaging.specifiers import SpecifierSet
 
 from tests import toolchain_fakes as fakes
 from winvllm_build import git
+from winvllm_build.choices import TorchSource
 from winvllm_build.cli.plain import plain
 from winvllm_build.errors import ToolchainError
 from winvllm_build.index import PlatformTag
@@ -25,7 +27,7 @@ from winvllm_build.toolchain.torch import Torch
 from winvllm_build.workspace import Workspace
 
 LINUX = PlatformTag.LINUX_X86_64
-# the lines of PC/pyconfig.h in Python 3.13.5, and as 3.13.4 was published (python/cpython#135151)
+# lines like those of PC/pyconfig.h, and with the define that python/cpython#135151 reports of 3.13.4
 HEALTHY = "#ifndef Py_GIL_DISABLED\n/* #define Py_GIL_DISABLED 1 */\n#endif\n"
 WRONG = "#ifndef Py_GIL_DISABLED\n#define Py_GIL_DISABLED 1\n#endif\n"
 
@@ -88,6 +90,54 @@ def test_the_toolkit_of_the_profile_alone_counts(tmp_path: Path) -> None:
     assert found.toolkit is None
     assert [one.verdict for one in found.toolkits] == [Verdict.BROKEN, Verdict.FITS]
     assert found.toolkits[1].reason == "fits, but the profile names another"
+
+
+def test_a_profile_of_headers_alone_is_not_bound_to_the_installed_torch(tmp_path: Path) -> None:
+    python = fakes.python_with_torch(tmp_path / "env", version="2.9.1+cu128", cuda="12.8")
+    fakes.nvcc(tmp_path / "cuda-13.0")
+    found = taken(tmp_path, replace(request(python), torch_source=TorchSource.HEADERS), tmp_path)
+    assert found.installed_torch == "the profile asks for headers only"
+    assert found.toolkit is not None
+
+
+def test_a_toolkit_that_a_build_cannot_link_with_is_not_taken(tmp_path: Path) -> None:
+    fakes.nvcc(tmp_path / "cuda-13.0")
+    (tmp_path / "cuda-13.0" / "lib64" / "libcudart.so").unlink()
+    (one,) = taken(tmp_path, request(), tmp_path).toolkits
+    assert one.verdict is Verdict.BROKEN
+    assert "no libcudart.so to link with" in one.reason
+    assert one.version is not None
+
+
+def test_the_first_nvcc_on_path_is_told_whatever_else_names_it(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        fakes.nvcc(tmp_path / name)
+    path = os.pathsep.join([*(str(tmp_path / name / "bin") for name in ("a", "b")), os.environ["PATH"]])
+    found = taken(tmp_path, request(cuda_home=tmp_path / "b"), CUDA_HOME=str(tmp_path / "a"), PATH=path)
+    named = {one.home.name: one.named_by for one in found.toolkits}
+    assert named["a"] == ("CUDA_HOME", "PATH")
+    assert named["b"] == ("cuda.home of the profile", "PATH, behind another")
+    assert [name for name, by in named.items() if "PATH" in by] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "lays_down"),
+    [
+        (request(), True), (request(cuda_version="<13"), False), (request(cuda_home=Path("/gone")), False),
+        (replace(request(), architectures=("6.1",)), False),
+        (replace(request(), allow_laydown=False), False),
+    ],
+)  # fmt: skip
+def test_without_a_toolkit_the_limits_of_the_one_laid_down_count(
+    tmp_path: Path,
+    asked: ToolchainRequest,
+    lays_down: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    fakes.script(tmp_path / "bin" / "g++", "echo '#define __GNUC__ 99'; "
+                 "echo '#define __GNUC_MINOR__ 1'; echo '#define __GNUC_PATCHLEVEL__ 0'")  # fmt: skip
+    found = taken(tmp_path, asked, CXX=str(tmp_path / "bin" / "g++"))
+    assert found.lays_down(asked) is lays_down
+    assert found.compilers[0].refusal == ("this nvcc takes GCC up to 15" if lays_down else "")
 
 
 def test_compilers_are_listed_with_what_nvcc_says_of_them(tmp_path: Path) -> None:

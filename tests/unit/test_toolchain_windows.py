@@ -175,7 +175,7 @@ def test_a_registered_toolkit_is_looked_at_after_the_variables() -> None:
 
 def test_a_variable_that_names_bin_is_refused_or_read_as_meant() -> None:
     places = cuda_search.Places(environment={"CUDA_HOME": "C:\\CUDA\\v13.0\\bin"})
-    (found,) = cuda_search.candidates(places, PlatformTag.WINDOWS_AMD64, strict=False)
+    (found,) = cuda_search.every_candidate(places, PlatformTag.WINDOWS_AMD64, strict=False)
     assert str(found.nvcc) == str(Path("C:\\CUDA\\v13.0") / "bin" / "nvcc.exe")
     with pytest.raises(Exception, match="names the toolkit's bin folder"):
         cuda_search.candidates(places, PlatformTag.WINDOWS_AMD64)

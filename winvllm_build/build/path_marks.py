@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from winvllm_build import commands, cuda_home
 from winvllm_build.errors import ToolchainError, UsageError
 from winvllm_build.workspace import HOME_VARIABLE, Workspace
 
@@ -16,8 +15,6 @@ if TYPE_CHECKING:  # a doctor asks for the patterns alone, in a second
 WORKSPACE: Final = re.compile(r"""[;,"'$`<>|*?\[\]{}#]|\\""")
 """Lists (torch's linker options are cut at commas), generator expressions, patterns. Blanks, `&`, `%`, `(`
 and letters of any script are fine."""
-TOOLKIT: Final = re.compile(r"""[\s;,"'$`<>|*?\[\]{}#&()!^]|\\""")
-"""Upstream puts `-I<toolkit>/include` into the compiler's flags, where nobody quotes it."""
 
 
 def refuse_workspace(workspace: Workspace) -> None:
@@ -26,10 +23,11 @@ def refuse_workspace(workspace: Workspace) -> None:
     Raises:
         UsageError: its path holds what CMake reads as more than a letter.
     """
-    mark = _first(WORKSPACE, workspace.root)
-    if mark:
+    mark = WORKSPACE.search(workspace.root.as_posix())
+    if mark is not None:
         raise UsageError(
-            f"the workspace {workspace.root} has {mark} in its path, which CMake reads as more than a letter",
+            f"the workspace {workspace.root} has {_named(mark[0])} in its path, "
+            "which CMake reads as more than a letter",
             fix=f"set {HOME_VARIABLE} to a folder without it",
         )
 
@@ -40,14 +38,14 @@ def refuse_toolkit(found: Toolchain) -> None:
     Raises:
         ToolchainError: the path of the CUDA toolkit would be cut into words in the compiler's flags.
     """
-    mark = _first(TOOLKIT, found.cuda.home)
-    if mark and os.name != "nt":
+    mark = cuda_home.first_mark(str(found.cuda.home))
+    if mark is not None:
         raise ToolchainError(
-            f"the CUDA toolkit {found.cuda.home} has {mark} in its path, where compilers' flags are cut",
-            fix=f'ln -s "{found.cuda.home}" FOLDER with a name of letters and digits; set cuda.home to that',
+            f"the CUDA toolkit {found.cuda.home} has {_named(mark)} in its path, "
+            "where compilers' flags are cut",
+            fix=commands.link(found.cuda.home, found.system) + ", and set cuda.home to that link",
         )
 
 
-def _first(marks: re.Pattern[str], path: Path) -> str:
-    found = marks.search(path.as_posix())
-    return "" if found is None else "a blank" if found[0].isspace() else f'"{found[0]}"'
+def _named(mark: str) -> str:
+    return "a blank" if mark.isspace() else f'"{mark}"'

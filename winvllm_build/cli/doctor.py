@@ -128,5 +128,5 @@ def _show(resolved: ResolvedProfile, findings: tuple[Finding, ...], *, every: bo
 def _rows(one: Finding) -> Iterator[rows.Row]:
     style = COLOURS.get(one.status.value, "")
     yield rows.Row(one.status.value, one.id, one.detail or one.title, style=style)
-    if one.fix:
-        yield rows.Row("", "", f"fix: {one.fix}")
+    for line in one.fix.splitlines():
+        yield rows.Row("", "", f"fix: {line}")

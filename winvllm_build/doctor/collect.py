@@ -1,4 +1,4 @@
-"""The facts of this machine; nothing is written, downloaded or started that takes long."""
+"""The facts of this machine; nothing is kept, downloaded or started that takes long."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import fnmatch
 import os
 import re
 import shutil
+import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -27,8 +29,9 @@ from winvllm_build.profile.loader import ResolvedProfile
 from winvllm_build.profile.model import Profile
 from winvllm_build.registry import Registry, machine_registry
 from winvllm_build.toolchain import inventory
+from winvllm_build.toolchain.cuda import MARKS
 from winvllm_build.toolchain.inventory import Inventory, Scope
-from winvllm_build.toolchain.system import this_system
+from winvllm_build.toolchain.system import short_name, this_system
 from winvllm_build.workspace import Workspace
 
 CACHE: Final = "CMakeCache.txt"
@@ -98,7 +101,14 @@ def collect(resolved: ResolvedProfile, ground: Ground) -> Facts:
         leftovers=tuple(leftovers(Path(tempfile.gettempdir()), now=time.time())),
         crlf=crlf.result(),
         windows=windows.read(ground.registry) if ground.system is PlatformTag.WINDOWS_AMD64 else None,
+        toolkit_short=_short(found),
     )
+
+
+def _short(found: Inventory) -> str | None:
+    home = None if found.toolkit is None else found.toolkit.home
+    short = None if home is None else short_name(home, marks=MARKS)
+    return None if short == home else str(short)
 
 
 def _told_otherwise(one: Contradiction, profile: Profile, ground: Ground) -> bool:
@@ -178,4 +188,25 @@ def _folder(role: Role, path: Path) -> Folder:
         free: int | None = shutil.disk_usage(there).free
     except OSError:
         free = None
-    return Folder(role=role, path=path, free=free, writable=os.access(there, os.W_OK))
+    return Folder(role=role, path=path, free=free, writable=is_writable(there))
+
+
+def is_writable(folder: Path) -> bool:
+    """Whether this user can make a file in it.
+
+    Windows is asked by making one, which vanishes when it is closed: `os.access` looks at an attribute there
+    that says nothing of folders. (The standard library's temporary files try ten thousand names in a folder
+    that refuses.)
+    """
+    if sys.platform != "win32":
+        return os.access(folder, os.W_OK)
+    return makes_file(folder / f".winvllm-{uuid.uuid4().hex}", flags=os.O_TEMPORARY)
+
+
+def makes_file(file: Path, *, flags: int = 0) -> bool:
+    """Make a file that is not there and close it at once."""
+    try:
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR | flags))
+    except OSError:
+        return False
+    return True

@@ -58,6 +58,8 @@ def host_compiler(facts: Facts) -> Iterator[Outcome]:
     found, taken = facts.inventory.compilers, facts.inventory.compiler
     toolkit = facts.inventory.toolkit
     of = f"nvcc {toolkit.version}" if toolkit is not None else "no toolkit to ask"
+    if toolkit is None and facts.inventory.lays_down(facts.request):
+        of = f"nvcc {facts.inventory.laid_down.version}, which the first build lays down,"
     install = vswhere.INSTALL if facts.system is WINDOWS else host.INSTALL
     if taken is None:
         if found:

@@ -42,7 +42,7 @@ class Folder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildFolder:
-    """A folder with a CMake cache; `generator` as CMake names it, `platform` of Visual Studio's."""
+    """A folder with a CMake cache; `generator` as CMake names it, `source` what was configured."""
 
     path: Path
     generator: str
@@ -91,6 +91,7 @@ class Facts:
         contradictions: what the profile asks for that cannot be, or is worth a note.
         crlf: patch files whose lines end in CR LF though they should not.
         windows: None off Windows.
+        toolkit_short: the 8.3 name of the toolkit that is taken; None where it has none, or needs none.
     """
 
     system: PlatformTag
@@ -109,6 +110,7 @@ class Facts:
     leftovers: tuple[Leftover, ...] = ()
     crlf: tuple[str, ...] = ()
     windows: WindowsFacts | None = None
+    toolkit_short: str | None = None
 
     def folder(self, role: Role) -> Folder | None:
         return next((one for one in self.folders if one.role is role), None)

@@ -34,7 +34,7 @@ TELLING: Final = frozenset({Status.PROBLEM, Status.WARNING, Status.ADVICE})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One answer of a check; `fix` is a command or an edit where one helps."""
+    """One answer of a check; `fix` is a command or an edit where one helps, or several, each on its line."""
 
     status: Status
     detail: str

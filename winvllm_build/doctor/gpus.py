@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from packaging.version import Version
 
 from winvllm_build import arch
+from winvllm_build.commands import set_variable
 from winvllm_build.doctor.facts import Facts
 from winvllm_build.doctor.finding import Check, Outcome, advice, ok, problem, unknown, warning
 from winvllm_build.doctor.windows import GRAPHICS
 from winvllm_build.index import PlatformTag
-from winvllm_build.toolchain.gpu import Absence, DriverModel
+from winvllm_build.toolchain.gpu import Absence, DriverModel, Gpu
 from winvllm_build.toolchain.torch import Torch
 
 DRIVERS: Final = {12: "528.33 (Windows), 525.60 (Linux)", 13: "580"}
@@ -100,7 +101,7 @@ def model(facts: Facts) -> Iterator[Outcome]:
         free = next(gpu for gpu in gpus if gpu not in desktop)
         yield advice(
             f"GPU {desktop[0].index} draws the desktop, GPU {free.index} does not",
-            f"set CUDA_DEVICE_ORDER=PCI_BUS_ID and CUDA_VISIBLE_DEVICES={free.index}",
+            _visible([free.index], facts),
         )
     if not gpus:
         yield unknown("no GPU to ask")
@@ -114,7 +115,7 @@ def several(facts: Facts) -> Iterator[Outcome]:
         yield warning(
             f"{len(gpus)} GPUs of {len(kinds)} kinds ({', '.join(kinds)}): a model split over them ends in "
             "illegal memory accesses",
-            "set CUDA_VISIBLE_DEVICES to cards of one kind",
+            _visible(_most_of_a_kind(gpus), facts),
         )
     if len(gpus) > 1 and facts.system is PlatformTag.WINDOWS_AMD64:
         yield advice(
@@ -122,6 +123,18 @@ def several(facts: Facts) -> Iterator[Outcome]:
             "is slow",
             "run one model on one card, or Linux",
         )
+
+
+def _most_of_a_kind(gpus: Sequence[Gpu]) -> list[int]:
+    kinds = [one.capability for one in gpus]
+    most = max(kinds, key=lambda kind: (kinds.count(kind), arch.order(kind)))
+    return [one.index for one in gpus if one.capability == most]
+
+
+def _visible(cards: Sequence[int], facts: Facts) -> str:
+    """NVML counts by the bus, CUDA by speed unless it is told otherwise."""
+    values = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(map(str, cards))}
+    return "\n".join(set_variable(name, value, facts.system) for name, value in values.items())
 
 
 def _needed(facts: Facts) -> tuple[Version | None, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from winvllm_build.doctor import fixes
+from winvllm_build.commands import remove
 from winvllm_build.doctor.facts import Facts
 from winvllm_build.doctor.finding import Check, Outcome, advice, problem
 
@@ -19,7 +19,7 @@ def generators(facts: Facts) -> Iterator[Outcome]:
         if folder.generator != GENERATOR:
             yield problem(
                 f"{folder.path} was configured for {folder.generator}; a build takes {GENERATOR}",
-                fixes.remove(folder.path, facts.system),
+                remove(folder.path, facts.system),
             )
 
 
@@ -30,7 +30,7 @@ def temporary(facts: Facts) -> Iterator[Outcome]:
         more = len(facts.leftovers) - SHOWN
         yield advice(
             f"left by earlier builds: {named}" + (f" and {more} more" if more > 0 else ""),
-            "; ".join(fixes.remove(one.path, facts.system) for one in facts.leftovers[:SHOWN]),
+            "\n".join(remove(one.path, facts.system) for one in facts.leftovers[:SHOWN]),
         )
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from winvllm_build.build.path_budget import Place, excesses
-from winvllm_build.build.path_marks import TOOLKIT, WORKSPACE
+from winvllm_build.build.path_marks import WORKSPACE
+from winvllm_build.commands import link
+from winvllm_build.cuda_home import first_mark
 from winvllm_build.doctor import fixes
 from winvllm_build.doctor.facts import Facts, Role
 from winvllm_build.doctor.finding import Check, Outcome, advice, ok, problem, unknown, warning
@@ -21,6 +23,7 @@ PLACES: Final = {
     Place.ENVIRONMENT: Role.ENVIRONMENT,
 }
 TOOLKITS: Final = "the CUDA toolkit"
+COMPILERS: Final = "the compiler"
 
 
 def long_paths(facts: Facts) -> Iterator[Outcome]:
@@ -55,7 +58,7 @@ def budget(facts: Facts) -> Iterator[Outcome]:
         )
     for place, told in worst.items():
         if place is Place.WORKSPACE:
-            yield advice(f"{told}; builds take a junction or a drive letter to it", fixes.SHORT_HOME)
+            yield advice(f"{told}; builds take a junction or a drive letter to it", fixes.home(facts.system))
         else:
             yield warning(told, _shorter(place))
     if not worst:
@@ -68,18 +71,23 @@ def marks(facts: Facts) -> Iterator[Outcome]:
     for what, path in _folders(facts):
         found = WORKSPACE.search(_slashes(facts, path))
         if found is not None:
-            yield problem(f"{what} {path} has {found[0]} in its name", _elsewhere(what))
+            yield problem(f"{what} {path} has {found[0]} in its name", _elsewhere(facts, what, path))
+    yield from _toolkit(facts)
+
+
+def _toolkit(facts: Facts) -> Iterator[Outcome]:
     toolkit = facts.inventory.toolkit
-    found = None if toolkit is None else TOOLKIT.search(_slashes(facts, toolkit.home))
-    if toolkit is None or found is None:
+    mark = None if toolkit is None else first_mark(str(toolkit.home))
+    if toolkit is None or mark is None:
         return
-    told = f"the CUDA toolkit {toolkit.home} has {found[0].strip() or 'a blank'} in its name"
-    if found[0].isspace() and facts.system is WINDOWS:
-        yield advice(
-            f"{told}; a build names it by its 8.3 name, if its volume keeps one", _elsewhere(TOOLKITS)
-        )
+    told = f"the CUDA toolkit {toolkit.home} has {mark.strip() or 'a blank'} in its name"
+    fix = _elsewhere(facts, TOOLKITS, toolkit.home)
+    if facts.system is not WINDOWS:
+        yield problem(f"{told}, where compilers' flags are cut", fix)
+    elif facts.toolkit_short is not None and first_mark(facts.toolkit_short) is None:
+        yield ok(f"{told}; a build names it {facts.toolkit_short}")
     else:
-        yield problem(f"{told}, where compilers' flags are cut", _elsewhere(TOOLKITS))
+        yield advice(f"{told}, and its volume keeps no 8.3 name; builds take a junction to it", fix)
 
 
 def letters(facts: Facts) -> Iterator[Outcome]:
@@ -89,9 +97,11 @@ def letters(facts: Facts) -> Iterator[Outcome]:
             page = facts.windows.code_page if facts.windows is not None else UTF8
             told = f"{what} {path} has letters outside ASCII"
             if facts.system is WINDOWS and page != UTF8:
-                yield warning(f"{told}; this Windows reads them in code page {page}", _elsewhere(what))
+                yield warning(
+                    f"{told}; this Windows reads them in code page {page}", _elsewhere(facts, what, path)
+                )
             else:
-                yield advice(told, _elsewhere(what))
+                yield advice(told, _elsewhere(facts, what, path))
 
 
 def line_ends(facts: Facts) -> Iterator[Outcome]:
@@ -123,7 +133,7 @@ def _programs(facts: Facts) -> Iterator[tuple[str, Path]]:
     if inventory.toolkit is not None:
         yield TOOLKITS, inventory.toolkit.home
     if inventory.compiler is not None:
-        yield "the compiler", inventory.compiler.path
+        yield COMPILERS, inventory.compiler.path
 
 
 def _slashes(facts: Facts, path: Path) -> str:
@@ -131,20 +141,22 @@ def _slashes(facts: Facts, path: Path) -> str:
     return str(path).replace("\\", "/") if facts.system is WINDOWS else str(path)
 
 
-def _elsewhere(what: str) -> str:
+def _elsewhere(facts: Facts, what: str, path: Path) -> str:
     if what == TOOLKITS:
-        return r'mklink /J C:\CUDA "%CUDA_PATH%" (Linux: ln -s), and set cuda.home to it'
+        return f"{link(path, facts.system)}, and set cuda.home to that link"
     if what == Role.TEMPORARY.value:
-        return r"set TEMP=C:\t and TMP=C:\t"
+        return fixes.temporary(facts.system)
     if what == Role.ENVIRONMENT.value:
-        return r"make the environment in a folder of plain letters: uv venv C:\v"
-    return fixes.SHORT_HOME
+        return fixes.environment(facts.system)
+    if what == COMPILERS:
+        return "install it into a folder of plain letters"
+    return fixes.home(facts.system)
 
 
 def _shorter(place: Place) -> str:
-    if place is Place.TEMPORARY:
-        return rf"set TEMP=C:\t and TMP=C:\t; or {fixes.LONG_PATHS}"
-    return rf"uv venv C:\v; or {fixes.LONG_PATHS}"
+    """Windows alone has a limit."""
+    other = fixes.temporary(WINDOWS) if place is Place.TEMPORARY else fixes.environment(WINDOWS)
+    return f"{fixes.LONG_PATHS}\nor {other}"
 
 
 CHECKS: Final = (

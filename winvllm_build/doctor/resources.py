@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from winvllm_build.commands import set_variable
 from winvllm_build.doctor import fixes
 from winvllm_build.doctor.facts import Facts, Folder, Role
 from winvllm_build.doctor.finding import Check, Outcome, advice, ok, problem, unknown, warning
@@ -25,6 +26,9 @@ COMFORT: Final = 20 * GB
 """What several builds and the store of finished edges take in the workspace."""
 
 
+OTHER: Final = {WINDOWS: r"D:\w", PlatformTag.LINUX_X86_64: "/another/disk/w"}
+
+
 def jobs_by_memory(free: int) -> int:
     """How many ordinary compiles fit into this memory at a time; at least one is always started."""
     return max(int(free * (1 - limits.RESERVE) / ONE_JOB), 1)
@@ -34,11 +38,15 @@ def memory(facts: Facts) -> Iterator[Outcome]:
     """How many compiles run at a time, and whether the largest fits at all."""
     found = facts.memory
     of = "" if found.limited_by == "machine" else f", limited by {found.limited_by}"
-    jobs = min(facts.slots, jobs_by_memory(found.free))
+    promised = found.free if found.commit_left is None else found.commit_left
+    free = min(found.free, promised)
+    if promised < found.free:
+        of += f", of which Windows promises {memory_size(promised)}"
+    jobs = min(facts.slots, jobs_by_memory(free))
     told = f"{memory_size(found.free)} of {memory_size(found.total)} free{of}: {jobs} jobs at a time"
-    if found.free < ONE_JOB:
+    if free < ONE_JOB:
         yield problem(f"{told}; not even one compile fits", "close other programs")
-    elif found.free * (1 - limits.RESERVE) < LARGEST_JOB:
+    elif free * (1 - limits.RESERVE) < LARGEST_JOB:
         yield warning(
             f"{told}; flash-attention's largest files take {memory_size(LARGEST_JOB)}",
             "close other programs, or leave flash-attention out: --set build.leave_out=_vllm_fa2_C",
@@ -75,7 +83,9 @@ def disk(facts: Facts) -> Iterator[Outcome]:
         if needed is None:
             continue
         if not folder.writable:
-            yield problem(f"{folder.role.value} {folder.path} cannot be written", _other_place(folder))
+            yield problem(
+                f"{folder.role.value} {folder.path} cannot be written", _other_place(folder, facts.system)
+            )
         elif folder.free is None:
             yield unknown(f"{folder.role.value} {folder.path}: its disk does not tell what is free")
         elif folder.free < needed:
@@ -84,7 +94,7 @@ def disk(facts: Facts) -> Iterator[Outcome]:
                 f"{memory_size(needed)}",
                 "winvllm-build state prune --keep 5GB"
                 if folder.role is Role.WORKSPACE
-                else _other_place(folder),
+                else _other_place(folder, facts.system),
             )
         elif folder.role is Role.WORKSPACE and folder.free < COMFORT:
             yield advice(
@@ -115,12 +125,13 @@ def antivirus(facts: Facts) -> Iterator[Outcome]:
         yield advice(f"Microsoft Defender scans what compilers write to {place.path}", command)
 
 
-def _other_place(folder: Folder) -> str:
+def _other_place(folder: Folder, system: PlatformTag) -> str:
     if folder.role is Role.WORKSPACE:
-        return "set WINVLLM_BUILD_HOME to a folder on another disk"
+        return set_variable("WINVLLM_BUILD_HOME", OTHER[system], system)
     if folder.role is Role.TEMPORARY:
-        return "set TEMP and TMP (TMPDIR on Linux) to a folder on another disk"
-    return "make the environment on another disk"
+        names = ("TEMP", "TMP") if system is WINDOWS else ("TMPDIR",)
+        return "\n".join(set_variable(name, OTHER[system], system) for name in names)
+    return f"uv venv {OTHER[system]}"
 
 
 CHECKS: Final = (

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from packaging.version import Version
-
 from winvllm_build import arch, cuda_home
 from winvllm_build.choices import TorchSource
+from winvllm_build.commands import set_variable, unset_variables
 from winvllm_build.doctor.facts import Facts
 from winvllm_build.doctor.finding import Check, Outcome, advice, ok, problem, unknown, warning
+from winvllm_build.index import PlatformTag
 from winvllm_build.profile.findings import Severity
-from winvllm_build.toolchain.cuda import Wanted, misfit
+from winvllm_build.toolchain.cuda import Wanted
 from winvllm_build.toolchain.cuda_search import variables
-from winvllm_build.toolchain.cuda_survey import Verdict
+from winvllm_build.toolchain.cuda_survey import FoundToolkit, Verdict
+from winvllm_build.toolchain.inventory import LaidDown
 from winvllm_build.toolchain.torch import Torch
 
 LEAKING: Final = {
@@ -48,8 +50,10 @@ def toolkit(facts: Facts) -> Iterator[Outcome]:
         return
     rejected = "; ".join(f"{one.home}: {one.reason}" for one in inventory.toolkits) or "none is installed"
     wanted = _wanted(facts)
-    if facts.request.cuda_home is None and facts.request.allow_laydown and _wheels_do(facts, wanted):
-        yield ok(f"the first build lays down CUDA {inventory.laid_down} from NVIDIA's wheels ({rejected})")
+    if inventory.lays_down(facts.request):
+        yield ok(
+            f"the first build lays down CUDA {inventory.laid_down.version} from NVIDIA's wheels ({rejected})"
+        )
         return
     fix = wanted.fix or "install a CUDA toolkit that fits, then set cuda.home (or CUDA_HOME) to its folder"
     yield problem(f"no {wanted} toolkit that fits: {rejected}", fix)
@@ -82,14 +86,15 @@ def torch_cuda(facts: Facts) -> Iterator[Outcome]:
 def architectures(facts: Facts) -> Iterator[Outcome]:
     """The toolkit compiles for every architecture of the profile."""
     taken = facts.inventory.toolkit
-    if taken is None or taken.version is None:
+    compiles: FoundToolkit | LaidDown = facts.inventory.laid_down if taken is None else taken
+    if compiles.version is None or (taken is None and not facts.inventory.lays_down(facts.request)):
         yield unknown("no toolkit is installed that fits")
         return
-    listed = ", ".join(taken.architectures)
+    listed = ", ".join(compiles.architectures)
     for name in facts.request.architectures:
-        known = arch.refusal(name, taken.version)
-        if known is None and arch.base(name) not in taken.architectures:
-            known = f"the nvcc of CUDA {taken.version} does not compile {name}; it lists {listed}"
+        known = arch.refusal(name, compiles.version)
+        if known is None and arch.base(name) not in compiles.architectures:
+            known = f"the nvcc of CUDA {compiles.version} does not compile {name}; it lists {listed}"
         if known is not None:
             yield problem(known, f"remove {name} from cuda.arch_list, or set cuda.home to another toolkit")
     hopper = [name for name in facts.request.architectures if arch.base(name) == "9.0"]
@@ -105,9 +110,10 @@ def home_variables(facts: Facts) -> Iterator[Outcome]:
     for name, value in variables(facts.environment).items():
         above = cuda_home.above_bin(value)
         if above is not None:
-            yield problem(f"{name} = {value} names the toolkit's bin folder", f"set {name}={above}")
+            fix = set_variable(name, above, facts.system)
+            yield problem(f"{name} = {value} names the toolkit's bin folder", fix)
         elif not cuda_home.holds_nvcc(Path(value)):
-            yield warning(f"{name} = {value} is no CUDA toolkit", f"unset {name}, or set it to one")
+            yield warning(f"{name} = {value} is no CUDA toolkit", unset_variables([name], facts.system))
 
 
 def leaking_toolkit(facts: Facts) -> Iterator[Outcome]:
@@ -122,8 +128,16 @@ def leaking_toolkit(facts: Facts) -> Iterator[Outcome]:
             yield warning(
                 f"{name} leads to CUDA {other.version} at {other.home}; this build takes {taken.version}. "
                 "Triton and FlashInfer read it when they compile at run time",
-                f"set {name}={taken.home}" if name != "PATH" else f"put {taken.home} before it on PATH",
+                _lead(name, taken.home, facts),
             )
+
+
+def _lead(name: str, home: Path, facts: Facts) -> str:
+    if name != "PATH":
+        return set_variable(name, str(home), facts.system)
+    if facts.system is PlatformTag.WINDOWS_AMD64:
+        return f"put {home / 'bin'} before it on PATH: SystemPropertiesAdvanced.exe, Environment Variables"
+    return f'export PATH={shlex.quote(str(home / "bin"))}:"$PATH"'
 
 
 def leaking_variables(facts: Facts) -> Iterator[Outcome]:
@@ -131,7 +145,8 @@ def leaking_variables(facts: Facts) -> Iterator[Outcome]:
     found = {name: why for name, why in LEAKING.items() if facts.environment.get(name)}
     if found:
         told = "; ".join(f"{name}: {why}" for name, why in found.items())
-        yield advice(f"set for every program but this tool's builds: {told}", f"unset {' '.join(found)}")
+        fix = unset_variables(list(found), facts.system)
+        yield advice(f"set for every program but this tool's builds: {told}", fix)
 
 
 def _against_toolkit(facts: Facts, torch: Torch) -> Iterator[Outcome]:
@@ -154,10 +169,6 @@ def _install(facts: Facts) -> str:
 def _wanted(facts: Facts) -> Wanted:
     torch = facts.inventory.installed_torch
     return Wanted(request=facts.request, torch=torch if isinstance(torch, Torch) else None)
-
-
-def _wheels_do(facts: Facts, wanted: Wanted) -> bool:
-    return misfit(wanted, Version(facts.inventory.laid_down), facts.request.capabilities) is None
 
 
 def _has_gpu(facts: Facts, capability: str) -> bool:

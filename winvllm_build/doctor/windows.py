@@ -27,6 +27,7 @@ class Scanner(Enum):
     """What Microsoft Defender does with files that are opened."""
 
     SCANS = "scans"
+    PASSIVE = "passive, since another scanner is in charge"
     OFF = "off"
     ABSENT = "absent"
 
@@ -96,11 +97,14 @@ def defender(registry: Registry) -> Defender:
     state = registry.state(DEFENDER)
     switched = (
         number(registry, DEFENDER, "DisableAntiSpyware"),
+        number(registry, DEFENDER, "DisableAntiVirus"),
         number(registry, f"{DEFENDER}\\Real-Time Protection", "DisableRealtimeMonitoring"),
         number(registry, f"{DEFENDER_POLICY}\\Real-Time Protection", "DisableRealtimeMonitoring"),
         number(registry, DEFENDER_POLICY, "DisableAntiSpyware"),
+        number(registry, DEFENDER_POLICY, "DisableAntiVirus"),
     )
-    scanner = Scanner.OFF if 1 in switched else Scanner.SCANS
+    passive = number(registry, DEFENDER, "PassiveMode") == 1
+    scanner = Scanner.OFF if 1 in switched else Scanner.PASSIVE if passive else Scanner.SCANS
     if state is KeyState.MISSING:
         scanner = Scanner.ABSENT
     places = [f"{root}\\Exclusions\\Paths" for root in (DEFENDER, DEFENDER_POLICY)]

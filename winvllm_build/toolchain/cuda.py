@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -10,7 +12,8 @@ from typing import Final
 
 from packaging.version import Version
 
-from winvllm_build.errors import ToolchainError
+from winvllm_build import cuda_home, short_root
+from winvllm_build.errors import StorageError, ToolchainError
 from winvllm_build.index import PlatformTag
 from winvllm_build.toolchain import nvcc
 from winvllm_build.toolchain.cuda_search import Candidate, Places, candidates, named_candidate
@@ -18,10 +21,8 @@ from winvllm_build.toolchain.request import ToolchainRequest
 from winvllm_build.toolchain.system import link_library, short_name
 from winvllm_build.toolchain.torch import Torch
 
-BLANKS: Final = (
-    "{home} has a blank in its name, which upstream's flags do not survive; "
-    'make a link without one (`mklink /J C:\\CUDA "{home}"`) and set cuda.home to it'
-)
+MARKS: Final = " ;,'$`#&()!^{}[]"
+"""What cuts a path in flags and may stand in a name on Windows."""
 RUNTIME_HEADER: Final = "include/cuda_runtime.h"
 LIBRARY_FOLDERS: Final = ("lib64", "lib", "lib/x64", "targets/x86_64-linux/lib")
 STUB_FOLDERS: Final = tuple(f"{folder}/stubs" for folder in LIBRARY_FOLDERS)
@@ -132,6 +133,21 @@ class Search:
     rejections: tuple[Rejection, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """What is known of a compiler once it was asked.
+
+    Attributes:
+        said: None where it does not answer.
+        reason: why a build leaves it; empty where it will do.
+        is_broken: it is left whatever a build asks for.
+    """
+
+    said: nvcc.Nvcc | None = None
+    reason: str = ""
+    is_broken: bool = False
+
+
 def find_installed(
     wanted: Wanted,
     places: Places,
@@ -149,10 +165,13 @@ def find_installed(
         return Search(toolkit=_named(wanted, home, system, ask), rejections=())
     rejections: list[Rejection] = []
     for candidate in candidates(places, system):
-        found = _examine(candidate, wanted, system, ask)
-        if isinstance(found, CudaToolkit):
-            return Search(toolkit=replace(found, rejections=tuple(rejections)), rejections=tuple(rejections))
-        rejections.append(found)
+        found = examine(candidate, wanted, system, ask)
+        if found.said is not None and not found.reason:
+            toolkit = _toolkit(candidate, found.said)
+            return Search(
+                toolkit=replace(toolkit, rejections=tuple(rejections)), rejections=tuple(rejections)
+            )
+        rejections.append(Rejection(path=candidate.nvcc, named_by=candidate.named_by, reason=found.reason))
     return Search(toolkit=None, rejections=tuple(rejections))
 
 
@@ -171,13 +190,17 @@ def misfit(wanted: Wanted, version: Version, architectures: tuple[str, ...]) -> 
     return None
 
 
-def without_blanks(toolkit: CudaToolkit) -> CudaToolkit:
-    """The toolkit under a name without blanks, or with the problem that it has none."""
-    home = short_name(toolkit.home)
-    problems = toolkit.problems
-    if " " in str(home):
-        problems = (*problems, BLANKS.format(home=home))
-    return replace(toolkit, home=home, nvcc=home / "bin" / toolkit.nvcc.name, problems=problems)
+def under_plain_name(toolkit: CudaToolkit) -> CudaToolkit:
+    """The toolkit by a path that upstream's flags survive, as far as Windows has one.
+
+    Its 8.3 name where the volume keeps one, else a junction or a drive letter, which is made; on Linux, and
+    where Windows refuses both, the toolkit as it is.
+    """
+    home = short_name(toolkit.home, marks=MARKS)
+    if sys.platform == "win32":
+        with contextlib.suppress(StorageError):
+            home = short_root.without(cuda_home.first_mark, home)
+    return replace(toolkit, home=home, nvcc=home / "bin" / toolkit.nvcc.name)
 
 
 def nothing_fits(wanted: Wanted, rejections: tuple[Rejection, ...], why: str) -> ToolchainError:
@@ -190,36 +213,45 @@ def nothing_fits(wanted: Wanted, rejections: tuple[Rejection, ...], why: str) ->
     )
 
 
+def examine(
+    candidate: Candidate, wanted: Wanted, system: PlatformTag, ask: Callable[[Path], nvcc.Nvcc]
+) -> Examined:
+    """What a build and a doctor think of a compiler alike."""
+    if not cuda_home.is_there(candidate.nvcc):
+        return Examined(reason=f"there is no bin/{candidate.nvcc.name}", is_broken=True)
+    try:
+        said = ask(candidate.nvcc)
+    except ToolchainError as error:
+        return Examined(reason=error.message, is_broken=True)
+    unfit = misfit(wanted, said.version, said.architectures)
+    lacks = None if unfit is not None else _lacks(_toolkit(candidate, said), system)
+    return Examined(said=said, reason=unfit or lacks or "", is_broken=lacks is not None)
+
+
+def _lacks(found: CudaToolkit, system: PlatformTag) -> str | None:
+    if not found.has_header(RUNTIME_HEADER):
+        return f"{found.home} has no {RUNTIME_HEADER}"
+    if not found.has_library("cudart", system):
+        return f"{found.home} has no {link_library('cudart', system)} to link with"
+    return None
+
+
 def _named(wanted: Wanted, home: Path, system: PlatformTag, ask: Callable[[Path], nvcc.Nvcc]) -> CudaToolkit:
     candidate = named_candidate(home, system)
-    found = _examined(candidate, wanted, system, ask)
-    if isinstance(found, Rejection):
+    found = examine(candidate, wanted, system, ask)
+    if found.said is None:
+        raise ToolchainError(found.reason, fix=nvcc.FIX)
+    if found.reason:
+        rejection = Rejection(path=candidate.nvcc, named_by=candidate.named_by, reason=found.reason)
         raise ToolchainError(
-            f"the toolkit named in the profile does not fit: {found}",
+            f"the toolkit named in the profile does not fit: {rejection}",
             fix=wanted.fix or "set cuda.home to another toolkit or to auto, or change the arch list",
         )
-    return found
+    return _toolkit(candidate, found.said)
 
 
-def _examine(
-    candidate: Candidate, wanted: Wanted, system: PlatformTag, ask: Callable[[Path], nvcc.Nvcc]
-) -> CudaToolkit | Rejection:
-    if not candidate.nvcc.is_file():
-        return _rejected(candidate, "there is no such file")
-    try:
-        return _examined(candidate, wanted, system, ask)
-    except ToolchainError as error:
-        return _rejected(candidate, error.message)
-
-
-def _examined(
-    candidate: Candidate, wanted: Wanted, system: PlatformTag, ask: Callable[[Path], nvcc.Nvcc]
-) -> CudaToolkit | Rejection:
-    said = ask(candidate.nvcc)
-    reason = misfit(wanted, said.version, said.architectures)
-    if reason is not None:
-        return _rejected(candidate, reason)
-    found = CudaToolkit(
+def _toolkit(candidate: Candidate, said: nvcc.Nvcc) -> CudaToolkit:
+    return CudaToolkit(
         home=said.home,
         nvcc=said.program,
         version=said.version,
@@ -227,12 +259,3 @@ def _examined(
         origin=CudaOrigin.INSTALLED,
         named_by=candidate.named_by,
     )
-    if not found.has_header(RUNTIME_HEADER):
-        return _rejected(candidate, f"{found.home} has no {RUNTIME_HEADER}")
-    if not found.has_library("cudart", system):
-        return _rejected(candidate, f"{found.home} has no {link_library('cudart', system)} to link with")
-    return found
-
-
-def _rejected(candidate: Candidate, reason: str) -> Rejection:
-    return Rejection(path=candidate.nvcc, named_by=candidate.named_by, reason=reason)

@@ -95,8 +95,20 @@ def named_candidate(home: Path, system: PlatformTag) -> Candidate:
     return found
 
 
-def candidates(places: Places, system: PlatformTag, *, strict: bool = True) -> list[Candidate]:
+def candidates(places: Places, system: PlatformTag) -> list[Candidate]:
     """Every toolkit the machine points at, each once, in the order of trust.
+
+    Raises:
+        ToolchainError: a variable names a toolkit's `bin` folder.
+    """
+    once: dict[Path, Candidate] = {}
+    for found in every_candidate(places, system):
+        once.setdefault(found.nvcc, found)
+    return list(once.values())
+
+
+def every_candidate(places: Places, system: PlatformTag, *, strict: bool = True) -> list[Candidate]:
+    """As `candidates`, one for everything that points at a toolkit.
 
     Args:
         places: where to look.
@@ -106,17 +118,13 @@ def candidates(places: Places, system: PlatformTag, *, strict: bool = True) -> l
     Raises:
         ToolchainError: a variable names a toolkit's `bin` folder.
     """
-    ordered = [
+    return [
         *_from_variables(places.environment, system, strict=strict),
         *_from_path(places.environment, system),
         *_from_registry(places.installed, system),
         *_from_roots(places.roots, system),
         *_from_wheels(places.sites, system),
     ]
-    once: dict[Path, Candidate] = {}
-    for found in ordered:
-        once.setdefault(found.nvcc, found)
-    return list(once.values())
 
 
 def refuse_bin(home: Path, named_by: str) -> None:
@@ -156,11 +164,13 @@ def _version(name: str) -> tuple[int, ...]:
 
 
 def _from_path(environment: Mapping[str, str], system: PlatformTag) -> Iterator[Candidate]:
-    """Every nvcc on PATH: the first one may be the wrong version."""
+    """Every nvcc on PATH: the first one, which other programs take, may be the wrong version."""
+    named_by = "PATH"
     for folder in environment.get("PATH", "").split(os.pathsep):
         found = process.which(program("nvcc", system), path=folder) if folder else None
         if found is not None:
-            yield Candidate(nvcc=found, named_by="PATH")
+            yield Candidate(nvcc=found, named_by=named_by)
+            named_by = "PATH, behind another"
 
 
 def _from_registry(installed: Sequence[Path], system: PlatformTag) -> Iterator[Candidate]:

@@ -10,11 +10,10 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from winvllm_build.errors import ToolchainError
 from winvllm_build.index import PlatformTag
 from winvllm_build.toolchain import nvcc
-from winvllm_build.toolchain.cuda import RUNTIME_HEADER, Wanted, misfit
-from winvllm_build.toolchain.cuda_search import Candidate, Places, candidates
+from winvllm_build.toolchain.cuda import Examined, Wanted, examine
+from winvllm_build.toolchain.cuda_search import Candidate, Places, every_candidate
 from winvllm_build.toolchain.host import HostLimits, read_limits
 from winvllm_build.toolchain.system import program
 
@@ -66,14 +65,17 @@ def survey(
         own: the toolkit that was laid down from NVIDIA's wheels, if there is one.
         ask: what asks an nvcc about itself.
     """
-    listed = candidates(places, system, strict=False)
+    listed = every_candidate(places, system, strict=False)
     named = wanted.request.cuda_home
     if named is not None:
         listed.insert(0, _candidate(named, "cuda.home of the profile", system))
     if own is not None:
         listed.append(_candidate(own, "laid down from NVIDIA's wheels", system))
+    once = {one.nvcc: one for one in reversed(listed)}
     with ThreadPoolExecutor(THREADS) as pool:
-        found = list(pool.map(lambda one: _examined(one, wanted, ask), listed))
+        answers = pool.map(lambda one: examine(one, wanted, system, ask), once.values())
+        examined = dict(zip(once, answers, strict=True))
+    found = [_found(one, examined[one.nvcc]) for one in listed]
     return _chosen(_merged(found), only_first=named is not None)
 
 
@@ -81,28 +83,16 @@ def _candidate(home: Path, named_by: str, system: PlatformTag) -> Candidate:
     return Candidate(nvcc=home / "bin" / program("nvcc", system), named_by=named_by)
 
 
-def _examined(candidate: Candidate, wanted: Wanted, ask: Callable[[Path], nvcc.Nvcc]) -> FoundToolkit:
-    home = candidate.nvcc.parent.parent
-    broken = FoundToolkit(
-        home=home, named_by=(candidate.named_by,), verdict=Verdict.BROKEN,
-        reason=f"there is no {candidate.nvcc}",
+def _found(candidate: Candidate, examined: Examined) -> FoundToolkit:
+    said, named_by = examined.said, (candidate.named_by,)
+    verdict = Verdict.BROKEN if examined.is_broken else Verdict.MISFIT if examined.reason else Verdict.FITS
+    if said is None:
+        home = candidate.nvcc.parent.parent
+        return FoundToolkit(home=home, named_by=named_by, verdict=verdict, reason=examined.reason)
+    return FoundToolkit(
+        home=said.home, named_by=named_by, verdict=verdict, reason=examined.reason, version=said.version,
+        architectures=said.architectures, limits=read_limits(said.home),
     )  # fmt: skip
-    if not candidate.nvcc.is_file():
-        return broken
-    try:
-        said = ask(candidate.nvcc)
-    except ToolchainError as error:
-        return replace(broken, reason=error.message)
-    found = replace(
-        broken, home=said.home, version=said.version, architectures=said.architectures,
-        limits=read_limits(said.home),
-    )  # fmt: skip
-    if not (said.home / RUNTIME_HEADER).is_file():
-        return replace(found, reason=f"it has no {RUNTIME_HEADER}")
-    reason = misfit(wanted, said.version, said.architectures)
-    if reason is not None:
-        return replace(found, verdict=Verdict.MISFIT, reason=reason)
-    return replace(found, verdict=Verdict.FITS, reason="")
 
 
 def _merged(found: Sequence[FoundToolkit]) -> list[FoundToolkit]:

@@ -17,6 +17,7 @@ from typing_extensions import assert_never
 
 from winvllm_build.index import Index, PlatformTag
 from winvllm_build.toolchain.files import copy_tree, link_or_copy
+from winvllm_build.toolchain.host import HostLimits
 from winvllm_build.toolchain.table import read_table
 from winvllm_build.workspace import Workspace, locked, staged_folder, storage_errors, write_atomic
 
@@ -68,11 +69,18 @@ class WheelPin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolkitPins:
-    """The wheels of one toolkit for one system."""
+    """The wheels of one toolkit for one system.
+
+    Attributes:
+        architectures: what its nvcc compiles for.
+        limits: the host compilers that it takes.
+    """
 
     version: Version
     system: PlatformTag
     wheels: tuple[WheelPin, ...]
+    architectures: tuple[str, ...] = ()
+    limits: HostLimits = HostLimits()  # noqa: RUF009 - frozen
 
     @property
     def folder_name(self) -> str:
@@ -86,11 +94,16 @@ class ToolkitPins:
 def read_pins(system: PlatformTag) -> ToolkitPins:
     """The shipped pins."""
     table = read_table(TABLE)
-    root = str(table["toolkit"]["root"])
+    toolkit = table["toolkit"]
+    oldest, refused = toolkit["msvc"]
     return ToolkitPins(
-        version=Version(table["toolkit"]["version"]),
+        version=Version(toolkit["version"]),
         system=system,
-        wheels=tuple(_pin(entry, root, system) for entry in table["wheel"]),
+        wheels=tuple(_pin(entry, str(toolkit["root"]), system) for entry in table["wheel"]),
+        architectures=tuple(toolkit["architectures"]),
+        limits=HostLimits(
+            gcc_newest=toolkit["gcc_newest"], clang_below=toolkit["clang_below"], msvc=(oldest, refused)
+        ),
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
+
+from packaging.version import Version
 
 from winvllm_build import git
 from winvllm_build.errors import WinvllmError
@@ -16,7 +18,7 @@ from winvllm_build.registry import Registry
 from winvllm_build.toolchain import cuda_survey, cuda_wheels, gpu, nvcc, visual_studio, windows_sdk
 from winvllm_build.toolchain import torch as torch_room
 from winvllm_build.toolchain.buildtools import Tool, find_cmake, find_ninja
-from winvllm_build.toolchain.cuda import Wanted
+from winvllm_build.toolchain.cuda import Wanted, misfit
 from winvllm_build.toolchain.cuda_search import Places, machine_places
 from winvllm_build.toolchain.cuda_survey import FoundToolkit, Verdict
 from winvllm_build.toolchain.environment import allowed
@@ -37,12 +39,29 @@ Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LaidDown:
+    """A toolkit that is not there yet, and what is known of it all the same."""
+
+    version: Version
+    architectures: tuple[str, ...]
+    limits: HostLimits
+
+    def serves(self, wanted: Wanted, toolkits: Iterable[FoundToolkit]) -> bool:
+        """Whether the first build lays it down, since none of these does."""
+        request = wanted.request
+        if any(one.verdict is Verdict.TAKEN for one in toolkits):
+            return False
+        asked = request.cuda_home is None and request.allow_laydown
+        return asked and misfit(wanted, self.version, self.architectures) is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
     """What was found.
 
     Attributes:
         toolkits: every CUDA toolkit, with why it is taken or left.
-        laid_down: the version that NVIDIA's wheels would make where none fits.
+        laid_down: the toolkit that NVIDIA's wheels would make where none fits.
         compilers: host compilers, the first that nvcc accepts is taken.
         studios: every Visual Studio; none off Windows.
         python: None where it does not answer.
@@ -52,7 +71,7 @@ class Inventory:
 
     system: PlatformTag
     toolkits: tuple[FoundToolkit, ...]
-    laid_down: str
+    laid_down: LaidDown
     compilers: tuple[FoundCompiler, ...]
     studios: tuple[VisualStudio, ...]
     sdks: tuple[WindowsSdk, ...]
@@ -68,6 +87,10 @@ class Inventory:
     def toolkit(self) -> FoundToolkit | None:
         """The one that a build takes."""
         return next((one for one in self.toolkits if one.verdict is Verdict.TAKEN), None)
+
+    def lays_down(self, request: ToolchainRequest) -> bool:
+        """Whether the first build of this request lays a toolkit down."""
+        return self.laid_down.serves(_wanted(request, self.installed_torch), self.toolkits)
 
     @property
     def compiler(self) -> FoundCompiler | None:
@@ -115,11 +138,14 @@ def take(request: ToolchainRequest, scope: Scope) -> Inventory:
         found = None if listed is None else listed.result()
         studios = tuple(visual_studio.read(one) for one in found or ())
         limits = next((one.limits for one in toolkits if one.verdict is Verdict.TAKEN), HostLimits())
+        laid_down = _laid_down(scope)
+        if laid_down.serves(_wanted(request, torch), toolkits):
+            limits = laid_down.limits
         compilers = survey_msvc(studios, limits) if windows else survey_gnu(_with_cxx(scope, base), limits)
         return Inventory(
             system=scope.system,
             toolkits=toolkits,
-            laid_down=str(cuda_wheels.read_pins(scope.system).version),
+            laid_down=laid_down,
             compilers=compilers,
             studios=studios,
             sdks=sdks.result(),
@@ -141,7 +167,7 @@ def _torch(python: PythonFiles | None, request: ToolchainRequest) -> Torch | str
     if python is None:
         return "there is no Python to ask"
     package = python.torch_package
-    return torch_room.examine(python.executable, package, request)
+    return torch_room.chosen(python.executable, package, request)
 
 
 def _toolkits(
@@ -152,9 +178,18 @@ def _toolkits(
         scope.environment, scope.system, sites=sites, registry=scope.registry
     )
     own = _own(scope)
-    wanted = Wanted(request=request, torch=torch if isinstance(torch, Torch) else None)
+    wanted = _wanted(request, torch)
     ask = functools.partial(nvcc.ask, env=allowed(scope.environment))
     return cuda_survey.survey(wanted, places, scope.system, own=own, ask=ask)
+
+
+def _wanted(request: ToolchainRequest, torch: Torch | str) -> Wanted:
+    return Wanted(request=request, torch=torch if isinstance(torch, Torch) else None)
+
+
+def _laid_down(scope: Scope) -> LaidDown:
+    pins = cuda_wheels.read_pins(scope.system)
+    return LaidDown(version=pins.version, architectures=pins.architectures, limits=pins.limits)
 
 
 def _own(scope: Scope) -> Path | None:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.version import Version
 from typing_extensions import assert_never
 
 from winvllm_build.choices import TorchSource
@@ -63,19 +62,19 @@ def find_toolkit(
     ask = functools.partial(nvcc.ask, env=allowed(around.environment))
     search = cuda_room.find_installed(wanted, places, around.system, ask=ask)
     if search.toolkit is not None:
-        return cuda_room.without_blanks(search.toolkit)
+        return cuda_room.under_plain_name(search.toolkit)
     pins = cuda_wheels.read_pins(around.system)
-    why_not = _why_not_laid_down(wanted, pins.version)
+    why_not = _why_not_laid_down(wanted, pins)
     if why_not is not None:
         raise cuda_room.nothing_fits(wanted, search.rejections, why_not)
     for rejection in search.rejections:
         around.on_event(f"not taken: {rejection}")
-    return cuda_room.without_blanks(_laid_down(wanted, search, pins, around, ask))
+    return cuda_room.under_plain_name(_laid_down(wanted, search, pins, around, ask))
 
 
-def _why_not_laid_down(wanted: Wanted, version: Version) -> str | None:
+def _why_not_laid_down(wanted: Wanted, pins: ToolkitPins) -> str | None:
     """Why the toolkit that NVIDIA's wheels make is of no use, or None."""
-    request = wanted.request
+    request, version = wanted.request, pins.version
     if wanted.major is not None and wanted.major != version.major:
         return (
             f"{wanted.because}. The toolkit that can be laid down is {version}: "
@@ -85,7 +84,7 @@ def _why_not_laid_down(wanted: Wanted, version: Version) -> str | None:
         return "the profile does not allow to lay one down"
     if not request.cuda_version.contains(version, prereleases=True):
         return f"the one that can be laid down is {version}"
-    return None
+    return cuda_room.misfit(wanted, version, pins.architectures)
 
 
 def _laid_down(
@@ -151,8 +150,6 @@ def installed_torch(request: ToolchainRequest, python: TargetPython) -> Torch | 
     Raises:
         ToolchainError: the profile wants the installed one, and it does not do.
     """
-    if request.torch_source is TorchSource.HEADERS:
-        return "the profile asks for headers only"
     found = torch_room.find_installed(python, request)
     if isinstance(found, str) and request.torch_source is TorchSource.INSTALLED:
         raise ToolchainError(

@@ -14,7 +14,7 @@ from winvllm_build.index import PlatformTag
 from winvllm_build.toolchain.torch_version import TorchVersion, read_version
 
 NO_GIL: Final = re.compile(r"^[ \t]*#[ \t]*define[ \t]+Py_GIL_DISABLED\b", re.MULTILINE)
-"""In the header of a Python with a GIL: 3.13.4 for Windows, 3.14.0b1 and 3.13.0a4 were published so
+"""In the header of a Python with a GIL: reported of 3.13.4 for Windows, 3.14.0b1 and 3.13.0a4
 (python/cpython #135151, #133779, #115582). What is compiled then links pythonXYt.lib."""
 EMBEDDED: Final = "python*._pth"
 BITS: Final = 64

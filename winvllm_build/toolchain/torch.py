@@ -8,7 +8,7 @@ from typing import Final
 
 from packaging.version import InvalidVersion, Version
 
-from winvllm_build.choices import TorchOrigin
+from winvllm_build.choices import TorchOrigin, TorchSource
 from winvllm_build.toolchain.python import TargetPython
 from winvllm_build.toolchain.request import ToolchainRequest
 from winvllm_build.toolchain.torch_version import read_version
@@ -56,7 +56,14 @@ def fits(found: str, request: ToolchainRequest) -> bool:
 
 def find_installed(python: TargetPython, request: ToolchainRequest) -> Torch | str:
     """The environment's torch, or why it does not do; torch itself is not imported."""
-    return examine(python.executable, None if python.torch is None else python.torch.parent, request)
+    return chosen(python.executable, None if python.torch is None else python.torch.parent, request)
+
+
+def chosen(executable: Path, package: Path | None, request: ToolchainRequest) -> Torch | str:
+    """The torch that a build of this request uses, or why only headers are."""
+    if request.torch_source is TorchSource.HEADERS:
+        return "the profile asks for headers only"
+    return examine(executable, package, request)
 
 
 def examine(executable: Path, package: Path | None, request: ToolchainRequest) -> Torch | str:
