@@ -73,7 +73,7 @@ def test_what_is_somebody_else_s_is_not_taken(other: str) -> None:
 
 
 def test_a_drive_letter_stands_in_where_no_junction_may_be_made() -> None:
-    first, second = letters_for(ROOT)[:2]
+    first, second = (letters_for(ROOT)[at] for at in (0, 1))
     machine = Machine(refused=frozenset({Way.JUNCTION}), letters={"C": "", first: r"\\server\share"})
     made = Plan(way=Way.DRIVE, view=f"{second}:\\", there=False)
     assert reach(ROOT, wanted=at_most(40), pointers=machine) == made
