@@ -1,7 +1,7 @@
 r"""Advised commands: in cmd and PowerShell alike, with nothing that only one of them reads.
 
 What each shell makes of a line is documented: PowerShell 5.1 takes the quotes off a word without blanks
-before it hands it to cmd, has no `set X=`, `%X%` or `rmdir /s`; cmd has no `;` between two commands, no `$env:`.
+before it hands it to cmd, has no `set X=`, `%X%` or `rmdir /s`; cmd has no `;` between commands, no `$env:`.
 """
 
 from __future__ import annotations
