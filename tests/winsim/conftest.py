@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -39,8 +39,8 @@ def model(interpreter: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def machine(interpreter: Path, test_cache: Path, tmp_path: Path) -> Machines:
-    def made(tag: str, *, patched: bool = True, emulated: bool = True) -> Machine:
-        tree = published(tag, test_cache, patched=patched)
+    def made(tag: str, *, patched: bool = True, emulated: bool = True, layers: Sequence[str] = ()) -> Machine:
+        tree = published(tag, test_cache, patched=patched, layers=layers)
         scratch = tmp_path / f"{tag}-{int(patched)}{int(emulated)}"
         return Machine(python=interpreter, tree=tree, tag=tag, scratch=scratch, emulated=emulated)
 
