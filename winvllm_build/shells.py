@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Sequence
@@ -21,6 +22,19 @@ class Shell(Enum):
     CMD = "cmd"
     POWERSHELL = "powershell"
     SH = "sh"
+
+
+def of_system() -> tuple[Shell, ...]:
+    """The shells that a user of this system may sit at."""
+    return (Shell.CMD, Shell.POWERSHELL) if os.name == "nt" else (Shell.SH,)
+
+
+def typed(words: Sequence[str], shells: Sequence[Shell]) -> list[str]:
+    """The line for each of these shells, with its name where they write it otherwise."""
+    written: dict[str, list[str]] = {}
+    for shell in shells:
+        written.setdefault(command(words, shell), []).append(shell.value)
+    return [f"{line}   ({', '.join(known)})" if len(written) > 1 else line for line, known in written.items()]
 
 
 def command(words: Sequence[str], shell: Shell) -> str:

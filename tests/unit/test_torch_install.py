@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from packaging.version import Version
 
-from winvllm_build.build.torch_install import command, install
+from tests import machine_patient as patient
+from winvllm_build.build.torch_install import command, install, plan
+from winvllm_build.cli.main import run
 from winvllm_build.errors import ToolchainError
+from winvllm_build.shells import Shell, typed
+from winvllm_build.toolchain.cuda_survey import Verdict
+from winvllm_build.toolchain.torch import Torch
 
 PYTHON = Path(sys.executable)
 
@@ -41,3 +47,64 @@ def test_what_pip_said_last_is_told_with_the_command(tmp_path: Path) -> None:
     assert len(heard) == 20
     assert "line 11" not in told.value.message
     assert str(failing) in str(told.value.fix)
+
+
+BARE = replace(
+    patient.INVENTORY, compilers=(), studios=(), sdks=(), cmake=None, ninja=None, installed_torch="none",
+    python=replace(patient.PYTHON, torch=None, torch_package=None),
+)  # fmt: skip
+REQUEST = patient.HEALTHY.request
+MISFIT = replace(patient.TOOLKIT, verdict=Verdict.MISFIT, reason="CUDA 12.8.61 is not >=13")
+
+
+def test_torch_is_planned_before_there_is_any_compiler() -> None:
+    words = plan(BARE, REQUEST)
+    assert isinstance(words, tuple)
+    assert words[0] == str(patient.PYTHON.executable)
+    assert words[-1] == "torch==2.9.1+cu128"
+
+
+def test_where_no_toolkit_is_installed_it_is_torch_for_the_one_that_will_be_laid_down() -> None:
+    words = plan(replace(BARE, toolkits=()), REQUEST)
+    assert isinstance(words, tuple)
+    assert words[-1] == "torch==2.9.1+cu130"
+
+
+def test_a_torch_that_fits_is_left_whatever_the_profile_takes(tmp_path: Path) -> None:
+    (tmp_path / "share/cmake/Torch").mkdir(parents=True)
+    (tmp_path / "share/cmake/Torch/TorchConfig.cmake").touch()
+    (tmp_path / "version.py").write_text("__version__ = '2.9.1+cu128'\ncuda = '12.8'\n", encoding="utf-8")
+    there = replace(BARE, python=replace(patient.PYTHON, torch_package=tmp_path))
+    found = plan(there, REQUEST)
+    assert isinstance(found, Torch)
+    assert found.version == "2.9.1+cu128"
+
+
+def test_nothing_is_planned_for_a_python_or_a_toolkit_that_does_not_fit() -> None:
+    with pytest.raises(ToolchainError, match=r"CUDA 12\.8\.61 is not >=13"):
+        plan(replace(BARE, toolkits=(MISFIT,)), replace(REQUEST, allow_laydown=False))
+    old = replace(BARE, python=replace(patient.PYTHON, version=Version("3.14.0")))
+    with pytest.raises(ToolchainError, match=r"Python 3\.14\.0; this tag supports"):
+        plan(old, REQUEST)
+    silent = replace(BARE, python=None, errors={"python": ToolchainError("it does not answer")})
+    with pytest.raises(ToolchainError, match="it does not answer"):
+        plan(silent, REQUEST)
+
+
+def test_the_command_needs_no_compiler_and_names_the_indexes_of_the_profile(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    code = run(["toolchain", "torch", "--dry-run", "--set", 'torch.indexes=["https://mirror.invalid/whl"]'])
+    said = capsys.readouterr()
+    assert code == 0, said.err
+    assert "--extra-index-url https://mirror.invalid/whl torch==2.9.1+cu" in said.out
+    assert not any(Path(tmp_path).iterdir())
+
+
+def test_a_line_is_written_once_where_both_shells_read_it_alike() -> None:
+    both = (Shell.CMD, Shell.POWERSHELL)
+    assert typed(("pip", "install", "torch==2.9.1"), both) == ["pip install torch==2.9.1"]
+    assert typed((r"C:\a b\python.exe", "-m"), both) == [
+        '"C:\\a b\\python.exe" -m   (cmd)', "& 'C:\\a b\\python.exe' -m   (powershell)",
+    ]  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,27 +11,71 @@ from packaging.version import Version
 
 from winvllm_build import process
 from winvllm_build.errors import ToolchainError
-from winvllm_build.toolchain import torch_index
+from winvllm_build.shells import of_system, typed
+from winvllm_build.toolchain import torch, torch_index
+from winvllm_build.toolchain.cuda import Rejection, Wanted, nothing_fits
+from winvllm_build.toolchain.inventory import Inventory
+from winvllm_build.toolchain.python import refuse_unfit
+from winvllm_build.toolchain.request import ToolchainRequest
+from winvllm_build.toolchain.torch import Torch
 
 SHOWN: Final = 8
 """Lines of pip's own words in an error."""
 
 
-def command(python: Path, torch: str, cuda: Version, *, indexes: Sequence[str] = ()) -> tuple[str, ...]:
+def plan(
+    found: Inventory, request: ToolchainRequest, *, indexes: Sequence[str] = ()
+) -> Torch | tuple[str, ...]:
+    """The torch that is there and fits, else the words that install one; no compiler is needed to know it.
+
+    Args:
+        found: what the machine has.
+        request: what profile and tag ask for.
+        indexes: addresses that replace the known ones.
+
+    Raises:
+        ToolchainError: the Python does not fit, no toolkit does, or torch has no build for it.
+        WinvllmError: the Python does not answer.
+    """
+    python = found.python
+    if python is None:
+        raise found.errors["python"]
+    refuse_unfit(python, request)
+    there = torch.examine(python.executable, python.torch_package, request)
+    if isinstance(there, Torch):
+        return there
+    return command(python.executable, request.torch_version, _cuda(found, request), indexes=indexes)
+
+
+def _cuda(found: Inventory, request: ToolchainRequest) -> Version:
+    """The version of the toolkit that a build takes or lays down."""
+    if found.toolkit is not None and found.toolkit.version is not None:
+        return found.toolkit.version
+    if found.lays_down(request):
+        return found.laid_down.version
+    rejections = [
+        Rejection(path=one.home, named_by=", ".join(one.named_by), reason=one.reason)
+        for one in found.toolkits
+    ]
+    why = f"and the {found.laid_down.version} that could be laid down does not do either"
+    raise nothing_fits(Wanted(request=request), tuple(rejections), why)
+
+
+def command(python: Path, release: str, cuda: Version, *, indexes: Sequence[str] = ()) -> tuple[str, ...]:
     """The words of the install; torch is named with its build, for the package index has one without CUDA.
 
     Args:
         python: the environment's interpreter.
-        torch: the release that the tag pins.
+        release: of torch, that the tag pins.
         cuda: the toolkit's version.
         indexes: addresses that replace the known ones.
 
     Raises:
         ToolchainError: this torch has no build for that major version of CUDA.
     """
-    build = torch_index.build_for(torch, cuda, indexes=indexes)
+    build = torch_index.build_for(release, cuda, indexes=indexes)
     extra = [word for address in build.indexes for word in ("--extra-index-url", address)]
-    pinned = f"torch=={torch}+{build.local}"
+    pinned = f"torch=={release}+{build.local}"
     pip = (str(python), "-m", "pip", "install", "--no-input", "--disable-pip-version-check")
     return (*pip, *extra, pinned)
 
@@ -52,5 +95,7 @@ def install(words: Sequence[str], *, on_line: Callable[[str], None]) -> None:
     if process.stream(words, on_line=told) != 0:
         raise ToolchainError(
             "pip could not install torch:\n" + "\n".join(f"  | {line}" for line in last),
-            fix=f"check the network or name a mirror with --index, then: {shlex.join(words)}",
+            fix="\n".join(
+                ["check the network or name a mirror with --index, then", *typed(words, of_system())]
+            ),
         )

@@ -51,6 +51,7 @@ def doctor(
     arch: Annotated[
         list[str] | None, typer.Option("--arch", help="CUDA architecture such as 8.6; repeat for more.")
     ] = None,
+    cuda_home: Annotated[str | None, typer.Option(help="CUDA toolkit folder, or auto.")] = None,
     python: Annotated[str | None, typer.Option(help="The interpreter to build for, or auto.")] = None,
     write_profile: Annotated[
         Path | None,
@@ -75,8 +76,10 @@ def doctor(
             raise UsageError("--write-profile makes the profile that is checked", fix="leave --profile out")
         detect.write(write_profile, detect.detected(tag=tag))
         profile = str(write_profile)
-    overrides = {"tag": tag, "cuda.arch_list": arch or None, "python.executable": python}
-    resolved = resolve_profile(profile, settings=setting or [], overrides=overrides)
+    chosen = {"tag": tag, "cuda.arch_list": arch or None, "cuda.home": cuda_home}
+    resolved = resolve_profile(
+        profile, settings=setting or [], overrides={**chosen, "python.executable": python}
+    )
     findings = _examined(resolved)
     failing = {Status.PROBLEM, Status.WARNING} if strict else {Status.PROBLEM}
     if as_json:

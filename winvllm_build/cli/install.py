@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -75,10 +74,10 @@ def shells_of(name: str | None) -> tuple[Shell, ...]:
     Raises:
         UsageError: no such shell.
     """
-    from winvllm_build.shells import Shell
+    from winvllm_build.shells import Shell, of_system
 
     if name is None:
-        return (Shell.CMD, Shell.POWERSHELL) if os.name == "nt" else (Shell.SH,)
+        return of_system()
     try:
         return (Shell(name),)
     except ValueError as error:

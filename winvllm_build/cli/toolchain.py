@@ -13,6 +13,7 @@ from winvllm_build.errors import WinvllmError
 if TYPE_CHECKING:
     from winvllm_build.profile.loader import ResolvedProfile
     from winvllm_build.toolchain.inventory import Inventory
+    from winvllm_build.toolchain.request import ToolchainRequest
     from winvllm_build.toolchain.toolchain import Toolchain
 
 HELP = """The compilers, CUDA toolkit, Python and torch that a build of a profile would use.
@@ -28,12 +29,15 @@ Examples:
 
 TORCH = """Install the torch that a profile's tag pins, built for the toolkit that is found, if it is missing.
 
+No compiler is needed for it, and nothing is laid down.
+
 \b
 Examples:
   winvllm-build toolchain torch                      into the environment that builds are for
   winvllm-build toolchain torch --profile sm120      for another profile
   winvllm-build toolchain torch --dry-run            only say the command
   winvllm-build toolchain torch --index URL          from a mirror of PyTorch's index
+torch.indexes of the profile names such a mirror for every command.
 """
 
 
@@ -81,7 +85,7 @@ def show(
     )
     for text in resolved.notes:
         render.note(f"note: {text}")
-    inventory = _inventory(resolved)
+    _, inventory = _inventory(resolved)
     try:
         found = _equipped(resolved, offline=offline)
     except WinvllmError as error:
@@ -110,8 +114,8 @@ def show(
     return 0
 
 
-def _inventory(resolved: ResolvedProfile) -> Inventory:
-    """All that is there, whether a build takes it or not."""
+def _inventory(resolved: ResolvedProfile) -> tuple[ToolchainRequest, Inventory]:
+    """What is asked for, and all that is there, whether a build takes it or not."""
     import os
 
     from winvllm_build import data
@@ -126,15 +130,11 @@ def _inventory(resolved: ResolvedProfile) -> Inventory:
     equipment.refuse_early(resolved, patched_tags=patchset.tags(patches))
     resolved = equipment.for_tag(resolved, patches)
     facts = equipment.facts_without_source(resolved.profile, workspace=workspace, patches=patches)
-    return inventory.take(
-        equipment.request(resolved.profile, facts),
-        inventory.Scope(
-            workspace=workspace,
-            system=this_system(),
-            environment=os.environ,
-            registry=machine_registry(),
-        ),
+    request = equipment.request(resolved.profile, facts)
+    scope = inventory.Scope(
+        workspace=workspace, system=this_system(), environment=os.environ, registry=machine_registry()
     )
+    return request, inventory.take(request, scope)
 
 
 def _equipped(resolved: ResolvedProfile, *, offline: bool) -> Toolchain:
@@ -163,33 +163,35 @@ def torch(
         str | None, typer.Option("--profile", "-p", help="Profile name or TOML file (see `profile list`).")
     ] = None,
     tag: Annotated[str | None, typer.Option(help="vLLM tag; it needs a patch set.")] = None,
+    arch: Annotated[
+        list[str] | None, typer.Option("--arch", help="CUDA architecture such as 8.6; repeat for more.")
+    ] = None,
+    cuda_home: Annotated[str | None, typer.Option(help="CUDA toolkit folder, or auto.")] = None,
+    python: Annotated[str | None, typer.Option(help="The interpreter to build for, or auto.")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="Any profile key, as section.key=value.")
+    ] = None,
     index: Annotated[
         list[str] | None, typer.Option("--index", help="Address in place of PyTorch's; repeat for more.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the command; install nothing.")] = False,
 ) -> int:
-    import shlex
-
-    from winvllm_build import data
-    from winvllm_build.build import equipment, torch_install
+    from winvllm_build.build import torch_install
     from winvllm_build.cli.profiles import resolve_profile
-    from winvllm_build.workspace import Workspace
+    from winvllm_build.shells import of_system, typed
+    from winvllm_build.toolchain.torch import Torch
 
-    resolved = resolve_profile(profile, overrides={"tag": tag})
-    found = _equipped(resolved, offline=False)
-    if found.torch.runs:
-        render.out(f"torch {found.torch.version} is there and fits ({found.torch.package})")
+    overrides = {"tag": tag, "cuda.arch_list": arch or None, "cuda.home": cuda_home}
+    resolved = resolve_profile(
+        profile, settings=setting or [], overrides={**overrides, "python.executable": python}
+    )
+    request, found = _inventory(resolved)
+    planned = torch_install.plan(found, request, indexes=index or resolved.profile.torch.indexes)
+    if isinstance(planned, Torch):
+        render.out(f"torch {planned.version} is there and fits ({planned.package})")
         return 0
-    facts = equipment.facts_without_source(
-        resolved.profile, workspace=Workspace.default(), patches=data.patches_root()
-    )
-    words = torch_install.command(
-        found.python.executable,
-        facts.torch,
-        found.cuda.version,
-        indexes=index or resolved.profile.torch.indexes,
-    )
-    render.out(shlex.join(words))
+    for line in typed(planned, of_system()):
+        render.out(line)
     if not dry_run:
-        torch_install.install(words, on_line=render.note)
+        torch_install.install(planned, on_line=render.note)
     return 0

@@ -87,7 +87,7 @@ def find_python(
     executable = request.python or running_python()
     answer = _ask(executable, env)
     files = examine(executable, answer, system)
-    _check(files, request)
+    refuse_unfit(files, request)
     if files.missing:
         raise ToolchainError(
             f"{executable} (Python {files.version}) has no {files.missing[0]}: "
@@ -169,7 +169,12 @@ def _ask(executable: Path, env: Mapping[str, str]) -> dict[str, Any]:
     return answer
 
 
-def _check(files: PythonFiles, request: ToolchainRequest) -> None:
+def refuse_unfit(files: PythonFiles, request: ToolchainRequest) -> None:
+    """Let extensions be built for it and run by it, or say why not.
+
+    Raises:
+        ToolchainError: of another kind or version than the tag supports, or its header is wrong.
+    """
     fix = "make a virtual environment with a Python that fits, and name it in the profile (python.executable)"
     executable = files.executable
     if files.implementation != "cpython" or files.bits != BITS:
