@@ -1,4 +1,4 @@
-# From a bare Windows machine to a first build that can be loaded: Python, environment, this checkout, torch, doctor,
+# From a bare Windows machine to a first build that can be loaded: Python, environment, this checkout, doctor, torch,
 # build. For Windows PowerShell 5.1 and newer.
 #
 #   scripts\bootstrap.bat                        the profile quickstart
@@ -11,17 +11,20 @@
 $program = 'bootstrap'
 . (Join-Path $PSScriptRoot 'environment.ps1')
 
-# The profile that the build will take, as words of a command.
-function Get-ProfileWords([string[]] $words) {
+# Those of a build's arguments that choose what is built.
+function Get-Choice([string[]] $words) {
+    $named = '--profile', '-p', '--tag', '--arch', '--cuda-home', '--python', '--set'
+    $kept = @()
     for ($at = 0; $at -lt $words.Count; $at++) {
-        if (($words[$at] -ceq '--profile' -or $words[$at] -ceq '-p') -and $at + 1 -lt $words.Count) {
-            return , @('--profile', $words[$at + 1])
-        }
-        if ($words[$at] -clike '--profile=*') {
-            return , @($words[$at])
+        $word = $words[$at]
+        if ($named -ccontains $word -and $at + 1 -lt $words.Count) {
+            $at++
+            $kept += @($word, $words[$at])
+        } elseif ($named -ccontains ($word -split '=', 2)[0] -or $word -clike '-p?*') {
+            $kept += $word
         }
     }
-    return , @()
+    return , $kept
 }
 
 Initialize-Checkout
@@ -34,18 +37,18 @@ if ($arguments.Count -gt 0 -and $arguments[0] -ceq '--no-torch') {
 if ($arguments.Count -eq 0) {
     $arguments = @('--profile', 'quickstart')
 }
+$choices = Get-Choice $arguments
+Write-Step "winvllm-build doctor $choices"
+& $tool doctor @choices
+if ($LASTEXITCODE -ne 0) {
+    Write-Step 'the doctor found problems (see above); the build tells whether they are in its way'
+}
 if ($withTorch) {
-    $words = Get-ProfileWords $arguments
-    Write-Step "winvllm-build toolchain torch $words"
-    & $tool toolchain torch @words
+    Write-Step "winvllm-build toolchain torch $choices"
+    & $tool toolchain torch @choices
     if ($LASTEXITCODE -ne 0) {
         exit $LASTEXITCODE
     }
-}
-Write-Step 'winvllm-build doctor'
-& $tool doctor
-if ($LASTEXITCODE -ne 0) {
-    Write-Step 'the doctor found problems (see above); the build tells whether they are in its way'
 }
 Write-Step "winvllm-build build $arguments"
 & $tool build @arguments

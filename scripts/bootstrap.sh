@@ -1,5 +1,5 @@
 #!/bin/sh
-# From a bare machine to a first build that can be loaded: Python, environment, this checkout, torch, doctor, build.
+# From a bare machine to a first build that can be loaded: Python, environment, this checkout, doctor, torch, build.
 #
 #   sh scripts/bootstrap.sh                      the profile quickstart
 #   sh scripts/bootstrap.sh --profile sm86       arguments go to `winvllm-build build`
@@ -23,23 +23,34 @@ if [ "${1:-}" = --no-torch ]; then
 fi
 [ $# -gt 0 ] || set -- --profile quickstart
 
-# profile_of ARGUMENT...: the profile that the build will take, as one word
-profile_of() {
-    while [ $# -gt 0 ]; do
+# with_choices COMMAND ARGUMENT...: the tool's command with those of a build's arguments that choose what is built;
+# COMMAND may be two words
+with_choices() {
+    command=$1
+    shift
+    left=$#
+    while [ "$left" -gt 0 ]; do
         case $1 in
-            --profile | -p) printf '%s' "${2:-}"; return ;;
-            --profile=*) printf '%s' "${1#*=}"; return ;;
+            --profile | -p | --tag | --arch | --cuda-home | --python | --set)
+                if [ "$left" -gt 1 ]; then
+                    set -- "$@" "$1" "$2"
+                    shift
+                    left=$((left - 1))
+                fi
+                ;;
+            --profile=* | -p?* | --tag=* | --arch=* | --cuda-home=* | --python=* | --set=*) set -- "$@" "$1" ;;
         esac
         shift
+        left=$((left - 1))
     done
+    say "winvllm-build $command $*"
+    # shellcheck disable=SC2086 # two words
+    "$tool" $command "$@" 9>&-
 }
 
-profile=$(profile_of "$@")
+with_choices doctor "$@" || say "the doctor found problems (see above); the build tells whether they are in its way"
 if [ -n "$with_torch" ]; then
-    say "winvllm-build toolchain torch${profile:+ --profile $profile}"
-    "$tool" toolchain torch ${profile:+--profile "$profile"} 9>&- || exit
+    with_choices "toolchain torch" "$@" || exit
 fi
-say "winvllm-build doctor"
-"$tool" doctor 9>&- || say "the doctor found problems (see above); the build tells whether they are in its way"
 say "winvllm-build build $*"
 exec "$tool" build "$@" 9>&-

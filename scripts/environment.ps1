@@ -40,13 +40,17 @@ function Invoke-Program([string] $program, [string[]] $arguments, [switch] $quie
 }
 
 # The stub of the Microsoft Store does not run code: it fails this like any other unfit Python.
-function Test-Python([string] $program, [string[]] $prefix) {
-    $probe = 'import sys; sys.exit(sys.version_info < (3, 10) or sys.maxsize < 2**32)'
+function Test-Python([string] $program, [string[]] $prefix, [int] $minor = 10) {
+    $probe = "import sys; sys.exit(sys.version_info < (3, $minor) or sys.maxsize < 2**32)"
     return (Invoke-Program $program ($prefix + @('-c', $probe)) -quiet) -eq 0
 }
 
-# The program and its leading arguments, for example ('py', '-3.12').
-function Find-Python {
+function Test-Command([string] $name) {
+    return $null -ne (Get-Command $name -CommandType Application -ErrorAction SilentlyContinue)
+}
+
+# The program and its leading arguments, for example ('py', '-3.12'); nothing where none is so new.
+function Find-Python([int] $minor) {
     if ($env:PYTHON) {
         if (Test-Python $env:PYTHON @()) {
             return , @($env:PYTHON)
@@ -54,39 +58,41 @@ function Find-Python {
         Stop-Run 4 "PYTHON=$($env:PYTHON) does not run, is older than 3.10 or is not 64-bit" `
             'set PYTHON to a 64-bit Python 3.10 or newer, or remove the variable'
     }
-    if (Get-Command 'py.exe' -CommandType Application -ErrorAction SilentlyContinue) {
-        foreach ($version in '-3.12', '-3.13', '-3.11', '-3.10', '-3') {
-            if (Test-Python 'py.exe' @($version)) {
+    if (Test-Command 'py.exe') {
+        foreach ($version in '-3.12', '-3.13', '-3.11', '-3.14', '-3.10', '-3') {
+            if (Test-Python 'py.exe' @($version) $minor) {
                 return , @('py.exe', $version)
             }
         }
     }
-    $stub = $false
     foreach ($name in 'python.exe', 'python3.exe') {
         $found = @(Get-Command $name -CommandType Application -All -ErrorAction SilentlyContinue)
         foreach ($candidate in $found) {
-            if (Test-Python $candidate.Definition @()) {
+            if (Test-Python $candidate.Definition @() $minor) {
                 return , @($candidate.Definition)
             }
-            if ($candidate.Definition -like '*\Microsoft\WindowsApps\*') {
-                $stub = $true
-            }
         }
     }
-    $reason = 'no 64-bit Python 3.10 or newer was found through py.exe or on PATH'
-    if ($stub) {
-        $reason += ' (python.exe under WindowsApps is the stub of the Microsoft Store, not a Python)'
+    return , @()
+}
+
+# uv by the name to start it; with $install, winget gets it where there is none.
+function Find-Uv([switch] $install) {
+    if (Test-Command 'uv.exe') {
+        return 'uv.exe'
     }
-    if (Get-Command 'uv.exe' -CommandType Application -ErrorAction SilentlyContinue) {
-        Write-Step "${reason}: uv gets 3.12"
-        if ((Invoke-Program 'uv.exe' @('python', 'install', '3.12')) -eq 0) {
-            $found = [string] (& 'uv.exe' python find 3.12)
-            if ($found -and (Test-Python $found @())) {
-                return , @($found)
-            }
+    if ($install -and (Test-Command 'winget.exe')) {
+        Write-Step 'no 64-bit Python 3.10 or newer and no uv: winget gets uv'
+        $words = @('install', '--exact', '--id', 'astral-sh.uv', '--accept-source-agreements',
+            '--accept-package-agreements')
+        [void] (Invoke-Program 'winget.exe' $words)
+        # what winget adds to PATH is there for programs that are started from now on by others
+        $link = Join-Path $env:LOCALAPPDATA 'Microsoft\WinGet\Links\uv.exe'
+        if (Test-Path -LiteralPath $link) {
+            return $link
         }
     }
-    Stop-Run 4 $reason 'winget install Python.Python.3.12 (or astral-sh.uv), then open a new terminal and run this again'
+    return ''
 }
 
 # What the installed environment depends on: a change of it installs again.
@@ -119,6 +125,16 @@ function Test-Ready([string] $wanted) {
         (Test-Path -LiteralPath $tool) -and (Test-Python $venvPython @())
 }
 
+# True if pip is there, or Python's own copy of it could be put there: uv makes environments without.
+function Test-Pip {
+    if ((Invoke-Program $venvPython @('-m', 'pip', '--version') -quiet) -eq 0) {
+        return $true
+    }
+    Write-Step "putting pip into $venv"
+    [void] (Invoke-Program $venvPython @('-m', 'ensurepip') -quiet)
+    return (Invoke-Program $venvPython @('-m', 'pip', '--version') -quiet) -eq 0
+}
+
 # True if packages can be installed into it: one that was finished once, or one the user made.
 function Test-Usable {
     if (-not (Test-Path -LiteralPath $venv)) {
@@ -128,10 +144,10 @@ function Test-Usable {
     $finished = @($lines | Where-Object { $_ -like 'ready *' }).Count -gt 0
     if ($lines.Count -gt 0 -and -not $finished) {
         Write-Step "removing ${venv}: an earlier run was ended while making it"
-    } elseif (Test-Python $venvPython @()) {
+    } elseif ((Test-Python $venvPython @()) -and (Test-Pip)) {
         return $true
     } elseif ($lines.Count -eq 0) {
-        Stop-Run 4 "$venv exists, was not made by this script, and holds no working Python" `
+        Stop-Run 4 "$venv exists, was not made by this script, and holds no working Python with pip" `
             "Remove-Item -Recurse -Force '$venv'"
     } else {
         Write-Step "removing ${venv}: its Python does not run any more"
@@ -143,12 +159,38 @@ function Test-Usable {
     return $false
 }
 
+# The newer tags, quickstart's among them, want 3.11; 3.10 is for those that do with it.
 function New-Environment {
-    $python = Find-Python
-    $prefix = @($python | Select-Object -Skip 1)
-    Write-Step "making $venv with $python"
+    $uv = ''
+    $python = Find-Python 11
+    if ($python.Count -eq 0) {
+        $uv = Find-Uv
+    }
+    if ($python.Count -eq 0 -and -not $uv) {
+        $python = Find-Python 10
+    }
+    if ($python.Count -eq 0 -and -not $uv) {
+        $uv = Find-Uv -install
+    }
+    if ($python.Count -eq 0 -and -not $uv) {
+        Stop-Run 4 ('no 64-bit Python 3.10 or newer through py.exe or on PATH, and no uv that gets one ' +
+            '(a python.exe under WindowsApps is the stub of the Microsoft Store, not a Python)') `
+            'winget install Python.Python.3.12 (or astral-sh.uv), then open a new terminal and run this again'
+    }
     New-Item -ItemType Directory -Force -Path $venv | Out-Null
     Add-State 'creating'
+    if ($uv) {
+        # uv itself makes the environment, so that no path has to be read from what it prints in UTF-8
+        Write-Step "making $venv with the Python 3.12 that uv has or gets"
+        $words = @('venv', '--seed', '--allow-existing', '--python', '3.12', $venv)
+        if ((Invoke-Program $uv $words) -ne 0) {
+            Stop-Run 4 "uv could not make $venv" `
+                'check the network, or winget install Python.Python.3.12; then run this again in a new terminal'
+        }
+        return
+    }
+    $prefix = @($python | Select-Object -Skip 1)
+    Write-Step "making $venv with $python"
     if ((Invoke-Program $python[0] ($prefix + @('-m', 'venv', $venv))) -ne 0) {
         Stop-Run 4 "$python could not make $venv" 'repair that Python with its installer, then run this again'
     }
@@ -183,7 +225,7 @@ function Update-Environment {
 }
 
 function Initialize-Checkout {
-    if (-not (Get-Command 'git' -CommandType Application -ErrorAction SilentlyContinue)) {
+    if (-not (Test-Command 'git')) {
         Stop-Run 4 'git is not installed or not on PATH' 'winget install Git.Git, then open a new terminal'
     }
     try {

@@ -2,7 +2,7 @@
 # The environment of a checkout, made, updated and repaired; sourced by quickstart.sh and test.sh.
 #
 #   begin NAME                         name for messages; starts the clock
-#   find_python                        sets $python to a Python >= 3.10
+#   find_python                        sets $python to a Python >= 3.10, 3.11 or newer where there is one
 #   make_environment FOLDER EXTRAS     FOLDER gets this checkout, editable, with EXTRAS ("" or "[a,b]")
 #
 # FOLDER/winvllm-build.state says how far an earlier run came. Its last line is written when all is
@@ -42,8 +42,9 @@ need_programs() {
     [ -z "$missing" ] || fail 4 "not installed or not on PATH:$missing" "$(how_to_install "${missing# }")"
 }
 
+# new_enough PYTHON [MINOR]: it is a Python 3.MINOR or newer
 new_enough() {
-    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1 </dev/null
+    "$1" -c "import sys; sys.exit(sys.version_info < (3, ${2:-10}))" >/dev/null 2>&1 </dev/null
 }
 
 find_python() {
@@ -53,20 +54,26 @@ find_python() {
         python=$PYTHON
         return
     fi
+    # the newer tags, quickstart's among them, want 3.11; 3.10 is for those that do with it
+    python_on_path 11 || python_of_uv || python_on_path 10 ||
+        fail 4 "no Python 3.10 or newer on PATH, and no uv that gets one" \
+            "$(how_to_install python3 python3-venv), or set PYTHON to one that lies elsewhere"
+}
+
+# python_on_path MINOR: sets $python to one that is new enough
+python_on_path() {
     for python in python3 python3.13 python3.12 python3.11 python3.10 python3.14 python; do
-        if command -v "$python" >/dev/null 2>&1 && new_enough "$python"; then
-            return
+        if command -v "$python" >/dev/null 2>&1 && new_enough "$python" "$1"; then
+            return 0
         fi
     done
-    python_of_uv && return
-    fail 4 "no Python 3.10 or newer on PATH" \
-        "$(how_to_install python3 python3-venv), or set PYTHON to one that lies elsewhere"
+    return 1
 }
 
 # True if uv is there and has a Python, or gets one; it checks the hashes of what it downloads.
 python_of_uv() {
     command -v uv >/dev/null 2>&1 || return 1
-    say "no Python 3.10 or newer on PATH: uv gets 3.12"
+    say "no Python 3.11 or newer on PATH: uv gets 3.12"
     uv python install 3.12 >&2 && python=$(uv python find 3.12) && new_enough "$python"
 }
 
@@ -121,7 +128,7 @@ usable_environment() {
         remove_environment "$1"
         return 1
     fi
-    if new_enough "$1/bin/python" && "$1/bin/python" -m pip --version >/dev/null 2>&1; then
+    if new_enough "$1/bin/python" && has_pip "$1/bin/python"; then
         return 0
     fi
     [ -f "$1/winvllm-build.state" ] ||
@@ -129,6 +136,12 @@ usable_environment() {
     say "removing $1: its Python does not run any more"
     remove_environment "$1"
     return 1
+}
+
+# has_pip PYTHON: pip is there, or Python's own copy of it could be put there (uv makes environments without)
+has_pip() {
+    "$1" -m pip --version >/dev/null 2>&1 && return 0
+    "$1" -m ensurepip >/dev/null 2>&1 && "$1" -m pip --version >/dev/null 2>&1
 }
 
 remove_environment() {

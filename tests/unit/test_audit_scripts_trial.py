@@ -52,7 +52,7 @@ def test_our_capture_is_run_and_our_fronts_are_refused_because_they_start_powers
     assert [one.code for one in report.trials if not one.refused] == [0, 0, 0, 1, 1]
     refused = {one.path: one.refused for one in report.trials if one.refused}
     fronts = ("scripts/bootstrap.bat", "scripts/quickstart.bat")
-    assert refused == dict.fromkeys(fronts, "line 4: powershell is a stub")
+    assert refused == dict.fromkeys(fronts, "line 6: powershell is a stub")
 
 
 def test_logic_that_wine_does_right_is_run_in_a_copy(cmd: Cmd, tmp_path: Path) -> None:

@@ -21,11 +21,18 @@ FAKE_PYTHON = """\
 # `-m venv DIR` copies this file there; `-m pip install` adds the command, or fails like pip
 echo "$*" >>"$FAKE_LOG"
 case "$1 $2" in
+    "-c import sys; sys.exit(sys.version_info < (3, "*)
+        asked=${2##*, }
+        [ 12 -ge "${asked%%)*}" ] ;;
+    "-m ensurepip") touch "${0%python}pip-was-added" ;;
     "-c import ensurepip, venv") exit "${FAKE_ENSUREPIP:-0}" ;;
     "-m venv") mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
     "-m virtualenv") exit 1 ;;
     "-m pip")
-        [ "$3" = install ] || exit "${FAKE_HAS_PIP:-0}"
+        if [ "$3" != install ]; then
+            [ -z "${FAKE_PIP_LATER:-}" ] || [ -e "${0%python}pip-was-added" ] || exit 1
+            exit "${FAKE_HAS_PIP:-0}"
+        fi
         echo "pip says hello"
         [ -z "${FAKE_PIP_FAILS:-}" ] || { echo "no such index"; exit 1; }
         printf '#!/bin/sh\\nfor x in "$@"; do echo "<$x>"; done\\n' >"${0%python}winvllm-build"
@@ -104,11 +111,25 @@ def test_the_bootstrap_gets_torch_asks_the_doctor_and_builds(machine: BareMachin
     done = machine.run("--profile", "sm 86", "--offline", script="bootstrap.sh")
     calls = done.text.replace("\n", " ").strip()
     assert calls == (
-        "<toolchain> <torch> <--profile> <sm 86> <doctor> <build> <--profile> <sm 86> <--offline>"
+        "<doctor> <--profile> <sm 86> <toolchain> <torch> <--profile> <sm 86> "
+        "<build> <--profile> <sm 86> <--offline>"
     ), done.error_text
     again = machine.run("--no-torch", script="bootstrap.sh")
-    assert again.text.replace("\n", " ").strip() == "<doctor> <build> <--profile> <quickstart>"
+    assert again.text.replace("\n", " ").strip() == (
+        "<doctor> <--profile> <quickstart> <build> <--profile> <quickstart>"
+    )
     assert machine.asked() == []
+
+
+@posix_only
+def test_doctor_and_torch_are_asked_of_the_very_build(machine: BareMachine) -> None:
+    chosen = ["--tag=v0.33.0", "-psm86", "--arch", "8.6", "--set", "a b=$HOME *", "--python", "p q"]
+    others = ["--jobs", "2", "--targets", "_C", "--keep-going", "--out", "x y", "--tag"]
+    done = machine.run(*chosen[:4], *others[:2], *chosen[4:], *others[2:], script="bootstrap.sh")
+    calls = [call.split("\n") for call in done.text.split("<build>")[0].split("<toolchain>\n<torch>")]
+    words = ["", *(f"<{word}>" for word in chosen), ""]
+    assert [call[1:] for call in calls] == [words[1:], words[1:]], done.error_text
+    assert done.text.split("<build>\n")[1].count("<") == len(chosen) + len(others)
 
 
 @posix_only
@@ -119,7 +140,7 @@ def test_the_bootstrap_stops_where_torch_cannot_be_had_and_goes_on_after_the_doc
     tool = machine.checkout / ".venv" / "bin" / "winvllm-build"
     tool.write_text('#!/bin/sh\necho "$1"\n[ "$1" = build ] || exit "${FAKE_CODE:-0}"\n', encoding="utf-8")
     no_torch = machine.run(script="bootstrap.sh", FAKE_CODE="4")
-    assert (no_torch.code, no_torch.text) == (4, "toolchain\n")
+    assert (no_torch.code, no_torch.text) == (4, "doctor\ntoolchain\n")
     problems = machine.run("--no-torch", script="bootstrap.sh", FAKE_CODE="4")
     assert (problems.code, problems.text) == (0, "doctor\nbuild\n")
     assert "the doctor found problems" in problems.error_text
@@ -131,6 +152,30 @@ def test_uv_gets_a_python_where_there_is_none(machine: BareMachine) -> None:
     machine.add("uv", f'#!/bin/sh\n[ "$2" != find ] || echo "{machine.bin.parent}/its python"\n')
     done = machine.run("--no-torch", script="bootstrap.sh")
     assert (done.code, machine.asked()) == (0, ["venv", "pip"]), done.error_text
+
+
+@posix_only
+def test_a_newer_python_is_taken_before_an_older_one(machine: BareMachine) -> None:
+    machine.add("python3", FAKE_PYTHON.replace("[ 12 -ge", "[ 10 -ge"))
+    machine.add("python3.12", FAKE_PYTHON)
+    done = machine.run()
+    assert (done.code, machine.asked()) == (0, ["venv", "pip"])
+    assert "bin/python3.12)" in done.error_text
+    (machine.bin / "python3.12").unlink()
+    (machine.state.parent / "bin" / "python").unlink()
+    older = machine.run()
+    assert (older.code, machine.asked()) == (0, ["venv", "pip"]), older.error_text
+    assert "bin/python3)" in older.error_text
+
+
+@posix_only
+def test_an_environment_without_pip_gets_it_from_its_own_python(machine: BareMachine) -> None:
+    environment = machine.state.parent / "bin"
+    environment.mkdir(parents=True)
+    shutil.copy(machine.bin / "python3", environment / "python")
+    done = machine.run(FAKE_PIP_LATER="1")
+    assert (done.code, machine.asked()) == (0, ["pip"]), done.error_text
+    assert (environment / "pip-was-added").exists()
 
 
 @posix_only
@@ -212,7 +257,7 @@ def test_no_python_and_an_unfit_chosen_one_are_told_apart(machine: BareMachine) 
     none = machine.run()
     chosen = machine.run(PYTHON="python3")
     assert (none.code, chosen.code) == (4, 4)
-    assert "no Python 3.10 or newer on PATH" in none.error_text
+    assert "no Python 3.10 or newer on PATH, and no uv that gets one" in none.error_text
     assert "PYTHON=python3 does not run or is older than 3.10" in chosen.error_text
 
 
@@ -243,6 +288,7 @@ def test_the_batch_front_has_windows_line_ends_and_quotes_its_folder(checkout: P
     content = (checkout / "scripts" / f"{name}.bat").read_bytes()
     assert content.count(b"\n") == content.count(b"\r\n") > 0
     assert f'"%~dp0{name}.ps1" %*'.encode() in content
+    assert b'\r\nset "PSModulePath="\r\npowershell.exe ' in content  # PowerShell 7 hands its own folders on
     assert content.endswith(b"exit /b %ERRORLEVEL%\r\n")
 
 

@@ -72,6 +72,7 @@ def build(
         ),
     ] = None,
     cuda_home: Annotated[str | None, typer.Option(help="CUDA toolkit folder, or auto.")] = None,
+    python: Annotated[str | None, typer.Option(help="The interpreter to build for, or auto.")] = None,
     source: Annotated[str | None, typer.Option(help="auto, git, local or sdist.")] = None,
     location: Annotated[
         str | None, typer.Option(help="Repository or folder for --source local or git.")
@@ -119,6 +120,7 @@ def build(
     overrides: dict[str, Any] = {
         "tag": tag,
         "cuda.home": cuda_home,
+        "python.executable": python,
         "build.max_jobs": jobs,
         "cache.kind": cache,
         "build.targets": targets or None,
