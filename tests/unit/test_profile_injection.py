@@ -80,11 +80,11 @@ def test_ordinary_flags_are_taken(value: str) -> None:
 )
 def test_a_workspace_that_cmake_would_take_apart_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="in its path, which CMake reads as more than a letter") as told:
-        short_home.fitting(Workspace(root=tmp_path / name), Profile(), ())
+        short_home.fitting(Workspace(root=tmp_path / name), Profile(), (), on_event=print)
     assert "WINVLLM_BUILD_HOME" in str(told.value.fix)
 
 
 @pytest.mark.parametrize("name", ["a b", "a & b", "100%", "\u00fc \u5efa", "a (x86)", "a+b=c@d", "a!b^c~"])
 def test_a_workspace_with_blanks_and_letters_of_any_script_is_taken(name: str, tmp_path: Path) -> None:
     workspace = Workspace(root=tmp_path / name)
-    assert short_home.fitting(workspace, Profile(), ()).root.name in {name, ""}
+    assert short_home.fitting(workspace, Profile(), (), on_event=print).root.name in {name, ""}

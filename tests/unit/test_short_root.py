@@ -182,5 +182,19 @@ def test_nothing_is_too_long_elsewhere_than_on_windows(tmp_path: Path) -> None:
     workspace = Workspace(root=tmp_path / ("x" * 200))
     if sys.platform == "win32":
         pytest.skip("Windows makes a pointer; tests/wine looks at that")
-    assert short_home.fitting(workspace, Profile(), ()) == workspace
+    told: list[str] = []
+    assert short_home.fitting(workspace, Profile(), (), on_event=told.append) == workspace
     assert not workspace.root.exists()
+    assert told == []
+
+
+def test_the_other_path_of_a_workspace_is_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    short = short_home.fitting(
+        Workspace(root=tmp_path / "long"), Profile(), (), on_event=told.append,
+        shorten=lambda root, room: root.with_name("w") if room > 0 else root,
+    )  # fmt: skip
+    assert short.root == tmp_path / "w"
+    assert told == [
+        f"{tmp_path / 'long'} is too long for Windows' programs; this build reaches it as {tmp_path / 'w'}"
+    ]

@@ -90,7 +90,10 @@ def run(request: BuildRequest, watch: Watcher) -> BuildResult | DryRun:
     request = replace(request, resolved=equipment.for_tag(request.resolved, request.patches))
     profile = request.resolved.profile
     layers = equipment.layers_of(profile, request.patches)
-    request = replace(request, workspace=short_home.fitting(request.workspace, profile, layers.optional))
+    workspace = short_home.fitting(
+        request.workspace, profile, layers.optional, on_event=lambda text: watch(Note(text=text))
+    )
+    request = replace(request, workspace=workspace)
     folder = trees.tree_folder(request.workspace, profile.tag, profile.cuda.arch_list, layers.optional)
     with locked(folder.with_name(f"{folder.name}.lock"), f"the tree {folder}"):
         return _Build(request=request, watch=watch, folder=folder).run()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 from winvllm_build import registry
 from winvllm_build.build import path_budget, trees
@@ -13,16 +15,35 @@ from winvllm_build.short_root import shorter
 from winvllm_build.workspace import Workspace
 
 
-def fitting(workspace: Workspace, profile: Profile, layers: tuple[str, ...]) -> Workspace:
+def fitting(
+    workspace: Workspace,
+    profile: Profile,
+    layers: tuple[str, ...],
+    *,
+    on_event: Callable[[str], None],
+    shorten: Callable[[Path, int], Path] = shorter,
+) -> Workspace:
     """The same workspace; on Windows by a junction or drive letter where its own path is too long.
+
+    A dry run needs it as well: it configures, and CMake writes the path that it is given into the build.
+
+    Args:
+        workspace: as the user has it.
+        profile: its tag and architectures decide how long names become.
+        layers: optional layers, which make the tree's name longer.
+        on_event: told by which other path it is reached.
+        shorten: what finds or makes that path.
 
     Raises:
         StorageError: it is too long, and Windows lets no pointer be made.
         UsageError: its path holds what CMake reads as more than a letter.
     """
     refuse_workspace(workspace)
-    root = shorter(workspace.root, room(profile, layers, long_paths=long_paths()))
-    return workspace if root == workspace.root else Workspace(root=root)
+    root = shorten(workspace.root, room(profile, layers, long_paths=long_paths()))
+    if root == workspace.root:
+        return workspace
+    on_event(f"{workspace.root} is too long for Windows' programs; this build reaches it as {root}")
+    return Workspace(root=root)
 
 
 def room(profile: Profile, layers: tuple[str, ...], *, long_paths: bool) -> int:

@@ -27,9 +27,9 @@ COMPILERS: Final = "the compiler"
 
 
 def long_paths(facts: Facts) -> Iterator[Outcome]:
-    """Without it, Python and cl stop at 260 characters."""
+    """Without it, Python and pip stop at 260 characters; compilers do with it, too."""
     if facts.windows is not None and not facts.windows.long_paths:
-        yield warning("LongPathsEnabled is not set: programs stop at 260 characters", fixes.LONG_PATHS)
+        yield warning("LongPathsEnabled is not set: Python and pip stop at 260 characters", fixes.LONG_PATHS)
 
 
 def long_paths_git(facts: Facts) -> Iterator[Outcome]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from winvllm_build.cli.main import run
-from winvllm_build.doctor import windows
+from winvllm_build.doctor import collect, windows
 from winvllm_build.doctor.checks import CHECKS
 from winvllm_build.registry import KeyState, machine_registry, number, text
 
@@ -58,6 +59,11 @@ if sys.platform == "win32":
         found = windows.read(machine_registry())
         assert found.code_page > 0
         assert found.defender.scanner is windows.Scanner.ABSENT
+
+    def test_a_folder_is_asked_by_a_file_that_vanishes(tmp_path: Path) -> None:
+        assert collect.is_writable(tmp_path)
+        assert list(tmp_path.iterdir()) == []
+        assert not collect.is_writable(tmp_path / "gone")
 
     def test_a_machine_without_anything(capsys: pytest.CaptureFixture[str]) -> None:
         """Wine has no Visual Studio, no SDK and no git; every check is asked all the same."""

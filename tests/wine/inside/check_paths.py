@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from winvllm_build import short_root
 from winvllm_build.build import short_home
+from winvllm_build.cuda_home import first_mark
 from winvllm_build.short_root import links_for
+from winvllm_build.toolchain.cuda import CudaOrigin, CudaToolkit, under_plain_name
 from winvllm_build.toolchain.system import short_name
 
 
@@ -24,6 +27,21 @@ def test_a_folder_with_blanks_has_a_name_without(tmp_path: Path) -> None:
     short = short_name(folder)
     assert " " not in str(short)
     assert (short / "here").is_file()
+
+
+def test_a_toolkit_with_blanks_is_taken_by_a_name_without(tmp_path: Path) -> None:
+    home = tmp_path / "NVIDIA GPU Computing Toolkit" / "v13.0"
+    (home / "bin").mkdir(parents=True)
+    (home / "bin" / "nvcc.exe").touch()
+    found = CudaToolkit(
+        home=home, nvcc=home / "bin" / "nvcc.exe", version=Version("13.0.88"), architectures=("8.6",),
+        origin=CudaOrigin.INSTALLED, named_by="a test",
+    )  # fmt: skip
+    plain = under_plain_name(found)
+    assert first_mark(str(home)) == " "
+    assert first_mark(str(plain.home)) is None
+    assert plain.nvcc.is_file()
+    assert plain.nvcc.samefile(found.nvcc)
 
 
 def test_letters_and_what_they_stand_for_are_read() -> None:
@@ -68,4 +86,4 @@ def test_a_short_workspace_stays(name: str, tmp_path: Path) -> None:
     from winvllm_build.workspace import Workspace  # noqa: PLC0415 - as above
 
     workspace = Workspace(root=Path(tmp_path.anchor) / name)
-    assert short_home.fitting(workspace, Profile(), ()) == workspace
+    assert short_home.fitting(workspace, Profile(), (), on_event=print) == workspace
