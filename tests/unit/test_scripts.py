@@ -297,3 +297,9 @@ def test_the_continuous_check_runs_the_test_command_of_the_readme(checkout: Path
     assert command == "sh scripts/test.sh"
     assert command in (checkout / "README.md").read_text(encoding="utf-8")
     assert sys.platform == "win32" or os.access(checkout / ".ci" / "run", os.X_OK)
+
+
+def test_every_script_is_named_to_contributors(checkout: Path) -> None:
+    told = (checkout / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    scripts = [f"scripts/{one.name}" for one in (checkout / "scripts").glob("*.py")]
+    assert [name for name in scripts if name not in told] == []
