@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.page_steps import PROGRAM
+from tests.webdriver import Page, window
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PIP_CONFIGURATIONS = (".config/pip/pip.conf", ".pip/pip.conf", "pip/pip.ini", "AppData/Roaming/pip/pip.ini")
@@ -28,6 +32,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def _pip_configuration(home: Path) -> Path | None:
     found = [home / name for name in PIP_CONFIGURATIONS if (home / name).is_file()]
     return found[0] if found else None
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    assert PROGRAM is not None
+    with window(PROGRAM, tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
 
 
 @pytest.fixture(autouse=True)

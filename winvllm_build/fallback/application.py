@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
 
 from .errors import EngineDeadError, RequestError
 from .server import Keys, Site, dead, invalid, only_json, refused
 
 
-def application(site: Site) -> FastAPI:
+def application(site: Site, allowed_origins: Sequence[str]) -> FastAPI:
     app = FastAPI(title="winvllm-build fallback server")
     json = [Depends(only_json)]
     app.add_api_route("/v1/chat/completions", site.chat, methods=["POST"], dependencies=json)
@@ -26,4 +29,7 @@ def application(site: Site) -> FastAPI:
     app.add_exception_handler(EngineDeadError, dead)
     if site.api_keys:
         app.add_middleware(Keys, keys=site.api_keys)
+    app.add_middleware(
+        CORSMiddleware, allow_origins=allowed_origins, allow_methods=["*"], allow_headers=["*"]
+    )
     return app

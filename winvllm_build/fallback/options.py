@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,6 +50,7 @@ class Options:
     device: Device
     gpu_memory_utilization: float
     api_keys: tuple[str, ...]
+    allowed_origins: tuple[str, ...]
     seed: int
     chat_template: Path | None
     trust_remote_code: bool
@@ -88,6 +91,15 @@ def share(text: str) -> float:
     return found
 
 
+def origins(text: str) -> tuple[str, ...]:
+    """A JSON list as `vllm serve` takes it."""
+    with contextlib.suppress(ValueError):
+        found = json.loads(text)
+        if isinstance(found, list) and all(isinstance(each, str) for each in found):
+            return tuple(found)
+    raise argparse.ArgumentTypeError(f"{text!r} is no JSON list of origins")
+
+
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="python -m winvllm_build.fallback",
@@ -114,6 +126,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--gpu-memory-utilization", type=share, default=0.9, metavar="SHARE")
     made.add_argument(
         "--api-key", nargs="+", default=[], metavar="KEY", help="one of them must be in a request"
+    )
+    made.add_argument(
+        "--allowed-origins",
+        type=origins,
+        default=(),
+        metavar="JSON",
+        help="""pages of which origins may ask, '["*"]' for all (none)""",
     )
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--chat-template", type=Path, metavar="FILE")
@@ -143,6 +162,7 @@ def read(arguments: Sequence[str]) -> Options:
         device=Device(found.device),
         gpu_memory_utilization=found.gpu_memory_utilization,
         api_keys=tuple(found.api_key),
+        allowed_origins=found.allowed_origins,
         seed=found.seed,
         chat_template=found.chat_template,
         trust_remote_code=found.trust_remote_code,

@@ -97,7 +97,7 @@ def serve(
     answerer = Answerer(engine=engine, loaded=loaded, metrics=Metrics(named.names[0]))
     site = Site(named=named, answerer=answerer, prompts=prompts, api_keys=options.api_keys)
     settings = uvicorn.Config(
-        application(site),
+        application(site, options.allowed_origins),
         log_level="warning",
         access_log=False,
         lifespan="off",
