@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 PACKAGE = "winvllm_build"
 ROOMS = {
-    "cli": 6, "port": 5, "audit": 5, "doctor": 5, "build": 4, "intake": 4, "review": 4, "runtime": 3,
-    "wheel": 3, "toolchain": 2, "patchset": 2, "sources": 2, "profile": 2,
+    "cli": 6, "port": 5, "audit": 5, "doctor": 5, "serving": 5, "build": 4, "intake": 4, "review": 4,
+    "runtime": 3, "wheel": 3, "toolchain": 2, "patchset": 2, "sources": 2, "profile": 2,
 }  # fmt: skip
 GROUND = 1
 """Level of the single modules below the rooms (process, git, workspace, data, ...)."""

@@ -120,6 +120,12 @@ class WheelError(WinvllmError):
     exit_code = 17
 
 
+class EngineError(WinvllmError):
+    """The engine of a server did not start, ended by itself, or does not answer."""
+
+    exit_code = 18
+
+
 class InterruptedRunError(WinvllmError):
     """Ctrl-C or SIGTERM; the same command goes on where this one stopped."""
 

@@ -151,6 +151,42 @@ class Background:
         return self.child.poll()
 
 
+@dataclass(frozen=True, slots=True)
+class Attended(Background):
+    """A program on pipes: its joined output is read here, and the end of its input is ours to say."""
+
+    def read(self) -> bytes:
+        """What it printed since, at least a byte; nothing once all who could print have ended."""
+        return b"" if self.child.stdout is None else os.read(self.child.stdout.fileno(), 1 << 16)
+
+    def close_input(self) -> None:
+        if self.child.stdin is not None:
+            self.child.stdin.close()
+
+    def kill(self) -> None:
+        self.child.kill()
+
+
+@contextlib.contextmanager
+def attended(
+    args: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str] | None = None
+) -> Iterator[Attended]:
+    """A program in a session of its own, where Ctrl-C does not reach it; the block's end is its tree's.
+
+    Raises:
+        ToolchainError: the program does not exist or cannot be started.
+    """
+    argv = tuple(os.fspath(a) for a in args)
+    log.debug("+ %s %s", shlex.join(argv), environment_difference(env))
+    with _started(argv, cwd=None, env=env, merge=True) as child:
+        begun = time.time()
+        try:
+            yield Attended(child)
+        finally:
+            end_session(child.pid, created=begun)
+            child.wait()
+
+
 @contextlib.contextmanager
 def background(
     args: Sequence[str | os.PathLike[str]], *, output: Path, env: Mapping[str, str] | None = None

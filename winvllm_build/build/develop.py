@@ -37,7 +37,6 @@ from winvllm_build.toolchain.toolchain import Toolchain
 from winvllm_build.wheel.version import wheel_version
 from winvllm_build.workspace import Workspace, locked
 
-BESIDE: Final = ".develop"
 GENERATED: Final = ("vllm/_version.py",)
 """What setup.py writes into the tree besides its egg-info."""
 
@@ -134,7 +133,7 @@ def undo(tree: Path, tell: Callable[[str], None]) -> Record | None:
 
 def beside(tree: Path) -> Path:
     """The folder that belongs to a tree's editable installation."""
-    return tree.with_name(tree.name + BESIDE)
+    return tree.with_name(tree.name + placed.BESIDE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

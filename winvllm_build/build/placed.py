@@ -14,6 +14,8 @@ from winvllm_build.errors import TreeStateError
 from winvllm_build.git import Git
 from winvllm_build.workspace import replace, sha256_of, storage_errors, write_atomic
 
+BESIDE: Final = ".develop"
+"""What the folder of a tree's editable installation adds to the tree's name."""
 RECORD: Final = "placed.json"
 
 

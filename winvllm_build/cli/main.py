@@ -41,6 +41,7 @@ COMMANDS: Final = {
     "incoming": ("import",), "install": ("install-command", "develop"),
     "patches": ("apply", "status", "regen"), "matrix": ("matrix",), "plan": ("plan",), "port": ("port",),
     "profiles": ("profile",), "report": ("report",), "review": ("show",), "scan": ("scan",),
+    "serve": ("serve",),
     "sources": ("source",), "state": ("state",), "subshell": ("shell",), "tags": ("tags",),
     "toolchain": ("toolchain",), "upkeep": ("drop", "lint"), "wheel": ("wheel",), "why": ("why",),
 }  # fmt: skip

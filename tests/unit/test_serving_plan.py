@@ -1,0 +1,389 @@
+"""What `serve` would start: settings by precedence, command, variables; every refusal before a start."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kv_caches import model as caches_model
+from winvllm_build.errors import OfflineError, ToolchainError, UsageError
+from winvllm_build.profile.loader import ProfileRoots, ResolvedProfile, resolve
+from winvllm_build.runtime import stated
+from winvllm_build.runtime.host import GIB, Host
+from winvllm_build.serving import choice, environment, failures, model, plan, port, stops, target, values
+from winvllm_build.serving.options import EngineKind, Options
+from winvllm_build.serving.plan import Plan, Request
+from winvllm_build.serving.target import Candidate, Target
+from winvllm_build.serving.values import Machine
+
+LINUX = Target(
+    python=Path(sys.executable), reason="--python", version="3.12.1", windows=False, vllm="0.33.0",
+    torch="2.14.0+cu130", cuda="13.0", triton=True,
+    packages=dict.fromkeys(("vllm", *target.FALLBACK), "1"),
+)  # fmt: skip
+WINDOWS = dataclasses.replace(LINUX, windows=True, torch="2.10.0+cu128", triton=False)
+BARE = dataclasses.replace(LINUX, vllm=None)
+HOST = Host(windows=False, memory_total=32 * GIB, memory_free=32 * GIB, page_file_free=0, cores=8)
+CARD = stated.gpu("RTX 3060,12GB,8.6", index=0, windows=False)
+ALL = "0.0.0.0"  # noqa: S104 - bound for a moment, to be warned of
+NO_CARD, ONE = Machine(cards=(), host=HOST), Machine(cards=(CARD,), host=HOST)
+
+
+KV_CACHE = (
+    "ValueError: To serve at least one request with the models's max seq len (40960), (5.62 GiB KV cache is"
+    " needed, which is larger than the available KV cache memory (1.8 GiB). Based on the available memory,"
+    " the estimated maximum model length is 13104. Try"
+)
+TOO_LONG = (
+    "User-specified max_model_len (99999) is greater than the derived max_model_len"
+    " (max_position_embeddings=512 or model_max_length=None in model's config.json)"
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return caches_model(tmp_path / "Qwen-Tiny").folder
+
+
+def made(
+    folder: Path | str | None,
+    *,
+    engine: EngineKind | None = None,
+    profile: ResolvedProfile | None = None,
+    found: Target = LINUX,
+    machine: Machine = NO_CARD,
+    inherited: Mapping[str, str] | None = None,
+    **options: Any,  # noqa: ANN401 - of the types that Options has
+) -> Plan:
+    request = Request(
+        model=None if folder is None else str(folder),
+        engine=engine,
+        options=dataclasses.replace(Options(port=0), **options),
+    )
+    return plan.make(request, profile, found, machine, inherited or {})
+
+
+def profile(tmp_path: Path, *lines: str) -> ResolvedProfile:
+    file = tmp_path / "my.toml"
+    file.write_text("\n".join(["[runtime]", *lines]), encoding="utf-8")
+    roots = ProfileRoots(shipped=tmp_path, user=tmp_path)
+    return resolve(str(file), roots=roots, environment={}, overrides={})
+
+
+def shown(found: Plan) -> dict[str, object]:
+    return {flag: setting.value for flag, setting in found.settings.items()}
+
+
+def test_the_launchers_defaults_without_a_card(folder: Path) -> None:
+    found = made(folder)
+    assert found.host == "127.0.0.1"
+    assert shown(found) == {
+        "gpu-memory-utilization": 0.6, "max-model-len": "auto", "max-num-seqs": 64, "dtype": "auto",
+        "enforce-eager": False, "kv-cache-dtype": "auto",
+    }  # fmt: skip
+    assert found.plain_command == (
+        "vllm", "serve", str(folder), "--served-model-name", "Qwen-Tiny", str(folder), "--host", "127.0.0.1",
+        "--port", str(found.port), "--gpu-memory-utilization", "0.6", "--max-num-seqs", "64",
+    )  # fmt: skip
+    assert "no NVIDIA card can be seen" in found.notes[0]
+
+
+def test_a_card_decides_and_then_a_profile_and_then_flags(folder: Path, tmp_path: Path) -> None:
+    computed = made(folder, machine=ONE)
+    assert "RTX 3060" in computed.settings["gpu-memory-utilization"].reason
+    assert computed.settings["max-model-len"].value != "auto"
+    own = profile(tmp_path, "gpu_memory_utilization = 0.5", "max_num_seqs = 3", "enforce_eager = true")
+    layered = made(folder, machine=ONE, profile=own, max_num_seqs=9)
+    assert layered.settings["gpu-memory-utilization"].value == 0.5
+    assert "my.toml:2" in layered.settings["gpu-memory-utilization"].reason
+    assert layered.settings["max-num-seqs"].value == 9
+    assert layered.settings["max-model-len"] == computed.settings["max-model-len"]
+    assert "--enforce-eager" in layered.arguments
+
+
+def test_a_profile_names_the_model_and_speaks_for_no_other(folder: Path, tmp_path: Path) -> None:
+    own = profile(tmp_path, f"model = '{folder}'", "max_num_seqs = 3")
+    assert made(None, profile=own).settings["max-num-seqs"].value == 3
+    other = caches_model(tmp_path / "other").folder
+    found = made(other, profile=own)
+    assert found.settings["max-num-seqs"].value == 64
+    assert any("is not taken for" in note for note in found.notes)
+
+
+def test_what_is_passed_on_wins_and_is_said_once(folder: Path) -> None:
+    passed = ("--max_num_seqs=5", "--seed", "-1", "--port", "0", "--enforce-eager")
+    found = made(folder, machine=ONE, port=None, max_num_seqs=7, passed=passed)
+    assert found.arguments[-6:-2] == ("--max_num_seqs=5", "--seed", "-1", "--port")
+    assert found.arguments[-2] == str(found.port) != "0"
+    assert found.arguments.count("--port") == 1
+    assert "--max-num-seqs" not in found.arguments
+    assert shown(found)["enforce-eager"] is True
+    assert shown(found)["max-num-seqs"] == "5"
+
+
+def test_windows_needs_more_variables(folder: Path) -> None:
+    here = made(folder, found=WINDOWS, inherited={"PYTHONUTF8": "0"}).variables
+    assert {name: here[name].value for name in environment.WINDOWS} == {
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_HOST_IP": "127.0.0.1", "USE_LIBUV": "0",
+        "HF_HUB_DISABLE_SYMLINKS_WARNING": "1",
+    }  # fmt: skip
+    assert "PYTHONUTF8" not in here  # as the user has it
+    assert not set(environment.WINDOWS).intersection(made(folder).variables)
+    whole = environment.complete({"PATH": "p", "PYTHONHOME": "x"}, here)
+    assert whole["PATH"] == "p"
+    assert "PYTHONHOME" not in whole
+
+
+def test_on_windows_the_installed_triton_decides(folder: Path) -> None:
+    windows = Machine(cards=(CARD,), host=dataclasses.replace(HOST, windows=True))
+    assert made(folder, found=WINDOWS, machine=windows).settings["enforce-eager"].value is True
+    with_triton = dataclasses.replace(WINDOWS, triton=True)
+    assert made(folder, found=with_triton, machine=windows).settings["enforce-eager"].value is False
+
+
+def test_no_vllm_means_the_fallback(folder: Path) -> None:
+    found = made(folder, found=BARE, api_key="k", kv_cache_dtype="fp8")
+    assert found.engine is EngineKind.TRANSFORMERS
+    assert found.command[-2:] == ("--api-key", "k")
+    assert "k" not in found.as_data()["command"]
+    assert found.as_data()["environment"]["VLLM_API_KEY"] == "***"
+    assert found.arguments[:2] == ("--model", str(folder))
+    assert not {"--enforce-eager", "--kv-cache-dtype", "--max-num-seqs"}.intersection(found.arguments)
+    assert any("--kv-cache-dtype" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("found", "engine", "words"),
+    [
+        (BARE, EngineKind.VLLM, "has no vLLM"),
+        (
+            dataclasses.replace(BARE, packages={"torch": "2"}),
+            None,
+            "no vLLM, nor fastapi, jinja2",
+        ),
+        (dataclasses.replace(LINUX, packages={}), EngineKind.TRANSFORMERS, "has no fastapi, jinja2"),
+    ],
+)
+def test_a_python_without_the_engine(
+    folder: Path, found: Target, engine: EngineKind | None, words: str
+) -> None:
+    with pytest.raises(ToolchainError, match=words) as caught:
+        made(folder, found=found, engine=engine)
+    assert "--python" in str(caught.value.fix)
+
+
+@pytest.mark.parametrize(
+    ("options", "found", "machine", "words"),
+    [
+        ({"tensor_parallel_size": 2}, LINUX, ONE, "2: 1 card can be seen"),
+        ({"passed": ("-tp", "2")}, LINUX, NO_CARD, "2: no card can be seen"),
+        ({"tensor_parallel_size": 2}, WINDOWS, ONE, "without Gloo"),
+        ({"tensor_parallel_size": 2}, BARE, ONE, "on one card"),
+        ({"tensor_parallel_size": 0}, LINUX, ONE, "at least 1"),
+        ({"passed": ("--tensor-parallel-size=x",)}, LINUX, ONE, "at least 1"),
+        ({"passed": ("--uds", "x.sock")}, LINUX, ONE, "--uds is not for this"),
+        ({"port": 70000}, LINUX, ONE, "is no port"),
+        ({"port": None, "passed": ("--port", "http")}, LINUX, ONE, "is no number"),
+        ({"host": "no.such.host.invalid"}, LINUX, ONE, "is no address"),
+        ({"host": "192.0.2.1"}, LINUX, ONE, "is no address of this machine"),
+        ({"gpu_memory_utilization": 60.0}, LINUX, ONE, "60.0 is no share"),
+        ({"max_model_len": "4k5"}, LINUX, ONE, "neither a number"),
+        ({"max_num_seqs": 0}, LINUX, ONE, "less than 1"),
+        ({"dtype": "floot16"}, LINUX, ONE, 'did you mean "float16"'),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    folder: Path, options: dict[str, Any], found: Target, machine: Machine, words: str
+) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        made(folder, found=found, machine=machine, **options)
+    assert caught.value.fix
+
+
+def test_all_wrong_values_at_once() -> None:
+    with pytest.raises(UsageError, match=r"(?s)utilization.*max-num-seqs.*dtype"):
+        Options(gpu_memory_utilization=2.0, max_num_seqs=-1, dtype="x").given()
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"), [("4096", 4096), ("32K", 32768), ("32k", 32000), ("auto", "auto")]
+)
+def test_lengths_as_vllm_reads_them(text: str, tokens: object) -> None:
+    assert Options(max_model_len=text).given() == {"max_model_len": tokens}
+
+
+def test_two_cards_compute_together(folder: Path) -> None:
+    second = stated.gpu("RTX 3060,8GB,8.6", index=1, windows=False)
+    found = made(folder, machine=Machine(cards=(CARD, second), host=HOST), tensor_parallel_size=2)
+    assert found.arguments[-2:] == ("--tensor-parallel-size", "2")
+    assert "8.0 GiB" in found.settings["gpu-memory-utilization"].reason  # the smaller of the two
+    alone = made(folder, machine=Machine(cards=(CARD, second), host=HOST))
+    assert "12.0 GiB" in alone.settings["gpu-memory-utilization"].reason  # the first, which it will be
+
+
+@pytest.mark.parametrize(
+    ("said", "indexes"),
+    [(None, [0, 1]), ("1,0", [1, 0]), ("1", [1]), ("", []), ("-1", []), ("0,7,1", [0]), ("GPU-b", [1])],
+)
+def test_the_cards_that_cuda_shows(said: str | None, indexes: list[int]) -> None:
+    cards = [dataclasses.replace(CARD, index=i, uuid=f"GPU-{letter}") for i, letter in enumerate("ab")]
+    assert [card.index for card in values.visible(cards, said)] == indexes
+
+
+@contextlib.contextmanager
+def listener() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        number: int = server.getsockname()[1]
+        yield number
+
+
+def test_a_taken_port_is_told_with_its_program(folder: Path) -> None:
+    with listener() as number, pytest.raises(UsageError, match=f"port {number} .* is taken") as caught:
+        made(folder, port=number)
+    assert f"(process {os.getpid()})" in caught.value.message
+    assert caught.value.fix is not None
+    other = int(caught.value.fix.split()[1].rstrip(","))
+    assert port.free("127.0.0.1", other) == other
+
+
+@pytest.mark.parametrize(
+    ("host", "address"), [(ALL, "127.0.0.1"), ("::1", "[::1]"), ("::", "[::1]"), ("a.b", "a.b")]
+)
+def test_the_address_for_clients(host: str, address: str) -> None:
+    assert port.client_host(host) == address
+
+
+def test_an_open_server_is_warned_of(folder: Path) -> None:
+    assert any("--api-key" in note for note in made(folder, host=ALL).notes)
+    assert not any("--api-key" in note for note in made(folder, host=ALL, api_key="k").notes)
+
+
+def test_folders_that_are_no_models(tmp_path: Path, folder: Path) -> None:
+    refused = {"empty": [], "gguf": ["a.Q4_K_M.gguf"], "adapter": ["adapter_config.json"], "part": ["x.bin"]}
+    words = {
+        "empty": "it is empty",
+        "gguf": "GGUF file, a.Q4",
+        "adapter": "LoRA",
+        "part": "what makes a model",
+    }
+    for name, files in refused.items():
+        (tmp_path / name).mkdir()
+        for file in files:
+            (tmp_path / name / file).touch()
+        with pytest.raises(UsageError, match=words[name]):
+            made(tmp_path / name)
+    with pytest.raises(UsageError, match="is a file"):
+        made(tmp_path / "part" / "x.bin")
+    with pytest.raises(UsageError, match="does not exist"):
+        made(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="no model is named"):
+        made(None)
+    assert made(folder / "config.json").served.argument == str(folder)
+
+
+def test_a_gguf_file_is_for_those_who_know(tmp_path: Path) -> None:
+    file = tmp_path / "tiny.gguf"
+    file.touch()
+    with pytest.raises(UsageError, match="is a GGUF file") as caught:
+        made(file)
+    assert "--tokenizer" in str(caught.value.fix)
+    assert made(file, passed=("--tokenizer", "a/b")).arguments[1] == str(file)
+
+
+def test_a_name_of_the_hub(tmp_path: Path) -> None:
+    environ = {"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    with pytest.raises(OfflineError, match="HF_HUB_OFFLINE forbids"):
+        made("author/model", inherited=environ)
+    cached = tmp_path / "hub" / "models--author--model" / "snapshots" / "1"
+    caches_model(cached)
+    found = made("author/model", inherited=environ)
+    assert found.served.names == ("author/model",)
+    assert found.served.files is not None
+
+
+@pytest.mark.parametrize(
+    ("kinds", "words"),
+    [
+        (["GatedRepoError", "RepositoryNotFoundError"], "after a login"),
+        (["RepositoryNotFoundError", "HfHubHTTPError"], "nor a model that"),
+        (["LocalEntryNotFoundError", "EntryNotFoundError"], "network does not answer"),
+        (["EntryNotFoundError"], "has no config.json at"),
+        (["huggingface_hub"], "has no huggingface_hub"),
+        (["ValueError"], r"does not tell about a/b \(first\)"),
+    ],
+)
+def test_what_the_hubs_client_raises(kinds: list[str], words: str) -> None:
+    """The names are those of huggingface_hub 1.x, whose classes inherit in this order."""
+    problem = model._problem("a/b", kinds, ["first", "second"])
+    with pytest.raises(type(problem), match=words):
+        raise problem
+    assert problem.fix
+
+
+def test_a_python_is_asked_without_importing() -> None:
+    found = target.ask(Candidate(python=Path(sys.executable), reason="here"))
+    assert found.version == ".".join(map(str, sys.version_info[:3]))
+    assert found.vllm is None
+    assert "fastapi" in found.missing
+
+
+def test_what_is_no_python(tmp_path: Path) -> None:
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\necho no python >&2\n")
+    program.chmod(0o755)
+    if os.name != "nt":
+        with pytest.raises(ToolchainError, match="does not answer like Python: no python"):
+            target.ask(Candidate(python=program, reason="--python"))
+    with pytest.raises(UsageError, match="folder without a Python"):
+        target.interpreter(str(tmp_path))
+    with pytest.raises(UsageError, match="there is no Python"):
+        target.interpreter("no-such-python")
+
+
+@pytest.mark.parametrize(
+    ("printed", "words", "fix"),
+    [
+        (KV_CACHE, "do not fit", "--max-model-len 13104"),
+        (
+            "OSError: The paging file is too small for this operation (os error 1455)",
+            "page file",
+            "READ_SAFE",
+        ),
+        (TOO_LONG, "no requests of 99999 tokens", "--max-model-len 512"),
+        ("ModuleNotFoundError: No module named 'xgrammar'", "lacks xgrammar", "install xgrammar"),
+        ("ImportError: DLL load failed while importing _C", "do not fit", "wheel verify"),
+        ("nothing known", "did not start", "stand above"),
+    ],
+)
+def test_why_an_engine_did_not_start(printed: str, words: str, fix: str) -> None:
+    error = failures.explained(1, f"INFO\n{printed}\n", was_ready=False, plain=("vllm", "serve"))
+    assert words in error.message
+    assert fix in str(error.fix)
+
+
+def test_the_end_of_a_windows_program() -> None:
+    error = failures.explained(0xC0000005, "", was_ready=True, plain=("vllm", "serve"))
+    assert "ended by itself (exit code 0xc0000005)" in error.message
+
+
+def test_a_window_that_closes() -> None:
+    asked = stops.Stops()
+    asked.ended.set()  # as when all has ended in time
+    assert not asked.closing(0)
+    assert not asked.closing(1)  # Ctrl-C and Ctrl-Break are signals
+    assert (asked.asked, asked.hurry) == (0, False)
+    assert asked.closing(2)
+    assert (asked.asked, asked.hurry) == (1, True)
+
+
+def test_a_flag_is_found_however_it_is_written() -> None:
+    with pytest.raises(UsageError, match="api-server-count"):
+        choice.refuse(("--seed", "-1", "--api_server_count=2"))
