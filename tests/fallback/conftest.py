@@ -32,12 +32,19 @@ def chosen(test_cache: Path) -> Path | None:
     return None
 
 
+def why_not(test_cache: Path) -> str:
+    """What scripts/test.sh was told when it tried, or what to do."""
+    log = test_cache / "runtime.log"
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
+    return next((line for line in lines if "error: " in line), MAKE)
+
+
 @pytest.fixture(scope="session")
 def interpreter(test_cache: Path) -> Path:
     """A Python with what `winvllm-build[fallback]` asks for, and the openai client."""
     found = chosen(test_cache)
     if found is None:
-        pytest.skip(f"no environment with PyTorch and transformers: {MAKE}")
+        pytest.skip(f"no environment with PyTorch and transformers: {why_not(test_cache)}")
     return found
 
 

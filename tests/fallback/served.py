@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[2]
 READY = re.compile(r"fallback: ready at (\S+)")
 UP_SECONDS = 200
+MODULE = ("-m", "winvllm_build.fallback")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +57,13 @@ def wait_until_up(popen: subprocess.Popen[bytes], log: Path) -> str:
 
 
 @contextlib.contextmanager
-def served(python: Path, scratch: Path, *arguments: Path | str) -> Iterator[Served]:
+def served(
+    python: Path, scratch: Path, *arguments: Path | str, program: Sequence[Path | str] = MODULE
+) -> Iterator[Served]:
     """`python -m winvllm_build.fallback ARGUMENTS...` on a free port, ended at the end of the block."""
     scratch.mkdir(parents=True, exist_ok=True)
     log = scratch / "log.txt"
-    command = [python, "-m", "winvllm_build.fallback", *arguments, "--port", "0"]
+    command = [python, *program, *arguments, "--port", "0"]
     with log.open("wb") as stream:
         popen = subprocess.Popen(
             command, cwd=scratch, env=environment(), stdout=stream, stderr=subprocess.STDOUT

@@ -70,7 +70,7 @@ def _from(folder: Path, target: str) -> str:
     if DRIVE.match(path) or Path(path).is_absolute():
         return path
     near = folder / path
-    return str(near) if path.startswith(".") or near.is_dir() else path
+    return str(near) if target.lstrip().startswith(".") or near.is_dir() else path
 
 
 def resolve(typed: str, tables: tuple[Mapping[str, str], ...], served: tuple[str, ...] = ()) -> Named:
@@ -81,3 +81,17 @@ def resolve(typed: str, tables: tuple[Mapping[str, str], ...], served: tuple[str
         target = next((table[path.casefold()] for table in tables if path.casefold() in table), path)
     names = served or tuple(dict.fromkeys((typed, target)))
     return Named(target=target, names=names)
+
+
+def check(target: str) -> None:
+    """What can be said before PyTorch is loaded.
+
+    Raises:
+        StartError: a folder that is not there, or a file in a format that transformers would have to convert.
+    """
+    if (DRIVE.match(target) or Path(target).is_absolute()) and not Path(target).exists():
+        raise StartError(f"{target}: no such folder", fix="name a folder that has the model's config.json")
+    if target.lower().endswith(".gguf"):
+        raise StartError(
+            f"{target} is a GGUF file", fix="name a folder in Hugging Face's format (config.json)"
+        )

@@ -45,14 +45,16 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _served(options: Options) -> int:
-    from .aliases import SHIPPED, read_table, resolve  # noqa: PLC0415 - --help needs none of it
+    from .aliases import SHIPPED, check, read_table, resolve  # noqa: PLC0415 - not for --help
     from .listening import bound  # noqa: PLC0415 - as above
-    from .running import serve  # noqa: PLC0415 - as above
 
     logging.basicConfig(level=logging.WARNING, format="fallback: %(message)s")
     own = () if options.alias_file is None else (read_table(options.alias_file),)
     named = resolve(options.model, (*own, read_table(SHIPPED)), options.served_names)
+    check(named.target)
     with bound(options.host, options.port) as sock:
+        from .running import serve  # noqa: PLC0415 - seconds of imports, after what can be refused without
+
         say(f"fallback: loading {named.target}")
         error = serve(options, named, sock, say)
     if error is None:

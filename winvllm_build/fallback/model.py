@@ -57,10 +57,6 @@ def load(target: str, options: Options) -> Loaded:
     Raises:
         StartError: it is not there, not whole, not one that generates text, or does not fit.
     """
-    if target.lower().endswith(".gguf"):
-        raise StartError(
-            f"{target} is a GGUF file", fix="name a folder in Hugging Face's format (config.json)"
-        )
     trusted = {"trust_remote_code": options.trust_remote_code}
     try:
         config = AutoConfig.from_pretrained(target, **trusted)
@@ -88,9 +84,6 @@ def _unloadable(target: str, error: Exception) -> StartError:
         return StartError(
             f"{target} does not fit into the GPU's memory", fix="--device cpu, or a smaller model"
         )
-    local = target.startswith((".", "/", "~")) or ":" in target or "\\" in target
-    if local and not Path(target).exists():
-        return StartError(f"{target}: no such folder", fix="name a folder with config.json")
     return StartError(f"{target}: {first}", fix="name a folder with config.json, tokenizer and *.safetensors")
 
 
