@@ -29,15 +29,15 @@ mkdir -p "$folder"
 rm -f "$folder/runtime.state"
 "$python" -m venv "$folder"
 
-pip() {
-    "$folder/bin/python" -m pip install --disable-pip-version-check --no-input -qq \
-        --requirement "$root/tests/fallback/requirements.txt" "$@" ||
-        fail "pip could not install tests/fallback/requirements.txt" "read the lines above; check pip's index settings (pip config list)"
+pip_install() {
+    "$folder/bin/python" -m pip install --disable-pip-version-check --no-input -qq "$@" ||
+        fail "pip could not install tests/fallback/requirements.txt" \
+            "read the lines above; check pip's index settings (pip config list)"
 }
 
-pip --dry-run --report "$folder/plan.json"
-! grep -qE '"name": "(nvidia|cuda)-' "$folder/plan.json" ||
+pip_install --dry-run --no-deps --report "$folder/torch.json" "$(grep '^torch==' "$root/tests/fallback/requirements.txt")"
+! grep -qE '"(nvidia|cuda)-' "$folder/torch.json" ||
     fail "pip's settings lead to a PyTorch for CUDA" "add an index that has one without: PIP_EXTRA_INDEX_URL=..., or PIP_FIND_LINKS=FOLDER"
-pip
+pip_install --requirement "$root/tests/fallback/requirements.txt"
 printf '%s\n' "$wanted" >"$folder/runtime.state"
 echo "$folder is ready"
