@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from winvllm_build import process
+from winvllm_build.cli.main import run
 from winvllm_build.git import Git
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell script")
@@ -303,3 +304,18 @@ def test_every_script_is_named_to_contributors(checkout: Path) -> None:
     told = (checkout / "CONTRIBUTING.md").read_text(encoding="utf-8")
     scripts = [f"scripts/{one.name}" for one in (checkout / "scripts").glob("*.py")]
     assert [name for name in scripts if name not in told] == []
+
+
+@pytest.mark.parametrize("command", [("build",), ("doctor",), ("toolchain", "torch")])
+def test_what_the_bootstrap_hands_on_is_known_to_all_three(
+    checkout: Path, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def options(script: str, mark: str) -> list[str]:
+        lines = (checkout / "scripts" / script).read_text(encoding="ascii").splitlines()
+        return re.findall(r"--?[a-z][a-z-]*", next(line for line in lines if mark in line))
+
+    named = options("bootstrap.sh", "--profile | -p |")
+    assert options("bootstrap.ps1", "$named =") == named
+    assert run([*command, "--help"]) == 0
+    told = capsys.readouterr().out
+    assert [name for name in named if not re.search(rf"{name}\b", told)] == []
