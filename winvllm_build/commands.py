@@ -27,8 +27,17 @@ def set_variable(name: str, value: str, system: PlatformTag) -> str:
 def unset_variables(names: list[str], system: PlatformTag) -> str:
     """Windows keeps those of a user and those of the machine; these are the user's."""
     if system is PlatformTag.WINDOWS_AMD64:
-        return "\n".join(rf"reg delete HKCU\Environment /v {name} /f{NEW_TERMINAL}" for name in names)
+        return "\n".join(
+            rf"reg delete HKCU\Environment /v {name} /f{NEW_TERMINAL} (one that is set for all users: "
+            "SystemPropertiesAdvanced.exe, Environment Variables)"
+            for name in names
+        )
     return f"unset {' '.join(names)}"
+
+
+def word(text: str, system: PlatformTag) -> str:
+    """One word of a command, such as the path of a profile."""
+    return _quoted(text) if system is PlatformTag.WINDOWS_AMD64 else shlex.quote(text)
 
 
 def remove(folder: Path, system: PlatformTag) -> str:

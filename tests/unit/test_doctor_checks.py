@@ -255,6 +255,12 @@ def test_cards_of_one_kind_are_named_for_both_shells() -> None:
     assert kinds.fix.splitlines()[1].startswith('setx CUDA_VISIBLE_DEVICES "2,0"')
 
 
+def test_a_profile_in_a_folder_with_a_blank_is_one_word_of_the_command() -> None:
+    facts = replace(equipped(installed_torch="there is none"), profile="C:/my profiles/a.toml")
+    (one,) = told(facts, "torch-cuda")
+    assert '--profile "C:/my profiles/a.toml" --tag' in one.fix
+
+
 def test_hopper_kernels_are_no_warning_beside_a_hopper() -> None:
     facts = gpus(gpus=(replace(patient.CARD, capability="9.0", model=DriverModel.TCC),))
     hopper = replace(facts, request=replace(facts.request, architectures=("9.0a",)))

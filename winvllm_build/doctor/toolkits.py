@@ -9,7 +9,7 @@ from typing import Final
 
 from winvllm_build import arch, cuda_home
 from winvllm_build.choices import TorchSource
-from winvllm_build.commands import set_variable, unset_variables
+from winvllm_build.commands import set_variable, unset_variables, word
 from winvllm_build.doctor.facts import Facts
 from winvllm_build.doctor.finding import Check, Outcome, advice, ok, problem, unknown, warning
 from winvllm_build.index import PlatformTag
@@ -163,7 +163,8 @@ def _against_toolkit(facts: Facts, torch: Torch) -> Iterator[Outcome]:
 
 
 def _install(facts: Facts) -> str:
-    return f"winvllm-build toolchain torch --profile {facts.profile} --tag {facts.tag}"
+    profile = word(facts.profile, facts.system)
+    return f"winvllm-build toolchain torch --profile {profile} --tag {facts.tag}"
 
 
 def _wanted(facts: Facts) -> Wanted:
