@@ -14,7 +14,7 @@ from winvllm_build.index import PlatformTag
 
 HARMLESS: Final = re.compile(r"[\w :\\/.~+@-]+")
 """PowerShell takes the quotes off a word without blanks, and cmd then reads `&`, `,`, `;`, `=` and others."""
-NEW_TERMINAL: Final = ", then open a new terminal"
+NEW_TERMINAL: Final = "   (then open a new terminal)"
 
 
 def set_variable(name: str, value: str, system: PlatformTag) -> str:
@@ -28,8 +28,8 @@ def unset_variables(names: list[str], system: PlatformTag) -> str:
     """Windows keeps those of a user and those of the machine; these are the user's."""
     if system is PlatformTag.WINDOWS_AMD64:
         return "\n".join(
-            rf"reg delete HKCU\Environment /v {name} /f{NEW_TERMINAL} (one that is set for all users: "
-            "SystemPropertiesAdvanced.exe, Environment Variables)"
+            rf"reg delete HKCU\Environment /v {name} /f{NEW_TERMINAL}; one that is set for all users: "
+            "SystemPropertiesAdvanced.exe, Environment Variables"
             for name in names
         )
     return f"unset {' '.join(names)}"

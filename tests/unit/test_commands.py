@@ -22,7 +22,7 @@ from winvllm_build.index import PlatformTag
 
 LINUX, WINDOWS = PlatformTag.LINUX_X86_64, PlatformTag.WINDOWS_AMD64
 ONE_SHELL_ALONE = re.compile(
-    r"^set \w+=|; set |^(rmdir|mklink|del|copy|unset|export) |%\w+%|\$env:|&& | ; |^rm -|'[^' ]*\\[^']*'"
+    r"^set \w+=|; set |^(rmdir|mklink|del|copy|unset|export) |%\w+%|\$env:|&& |^rm -|'[^' ]*\\[^']*'"
 )
 
 
@@ -35,9 +35,9 @@ def test_no_fix_on_windows_is_of_one_shell_alone(facts: Facts) -> None:
 
 def test_a_variable() -> None:
     assert commands.set_variable("CUDA_HOME", r"C:\Program Files\CUDA", WINDOWS) == (
-        r'setx CUDA_HOME "C:\Program Files\CUDA", then open a new terminal'
+        r'setx CUDA_HOME "C:\Program Files\CUDA"   (then open a new terminal)'
     )
-    assert commands.set_variable("X", r"C:\w", WINDOWS).startswith("setx X C:\\w,")
+    assert commands.set_variable("X", r"C:\w", WINDOWS).startswith("setx X C:\\w ")
     assert commands.set_variable("X", "/a b", LINUX) == "export X='/a b'"
     assert commands.unset_variables(["A", "B"], LINUX) == "unset A B"
     assert (
