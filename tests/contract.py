@@ -13,8 +13,9 @@ ROOMS = {
 GROUND = 1
 """Level of the single modules below the rooms (process, git, workspace, data, ...)."""
 ERRORS = 0
-ALONE = "fallback"
-"""Runs in another Python: knows nothing of the rest, nor the rest of it."""
+SERVER = "fallback"
+ALONE = (SERVER, "relay")
+"""They run in another Python: know nothing of the rest, nor the rest of them."""
 EXCEPTIONS = {("patchset", f"{PACKAGE}.sources.pins")}
 
 PROGRAM_MODULES = ("subprocess", "pty", "multiprocessing")
@@ -22,7 +23,7 @@ PROGRAM_CALLS = (
     "asyncio.create_subprocess", "os.exec", "os.fork", "os.popen", "os.posix_spawn", "os.spawn",
     "os.startfile", "os.system",
 )  # fmt: skip
-TALKERS = {"cli", f"{PACKAGE}.{ALONE}.command", f"{PACKAGE}.{ALONE}.__main__"}
+TALKERS = {"cli", f"{PACKAGE}.{SERVER}.command", f"{PACKAGE}.{SERVER}.__main__"}
 """The room and the modules that are programs."""
 TERMINAL = (
     "print",
@@ -62,8 +63,9 @@ def _imports(module: str, tree: ast.AST) -> Iterator[tuple[int, str]]:
         room = room_of(target)
         if not target.startswith(f"{PACKAGE}.") or room == own:
             continue
-        if ALONE in {room, own}:
-            yield line, f"{own} must not import {room} ({target}): {ALONE} stands alone"
+        alone = next((one for one in ALONE if one in {room, own}), None)
+        if alone is not None:
+            yield line, f"{own} must not import {room} ({target}): {alone} stands alone"
             continue
         allowed = level(room) < level(own) or (own, target) in EXCEPTIONS
         ground = level(room) == level(own) == GROUND

@@ -62,6 +62,7 @@ def test_no_module_is_too_long(checkout: Path) -> None:
         ("fallback.server", "from winvllm_build import errors", "fallback stands alone"),
         ("fallback.server", "from ..runtime import x", "fallback stands alone"),
         ("cli.main", "import winvllm_build.fallback.command", "fallback stands alone"),
+        ("relay.plugin", "from winvllm_build import errors", "relay stands alone"),
         ("fallback.server", "print(1)", "print belongs to cli/"),
         ("cli.main", "import os\nos.chdir('x')", "os.chdir: nothing changes the working folder"),
         ("cli.main", "import contextlib\nwith contextlib.chdir('x'): pass", "nothing changes the working"),

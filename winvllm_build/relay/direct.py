@@ -1,0 +1,132 @@
+"""torch.distributed's own functions, which vLLM also calls beside its communicators, on a relayed group.
+
+vLLM passes the tensors of pipeline stages, dictionaries of tensors and sampled tokens that way. Only what is
+asked of a group that `relay_group` was told of, for a tensor that its relay is for, goes another way.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, Final
+
+import torch
+import torch.distributed as dist
+from torch.distributed import distributed_c10d
+
+from winvllm_build.relay.relay import Pending, Relay
+
+Arguments = dict[str, Any]
+Handler = Callable[[Relay, Arguments], Pending | None]
+RELAYED: Final[dict[str, Relay]] = {}
+"""The relays of groups, by a group's name."""
+
+
+def relay_group(group: dist.ProcessGroup, relay: Relay) -> None:
+    """Give what is asked of `group` to `relay`.
+
+    Raises:
+        ValueError: it is the group that the relay itself uses.
+    """
+    if group.group_name == relay.group.group_name:
+        raise ValueError(f"the group {group.group_name} cannot be relayed over itself")
+    RELAYED[group.group_name] = relay
+
+
+def _peer(arguments: Arguments, name: str) -> int:
+    """A global rank, also where the group's own is given."""
+    own = arguments.get(f"group_{name}")
+    if own is not None:
+        return int(dist.get_global_rank(arguments["group"], own))
+    return int(arguments[name])
+
+
+def _all_reduce(relay: Relay, a: Arguments) -> None:
+    relay.all_reduce(a["tensor"], a.get("op", dist.ReduceOp.SUM))
+
+
+def _broadcast(relay: Relay, a: Arguments) -> None:
+    relay.broadcast(a["tensor"], _peer(a, "src"))
+
+
+def _all_gather_into_tensor(relay: Relay, a: Arguments) -> None:
+    relay.all_gather(a["output_tensor"], a["input_tensor"])
+
+
+def _all_gather(relay: Relay, a: Arguments) -> None:
+    whole = torch.empty((relay.size, *a["tensor"].shape), dtype=a["tensor"].dtype)
+    relay.all_gather(whole, a["tensor"])
+    for output, one in zip(a["tensor_list"], whole, strict=True):
+        output.copy_(one)
+
+
+def _reduce_scatter_tensor(relay: Relay, a: Arguments) -> None:
+    relay.reduce_scatter(a["output"], a["input"], a.get("op", dist.ReduceOp.SUM))
+
+
+def _gather(relay: Relay, a: Arguments) -> None:
+    relay.gather(a["tensor"], a.get("gather_list"), _peer(a, "dst"))
+
+
+def _isend(relay: Relay, a: Arguments) -> Pending:
+    return relay.isend(a["tensor"], _peer(a, "dst"), a.get("tag", 0))
+
+
+def _irecv(relay: Relay, a: Arguments) -> Pending:
+    return relay.irecv(a["tensor"], _peer(a, "src"), a.get("tag", 0))
+
+
+def _send(relay: Relay, a: Arguments) -> None:
+    _isend(relay, a).wait()
+
+
+def _recv(relay: Relay, a: Arguments) -> None:
+    _irecv(relay, a).wait()
+
+
+HANDLERS: Final[dict[str, tuple[str, Handler]]] = {
+    "all_reduce": ("tensor", _all_reduce),
+    "broadcast": ("tensor", _broadcast),
+    "all_gather_into_tensor": ("input_tensor", _all_gather_into_tensor),
+    "all_gather": ("tensor", _all_gather),
+    "reduce_scatter_tensor": ("input", _reduce_scatter_tensor),
+    "gather": ("tensor", _gather),
+    "isend": ("tensor", _isend),
+    "irecv": ("tensor", _irecv),
+    "send": ("tensor", _send),
+    "recv": ("tensor", _recv),
+}
+"""What is relayed: for each function the tensor that tells whether, and what does it."""
+
+
+def install() -> None:
+    """Put the relay before torch's functions; a second time changes nothing."""
+    for name, (deciding, handler) in HANDLERS.items():
+        original = getattr(distributed_c10d, name)
+        if hasattr(original, "winvllm_relay"):
+            continue
+        made = _before(original, deciding, handler)
+        for module in (dist, distributed_c10d):
+            setattr(module, name, made)
+
+
+def _before(original: Callable[..., Any], deciding: str, handler: Handler) -> Callable[..., Any]:
+    signature = inspect.signature(original)
+
+    @functools.wraps(original)
+    def relayed(*positional: Any, **named: Any) -> Any:  # noqa: ANN401 - whatever torch's own function takes
+        if not RELAYED:
+            return original(*positional, **named)
+        arguments = signature.bind(*positional, **named).arguments
+        group = arguments.get("group")
+        relay = None if group is None else RELAYED.get(group.group_name)
+        if relay is None or not relay.needs(arguments[deciding]):
+            return original(*positional, **named)
+        pending = handler(relay, arguments)
+        if pending is None and arguments.get("async_op"):
+            return Pending(None, lambda: None)
+        return pending
+
+    relayed.winvllm_relay = True  # type: ignore[attr-defined] # a mark for the second installation
+    return relayed
