@@ -26,6 +26,7 @@ Requires-Dist: torch==2.14.0
 Requires-Dist: xgrammar==0.2.8; platform_machine == "x86_64" or platform_machine == "AMD64"
 Requires-Dist: flashinfer-python==0.7.2; sys_platform != "win32"
 """
+PACKED = ("vllm/__init__.py", "vllm/cli.py", "vllm/configs/E=8,N=14336.json")
 Files = dict[str, bytes]
 
 
@@ -44,6 +45,7 @@ def made(extensions: Mapping[str, tuple[str, ...]], *, mapped: bool = True) -> P
             name: ExtensionMade(target=Path(name).name.split(".")[0], code=code)
             for name, code in extensions.items()
         },
+        packed=PACKED,
     )  # fmt: skip
 
 
@@ -57,9 +59,11 @@ def files(tag: str = LINUX) -> Files:
     return {
         "vllm/__init__.py": b"from vllm._version import __version__\n",
         "vllm/_version.py": f"__version__ = version = {VERSION!r}\n".encode(),
+        "vllm/cli.py": b"def main() -> None: ...\n",
         "vllm/configs/E=8,N=14336.json": b"{}\n",
         **libraries,
         f"{INFO}/METADATA": METADATA.encode(),
+        f"{INFO}/entry_points.txt": b"[console_scripts]\nvllm = vllm.cli:main\n",
         f"{INFO}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: {tag}\n".encode(),
         f"{INFO}/{provenance.FILE}": described.serialise(),
     }

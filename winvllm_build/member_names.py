@@ -32,15 +32,22 @@ class MemberNames:
         Raises:
             SourceError: the name is unsafe or collides with an earlier one; it is quoted.
         """
-        fault = name_fault(name)
+        fault = self.fault(name, folder=folder)
         if fault is not None:
             raise self.refused(name, fault)
-        parts = [part for part in name.split("/") if part not in ("", ".")]
-        path = ""
-        for position, part in enumerate(parts, 1):
-            path = f"{path}/{part}" if path else part
-            self._note(name, path, folder=folder or position < len(parts))
-        return path
+        return "/".join(_parts(name))
+
+    def fault(self, name: str, *, folder: bool = False) -> str | None:
+        """Why `name` is unsafe or collides with an earlier one, or None; a good one counts as seen."""
+        fault = name_fault(name)
+        if fault is not None:
+            return fault
+        parts = _parts(name)
+        for position in range(1, len(parts) + 1):
+            fault = self._note("/".join(parts[:position]), folder=folder or position < len(parts))
+            if fault is not None:
+                return fault
+        return None
 
     def refused(self, name: str, why: str) -> SourceError:
         return SourceError(
@@ -48,15 +55,19 @@ class MemberNames:
             fix="get the archive again from where it is published; if it is the same, report it there",
         )
 
-    def _note(self, name: str, path: str, *, folder: bool) -> None:
+    def _note(self, path: str, *, folder: bool) -> str | None:
         folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
         earlier = self._spelling.setdefault(folded, path)
         if earlier != path:
-            raise self.refused(name, f"has the same name as {earlier!r} on a file system that ignores case")
+            return f"has the same name as {earlier!r} on a file system that ignores case"
         if path in self._files or (not folder and path in self._folders):
-            kind = "is listed twice" if path in self._files and not folder else "is a file and a folder"
-            raise self.refused(name, kind)
+            return "is listed twice" if path in self._files and not folder else "is a file and a folder"
         (self._folders if folder else self._files).add(path)
+        return None
+
+
+def _parts(name: str) -> list[str]:
+    return [part for part in name.split("/") if part not in ("", ".")]
 
 
 def name_fault(name: str) -> str | None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import csv
+import importlib.machinery
 import io
+import json
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
+from packaging.tags import Tag, sys_tags
 from packaging.version import Version
 
 from tests.wheel_forge import made, recorded
 from winvllm_build.errors import WheelError
-from winvllm_build.wheel import binary, devicecode, libraries, metadata, provenance, record, sbom
+from winvllm_build.wheel import binary, devicecode, libraries, metadata, modules, provenance, record, sbom
 from winvllm_build.wheel.binary import Format, UnreadableError
 from winvllm_build.wheel.libraries import Origin
-from winvllm_build.wheel.verify import Verdict, compare_versions, requirements_met
+from winvllm_build.wheel.verify import Verdict, compare_cuda, compare_versions, requirements_met
 from winvllm_build.wheel.version import Platform, read_local, wheel_version
 
 LIBRARIES = ("_C.abi3.so", "archs.so", "spinloop.abi3.so", "_C.pyd")
@@ -165,12 +168,15 @@ def test_the_cuda_release_in_a_name(name: str, major: int | None) -> None:
         ('xgrammar; platform_machine in "x86_64 aarch64"', True),
         ('x; platform_machine == "x86_64" and sys_platform == "linux"', False),
         ('x; platform_machine != "s390x"', False),
+        ('x; platform_machine == "x86_64" and python_version < "3.11"', True),
+        ('x; platform_machine == "x86_64" and python_version > "3.13"', True),
+        ('x; platform_machine == "x86_64" and python_version == "3.12"', False),
         ('x; extra == "y"', False),
         ("x", False),
     ],
 )
 def test_requirements_that_windows_would_not_get(requirement: str, *, left_out: bool) -> None:
-    found = list(metadata.only_elsewhere((Requirement(requirement),), "METADATA"))
+    found = list(metadata.only_elsewhere((Requirement(requirement),), "METADATA", ("3.10", "3.14")))
     assert bool(found) is left_out
 
 
@@ -219,7 +225,66 @@ def test_a_description_survives_its_file_and_says_no_time() -> None:
     assert bill != sbom.serialise(one, "0.33.0+cu130.sm86.partial")
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"schema_version": 1, "unknown": 2}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"[]", b'{"schema_version": 1, "unknown": 2}', b'{"schema_version": "9"}']
+)
 def test_a_damaged_description_is_refused(content: bytes) -> None:
-    with pytest.raises(WheelError, match=r"winvllm-build\.json is not of schema 1"):
+    with pytest.raises(WheelError, match=r"winvllm-build\.json is not of schema 2"):
         provenance.read(content)
+
+
+def test_a_description_of_another_schema() -> None:
+    one = json.loads(made({"vllm/_C.pyd": ("sm_86",)}).serialise())
+    newer = {**one, "schema_version": 3, "what nobody knows yet": 1}
+    assert provenance.read(json.dumps(newer).encode()) is None
+    older = {name: value for name, value in one.items() if name != "packed"} | {"schema_version": 1}
+    found = provenance.read(json.dumps(older).encode())
+    assert found is not None
+    assert (found.packed, found.archs) == ((), ("8.6",))
+
+
+PLATFORMS = {"win": "win_amd64", "linux": "manylinux_2_28_x86_64"}
+
+
+@pytest.mark.parametrize(
+    ("between", "tag", "found"),
+    [
+        ("", "cp38-abi3-win", True), ("", "cp312-cp312-linux", True), ("abi3", "cp38-abi3-linux", True),
+        ("abi3", "cp312-cp312-linux", True), ("abi3", "cp38-abi3-win", False),
+        ("abi3", "cp313-cp313t-linux", False), ("cp312-win_amd64", "cp312-cp312-win", True),
+        ("cp312-win_amd64", "cp312-none-win", True), ("cp311-win_amd64", "cp312-cp312-win", False),
+        ("cp312-win_arm64", "cp312-cp312-win", False), ("cp312-win_amd64", "cp38-abi3-win", False),
+        ("cp312-win_amd64", "py3-none-win", False), ("cp313-win_amd64", "cp313-cp313t-win", False),
+        ("cpython-312", "cp312-cp312-linux", True),
+        ("cpython-312-x86_64-linux-gnu", "cp312-cp312-linux", True),
+        ("cpython-311-x86_64-linux-gnu", "cp312-cp312-linux", False),
+        ("cpython-311-x86_64-linux-gnu", "cp38-abi3-linux", False),
+    ],
+)  # fmt: skip
+def test_which_modules_a_python_looks_for(between: str, tag: str, *, found: bool) -> None:
+    python, abi, system = tag.split("-")
+    assert modules.finds(between, Tag(python, abi, PLATFORMS[system])) is found
+
+
+def test_this_python_looks_for_what_is_said() -> None:
+    own = next(sys_tags())
+    for suffix in importlib.machinery.EXTENSION_SUFFIXES:
+        assert modules.finds(suffix.rpartition(".")[0].removeprefix("."), own), suffix
+
+
+@pytest.mark.parametrize(
+    ("wanted", "torch", "cuda", "verdict"),
+    [
+        ("13.0", "2.14.0+cu130", "13.0", Verdict.GOOD),
+        ("12.9", "2.9.1+cu126", "12.6", Verdict.GOOD),
+        ("13.0", "2.9.1+cu126", "12.6", Verdict.FAILED),
+        ("13.0", "2.13.0+cpu", None, Verdict.NOT_DONE),
+        ("13.0", None, None, Verdict.NOT_DONE),
+        (None, "2.14.0+cu130", "13.0", Verdict.NOT_DONE),
+    ],
+)
+def test_torch_has_to_be_for_the_wheels_cuda(
+    wanted: str | None, torch: str | None, cuda: str | None, verdict: Verdict
+) -> None:
+    release = Version(wanted) if wanted else None
+    assert compare_cuda(release, {"torch": torch, "torch_cuda": cuda})[0] is verdict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -25,11 +25,11 @@ from winvllm_build.build import (
 from winvllm_build.build.editable import EditableRequest
 from winvllm_build.build.events import Note, Watcher
 from winvllm_build.build.pipeline import BuildRequest
-from winvllm_build.build.placed import Placement, Record
+from winvllm_build.build.placed import Placement, Record, beside
 from winvllm_build.build.result import BuildResult, DryRun
 from winvllm_build.build.steps import StepRunner, logged_steps
 from winvllm_build.build.wheel import PackRequest
-from winvllm_build.errors import CompileError, UsageError
+from winvllm_build.errors import CompileError, ToolchainError, UsageError
 from winvllm_build.index import Index
 from winvllm_build.patchset import manifest
 from winvllm_build.patchset.worktree import open_worktree
@@ -80,6 +80,7 @@ class Developed:
         """Plain values for `--json`."""
         return {
             "command": list(self.command),
+            "edited": list(self.placement.edited),
             "files": sorted(self.placement.files),
             "kept": list(self.placement.kept),
             "python": str(self.python),
@@ -107,9 +108,10 @@ def develop(request: DevelopRequest, watch: Watcher) -> Developed:
 
 
 def undo(tree: Path, tell: Callable[[str], None]) -> Record | None:
-    """Take everything of ours out of a tree and its environment; the record of it, None if there was none.
+    """Take everything of ours out of a tree and its environments; the record of it, None if there was none.
 
     Raises:
+        ToolchainError: an environment still has it; the rest is done, and the next undo asks that one again.
         TreeStateError: the record cannot be read.
         StorageError: something cannot be removed.
     """
@@ -118,22 +120,35 @@ def undo(tree: Path, tell: Callable[[str], None]) -> Record | None:
     if record is None:
         return None
     with locked(open_worktree(tree).lock_file, f"the tree {tree}"):
-        if record.python and Path(record.python).is_file():
-            words = editable.uninstall_words(
-                Path(record.python), editable.installer_of(Path(record.python), "auto")
-            )
-            if process.capture(words).code != 0:
-                tell(f"{record.python} did not uninstall vLLM: {' '.join(words)}")
-        for name in placed.take_out(tree, record.files):
+        refused = _uninstall(record, folder)
+        for name in placed.take_out(tree, record, tuple(record.files)):
             tell(f"{name} was changed since and stays")
         placed.remove_tree(tree / "vllm.egg-info")
-        placed.remove_tree(folder)
+        if refused:
+            placed.write(folder, Record(files={}, pythons=tuple(refused), version=record.version))
+            raise next(iter(refused.values()))
+        if not placed.remove_beside(tree):
+            tell(f"a program has files loaded that were exchanged: delete {folder} when it has ended")
     return record
 
 
-def beside(tree: Path) -> Path:
-    """The folder that belongs to a tree's editable installation."""
-    return tree.with_name(tree.name + placed.BESIDE)
+def _absolute(python: Path | None) -> Path | None:
+    """An interpreter as another run finds it, from whatever folder; a bare name is looked for on PATH."""
+    return python and Path(process.which(str(python)) or python).absolute()
+
+
+def _uninstall(record: Record, folder: Path) -> dict[str, ToolchainError]:
+    """Out of each environment that still has this tree; why not, by its interpreter."""
+    refused = {}
+    for name in record.pythons:
+        python = Path(name)
+        if not python.is_file() or editable.installed_version(python, folder) is None:
+            continue
+        try:
+            editable.uninstall(python)
+        except ToolchainError as error:
+            refused[name] = error
+    return refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,29 +184,24 @@ class _Develop:
     def run(self) -> Developed:
         folder = beside(self.result.tree)
         before = placed.read(folder) or Record(files={})
-        python = self.request.python or self.toolchain.python.executable
+        python = _absolute(self.request.python) or self.toolchain.python.executable
         version = self._version()
+        others = (other for other in before.pythons if other != str(python))
+        record = dataclasses.replace(before, pythons=(*others, str(python)), version=version)
         new = [n for n in GENERATED if n in before.files or not (self.result.tree / n).exists()]
         log = self.result.build / "logs" / "develop.log"
         with logged_steps(log, self.toolchain.environment) as runner:
-            placement = self._place(runner, before)
+            placement = self._place(runner, record)
             command: tuple[str, ...] = ()
-            if not self._is_installed(before, python, version):
+            if editable.installed_version(python, folder) != version:
                 self._editable(folder, version, runner)
                 command = self._install(folder, python, runner)
         generated = {name: placed.digest(self.result.tree / name) for name in new}
         files = {**placement.files, **{name: digest for name, digest in generated.items() if digest}}
-        placed.write(folder, Record(files=files, python=str(python), version=version))
+        placed.write(folder, dataclasses.replace(record, files=files, replaced={}))
         return Developed(
             result=self.result, placement=placement, python=python, command=command, version=version
         )
-
-    def _is_installed(self, before: Record, python: Path, version: str) -> bool:
-        """Whether that environment has this tree already; edits need no new installation."""
-        if before.python != str(python) or before.version != version:
-            return False
-        asked = "import importlib.metadata as m; print(m.version('vllm'))"
-        return process.capture([python, "-c", asked]).text.strip() == version
 
     def _version(self) -> str:
         missing = any(not target.intended for target in self.result.left_out)
@@ -214,7 +224,7 @@ class _Develop:
             python=self.toolchain.python.executable,
             shim=self.toolchain.torch.import_path,
             environments=self.workspace.toolchains,
-            describe=lambda _: {},
+            describe=lambda *_: {},
             out=self.workspace.wheels,
         )
 
@@ -227,16 +237,17 @@ class _Develop:
         )
 
     def _place(self, runner: StepRunner, before: Record) -> Placement:
-        ours = {name: digest for name, digest in before.files.items() if name not in GENERATED}
+        installed = dataclasses.replace(
+            before, files={name: digest for name, digest in before.files.items() if name not in GENERATED}
+        )
 
-        def note(files: Mapping[str, str]) -> None:
-            placed.write(
-                beside(self.result.tree), dataclasses.replace(before, files={**before.files, **files})
-            )
+        def note(record: Record) -> None:
+            files = {**before.files, **record.files}
+            placed.write(beside(self.result.tree), dataclasses.replace(record, files=files))
 
         with tempfile.TemporaryDirectory(prefix="winvllm-develop-") as temporary:
             wheel.install(self._pack_request(self._components()), Path(temporary), runner)
-            return placed.put(Path(temporary), self.result.tree, ours, note)
+            return placed.put(Path(temporary), self.result.tree, installed, note)
 
     def _editable(self, folder: Path, version: str, runner: StepRunner) -> None:
         packer = wheel.packing_python(self._pack_request(()), self.tag, runner)

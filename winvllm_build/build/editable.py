@@ -6,12 +6,14 @@ package beside the tree hands it to pip or uv as PEP 660 asks, so that they know
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from winvllm_build import process
 from winvllm_build.build.steps import StepRunner
@@ -60,6 +62,14 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
 def build_sdist(sdist_directory, config_settings=None):
     raise SystemExit("this folder is no source; it stands for a tree beside it")
 '''
+
+ASK: Final = """\
+import importlib.metadata as m, json
+found = m.distribution("vllm")
+origin = json.loads(found.read_text("direct_url.json") or "{}")
+print(json.dumps([found.version, origin.get("url", ""), bool(origin.get("dir_info", {}).get("editable"))]))
+"""
+"""Who installed vLLM, by what PEP 610 has installers note."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,8 +141,46 @@ def installer_of(python: Path, asked: str) -> str:
     return "uv"
 
 
-def uninstall_words(python: Path, installer: str) -> Sequence[str]:
-    """The command that takes vLLM out of an environment."""
-    if installer == "pip":
-        return [str(python), "-m", "pip", "uninstall", "--yes", "vllm"]
-    return ["uv", "pip", "uninstall", "--python", str(python), "vllm"]
+def installed_version(python: Path, folder: Path) -> str | None:
+    """The version of vLLM that an environment has from `folder`; None where it has none, or another one.
+
+    Without PYTHONPATH, and away from any tree, whose own egg-info would answer. A user's own site counts:
+    pip takes it where the interpreter's cannot be written.
+    """
+    with tempfile.TemporaryDirectory(prefix="winvllm-develop-") as outside:
+        done = process.capture([python, "-E", "-c", ASK], cwd=Path(outside))
+    if done.code != 0:
+        return None
+    version, address, is_editable = json.loads(done.text.splitlines()[-1])
+    return str(version) if is_editable and _is_same(address, folder) else None
+
+
+def _is_same(address: str, folder: Path) -> bool:
+    """Whether a `file:` address, as installers note it, is that folder's."""
+    parts = urlsplit(address)
+    share = f"//{parts.netloc}" if parts.netloc not in ("", "localhost") else ""
+    try:
+        return Path(url2pathname(share + parts.path)).samefile(folder)
+    except OSError:
+        return False
+
+
+def uninstall(python: Path) -> None:
+    """Take vLLM out of an environment.
+
+    Raises:
+        ToolchainError: it is still there; names the command that takes it out.
+    """
+    installer = installer_of(python, "auto")
+    words = (
+        [str(python), "-m", "pip", "uninstall", "--yes", "vllm"]
+        if installer == "pip"
+        else ["uv", "pip", "uninstall", "--python", str(python), "vllm"]
+    )
+    done = process.capture(words)
+    if done.code != 0:
+        said = (done.error_text or done.text).strip().splitlines()
+        raise ToolchainError(
+            f"vLLM stays installed for {python}: {said[-1] if said else f'exit code {done.code}'}",
+            fix=f"run this, then --undo again: {' '.join(words)}",
+        )

@@ -17,7 +17,7 @@ from winvllm_build.toolchain import torch_index
 from winvllm_build.toolchain.torch_index import TorchBuild
 from winvllm_build.wheel import metadata
 from winvllm_build.wheel.opened import OpenWheel
-from winvllm_build.wheel.version import Platform, read_local
+from winvllm_build.wheel.version import read_local
 
 CUDA: Final = re.compile(r"cu\d+")
 TORCH: Final = "torch"
@@ -57,20 +57,15 @@ def read(file: Path) -> Built:
     """What a wheel says of itself.
 
     Raises:
-        WheelError: it is no readable wheel.
+        WheelError: it is no readable wheel, or its own check refused it.
     """
+    metadata.refuse_refused(file)
     said = metadata.read_name(file)
     if said is None:
         raise WheelError(f"{file} is not named as a wheel is", fix="winvllm-build build makes one")
     with OpenWheel(file) as wheel:
         requires = metadata.read(wheel, said).requires
-    local = read_local(said.version)
-    on_cuda = local.platform is Platform.CUDA and len(local.release) > 1
-    return Built(
-        target=str(file),
-        torch=_pinned(requires),
-        cuda=Version(f"{local.release[:-1]}.{local.release[-1]}") if on_cuda else None,
-    )
+    return Built(target=str(file), torch=_pinned(requires), cuda=read_local(said.version).cuda)
 
 
 def _pinned(requirements: Sequence[Requirement]) -> str | None:

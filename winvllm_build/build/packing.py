@@ -8,7 +8,7 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Final
 
-from winvllm_build.build import wheel
+from winvllm_build.build import placed, wheel
 from winvllm_build.build.codemodel import CodeModel
 from winvllm_build.build.engine.edge import Edge, Language
 from winvllm_build.build.plan import edges
@@ -89,8 +89,8 @@ def request(built: Built, workspace: Workspace, out: Path | None) -> wheel.PackR
     """
     code = device_code(edges.read(built.build, built.selection.targets))
 
-    def describe(installed: wheel.Installed) -> Mapping[str, bytes]:
-        made = described(built, installed, code)
+    def describe(installed: wheel.Installed, files: tuple[str, ...]) -> Mapping[str, bytes]:
+        made = described(built, installed, files, code)
         return {provenance.FILE: made.serialise(), sbom.FILE: sbom.serialise(made, built.version)}
 
     extensions = {target.name for target in built.model.extensions()}
@@ -106,17 +106,22 @@ def request(built: Built, workspace: Workspace, out: Path | None) -> wheel.PackR
         environments=workspace.toolchains,
         describe=describe,
         out=out or workspace.wheels,
+        placed=placed.names_in(built.tree.folder),
     )
 
 
 def described(
-    built: Built, installed: wheel.Installed, code: Mapping[str, tuple[str, ...] | None]
+    built: Built,
+    installed: wheel.Installed,
+    files: tuple[str, ...],
+    code: Mapping[str, tuple[str, ...] | None],
 ) -> Provenance:
     """What the wheel says of its making.
 
     Args:
         built: the build.
         installed: what upstream's install step left, by its place in the wheel.
+        files: what the tree has of the package.
         code: the device code that the targets' commands ask for.
     """
     toolchain, upstream = built.toolchain, built.pins.upstream
@@ -146,6 +151,7 @@ def described(
             for target in [wheel.target_of(name)]
         },
         copied=installed.others,
+        packed=files,
         left_out={target.name: target.intended for target in built.selection.left_out},
         dependencies=tuple(
             DependencyMade(name=pin.name, url=pin.url, revision=pin.revision, commit=pin.commit)

@@ -7,6 +7,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -25,7 +26,7 @@ LIMITED_API: Final = "cp38"
 SHORT: Final = "w"
 """What bdist_wheel copies into. Below its own folder v0.33.0's longest names pass Windows' 260 characters."""
 NOT_PACKED: Final = shutil.ignore_patterns(
-    ".git", ".deps", "*.egg-info", "__pycache__", "csrc", "tests", "docs", "examples"
+    ".git", ".deps", "*.egg-info", "__pycache__", "*.pyc", "csrc", "tests", "docs", "examples"
 )
 FROM_ELSEWHERE: Final = frozenset({"torch", "cmake", "ninja"})
 """Build requirements that packing takes from the toolchain or does not need."""
@@ -36,6 +37,7 @@ SETUP: Final = (
 """`setup.py` with nobody's own umask: a wheel holds the permissions of the files it is made of."""
 EGG_INFO: Final = "vllm.egg-info"
 """What setuptools writes into the tree, and bdist_wheel copies."""
+PACKAGE: Final = "vllm"
 COMPILED: Final = (".so", ".pyd")
 EPOCH: Final = "315532800"
 """The first second that a zip archive can name; every file of a wheel is dated so."""
@@ -72,7 +74,8 @@ class PackRequest:
         python: the interpreter the wheel is for.
         shim: folder for PYTHONPATH where `torch` can be imported, None when `python` has its own torch.
         environments: where environments with the build requirements are kept.
-        describe: files for the wheel's dist-info folder, from what was installed.
+        describe: files for the wheel's dist-info folder, from what was installed and what the tree has.
+        placed: files that `develop` put into the tree; the wheel has those of its own build.
         out: folder the wheel goes to.
     """
 
@@ -85,8 +88,9 @@ class PackRequest:
     python: Path
     shim: Path | None
     environments: Path
-    describe: Callable[[Installed], Mapping[str, bytes]]
+    describe: Callable[[Installed, tuple[str, ...]], Mapping[str, bytes]]
     out: Path
+    placed: AbstractSet[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,8 +126,8 @@ def pack(request: PackRequest, facts: TagFacts, runner: StepRunner) -> Wheel:
     with storage_errors(str(request.out)), tempfile.TemporaryDirectory(prefix="winvllm-pack-") as temporary:
         stage, tree = Path(temporary, "stage"), Path(temporary, "tree")
         installed = install(request, stage, runner)
-        _copy_tree(request.tree, tree)
-        _describe(tree, request.describe(installed))
+        files = _copy_tree(request.tree, tree, request.placed)
+        _describe(tree, request.describe(installed, files))
         made = _bdist(request, python, tree=tree, stage=stage, runner=runner)
         request.out.mkdir(parents=True, exist_ok=True)
         part = request.out / f".{made.name}.part"
@@ -206,9 +210,23 @@ def _python_tag(python: Path) -> str:
     return done.text.strip()
 
 
-def _copy_tree(source: Path, target: Path) -> None:
-    """A copy with a repository of its own: setuptools-scm packs the files that git tracks."""
-    shutil.copytree(source, target, symlinks=True, ignore=NOT_PACKED)
+def _copy_tree(source: Path, target: Path, leave: AbstractSet[str]) -> tuple[str, ...]:
+    """A copy with a repository of its own: setuptools-scm packs the files that git tracks.
+
+    Args:
+        source: the tree.
+        target: where the copy goes.
+        leave: files that are not copied.
+
+    Returns:
+        the files of the package.
+    """
+    left = {source / name for name in leave}
+
+    def ignored(folder: str, names: list[str]) -> set[str]:
+        return {*NOT_PACKED(folder, names), *(name for name in names if Path(folder, name) in left)}
+
+    shutil.copytree(source, target, symlinks=True, ignore=ignored)
     for file in target.rglob("*"):
         if file.is_file() and not file.is_symlink():
             file.chmod(0o755 if file.stat().st_mode & stat.S_IXUSR else 0o644)
@@ -216,6 +234,8 @@ def _copy_tree(source: Path, target: Path) -> None:
     git.out("init", "--quiet")
     git.out("add", "--all", "--force")
     git.out("commit", "--quiet", "--message", "tree to pack")
+    listed = git.out("ls-files", "-z", "--", PACKAGE).split(b"\0")
+    return tuple(sorted(os.fsdecode(name) for name in listed if name))
 
 
 def _bdist(request: PackRequest, python: Path, *, tree: Path, stage: Path, runner: StepRunner) -> Path:

@@ -178,6 +178,10 @@ def develop(
         render.note(f"note: {text}")
     for name in placed.kept:
         render.note(f"note: {name} is the source's own, not the build's")
+    for name in placed.edited:
+        render.note(
+            f"note: {name} was changed since it was put there and stays; delete it to have the build's"
+        )
     for shell in shells_of(None)[:1]:
         render.out(f"  installed     {command(done.command, shell) if done.command else 'as before'}")
     render.out(f'next: {done.python} -c "import vllm; print(vllm.__file__)"')

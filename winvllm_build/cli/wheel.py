@@ -132,7 +132,19 @@ def _show(report: Report) -> None:
         render.out(f"{one.severity.value}: {one.subject.value}: {where}{one.what}")
     if len(report.findings) > SHOWN:
         render.out(f"and {len(report.findings) - SHOWN} more; --json has all of them")
+    for fix, subjects in _fixes(report).items():
+        render.out(f"fix: {fix} ({', '.join(subjects)})")
     render.out(f"{len(report.problems)} problems" if report.problems else "no problem found")
+
+
+def _fixes(report: Report) -> dict[str, list[str]]:
+    """What to do, once each, by the subjects that ask for it."""
+    found: dict[str, list[str]] = {}
+    for one in report.findings:
+        subjects = found.setdefault(one.fix, [])
+        if one.subject.value not in subjects:
+            subjects.append(one.subject.value)
+    return found
 
 
 def verify(

@@ -74,9 +74,10 @@ def _developed(workspace: Workspace) -> Iterator[Candidate]:
             record = placed.read(file.parent)
         except TreeStateError:
             continue  # a damaged record is `develop`'s to tell
-        if record is not None and record.python and Path(record.python).is_file():
-            tree = file.parent.name.removesuffix(placed.BESIDE)
-            yield Candidate(python=Path(record.python), reason=f"`develop` installed {tree} there")
+        tree = file.parent.name.removesuffix(placed.BESIDE)
+        for python in map(Path, reversed(record.pythons if record else ())):
+            if python.is_file():
+                yield Candidate(python=python, reason=f"`develop` installed {tree} there")
 
 
 def _running() -> Candidate:

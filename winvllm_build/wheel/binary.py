@@ -24,6 +24,8 @@ PE_MAGIC: Final = b"MZ"
 FATBIN_SECTIONS: Final = (".nv_fatb", "__nv_rel")
 """How the names of sections with device code begin; a Windows library has eight characters of a name."""
 DIRECTORIES: Final = ("IMPORT", "DELAY_IMPORT", "EXPORT", "DEBUG")
+ORIGIN: Final = re.compile(r"\$(?:ORIGIN|\{ORIGIN\})(?=/|$)")
+"""The member's own folder, in a folder that an ELF file adds to the search."""
 GLIBC: Final = re.compile(r"GLIBC_(\d+)\.(\d+)")
 ELF_MACHINES: Final = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64", "EM_386": "i686"}
 PE_MACHINES: Final = {0x8664: "AMD64", 0xAA64: "ARM64", 0x14C: "x86"}

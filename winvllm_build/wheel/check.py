@@ -12,10 +12,12 @@ from winvllm_build import data
 from winvllm_build.errors import WheelError
 from winvllm_build.wheel import (
     binary,
+    contents,
     devicecode,
     folders,
     libraries,
     metadata,
+    modules,
     patched,
     provenance,
     python_files,
@@ -28,14 +30,16 @@ from winvllm_build.wheel.report import Library, Report
 from winvllm_build.wheel.version import Local, Platform, read_local
 
 LOADABLE: Final = frozenset({".dll", ".exe", ".pyd", ".so"})
-MODULE: Final = frozenset({".pyd", ".so"})
 MACHINES: Final = {
     "win_amd64": (binary.Format.PE, "AMD64"), "win_arm64": (binary.Format.PE, "ARM64"),
     "win32": (binary.Format.PE, "x86"), "x86_64": (binary.Format.ELF, "x86_64"),
     "aarch64": (binary.Format.ELF, "aarch64"),
 }  # fmt: skip
 """Platform tag of Windows, or the end of one of Linux, to what its libraries are."""
-
+LONGEST_PATH: Final = 259
+"""Characters of a path for Windows' programs that do not ask for more."""
+ROOM: Final = 100
+"""Characters that the folder of an environment's packages may well have, below somebody's documents."""
 LINUX: Final = re.compile(r"(?:linux|manylinux\w*?)_(x86_64|aarch64)")
 
 
@@ -129,10 +133,8 @@ class _Check:
     @property
     def cuda(self) -> int | None:
         """The major release of CUDA that its version names."""
-        local = self.local
-        if local is None or local.platform is not Platform.CUDA:
-            return None
-        return int(local.release[:-1] or local.release)
+        release = self.local.cuda if self.local is not None else None
+        return release.major if release is not None else None
 
     def _provenance(self) -> Provenance | None:
         name = f"{self.described.folder}/{provenance.FILE}"
@@ -145,10 +147,15 @@ class _Check:
             )
             return None
         try:
-            return provenance.read(content)
+            made = provenance.read(content)
         except WheelError as error:
             self.findings.append(problem(Subject.DESCRIPTION, error.message, name))
             return None
+        if made is None:
+            what = "was written by a newer winvllm-build: what the wheel should hold is known in part"
+            fix = "check it with that version"
+            self.findings.append(advice(Subject.DESCRIPTION, what, name, fix=fix))
+        return made
 
     def _record(self) -> record.Record | None:
         name = f"{self.described.folder}/RECORD"
@@ -179,29 +186,22 @@ class _Check:
             yield from patched.absent(self.expected, self.wheel.names)
         if self.note is not None:
             yield self.note
-        yield from self._extensions()
+        yield from self._contents()
+        if self.said is not None and self.said.for_windows:
+            yield from _long_name(max(self.wheel.names, key=len, default=""))
         if self.made is not None and self.said is not None:
             yield from self._agrees(self.made)
 
-    def _extensions(self) -> Iterator[Finding]:
-        made = self.made
-        for name in made.extensions if made else ():
-            if name not in self.wheel.names:
-                yield problem(Subject.EXTENSIONS, "is not there; it was compiled for this wheel", name)
-        for name in made.copied if made else ():
-            if name not in self.wheel.names:
-                yield problem(Subject.EXTENSIONS, "is not there; upstream's install step put it in", name)
-        stems = {_stem(name) for name in self.wheel.names if PurePosixPath(name).suffix in MODULE}
-        for target in self.request.extensions:
-            if target not in stems:
-                yield problem(Subject.EXTENSIONS, f"no extension {target} is in the wheel")
-        lost = sorted(target for target, intended in made.left_out.items() if not intended) if made else []
-        if lost:
-            yield advice(Subject.EXTENSIONS, f"the wheel is partial: it lacks {', '.join(lost)}")
-        for name in sorted(self.wheel.names):
-            extra = PurePosixPath(name).suffix in MODULE and made is not None and name not in made.extensions
-            if extra:
-                yield problem(Subject.EXTENSIONS, f"is there; {provenance.FILE} does not know it", name)
+    def _contents(self) -> Iterator[Finding]:
+        names, wanted = self.wheel.names, None
+        if self.said is not None and self.said.name == contents.PACKAGE:
+            yield from contents.of_package(names)
+            wanted = contents.PACKAGE
+        if self.made is not None:
+            yield from contents.of_build(self.made, names)
+        yield from contents.of_request(self.request.extensions, names)
+        member = f"{self.described.folder}/{contents.ENTRY_POINTS}"
+        yield from contents.of_commands(self.wheel.read(member), member, names, wanted=wanted)
 
     def _agrees(self, made: Provenance) -> Iterator[Finding]:
         """Whether the version says what the description says."""
@@ -235,21 +235,16 @@ class _Check:
         except binary.UnreadableError as error:
             yield problem(Subject.MACHINE, str(error), name)
             return
-        inside = {PurePosixPath(one).name for one in self.wheel.names}
-        if read.format is binary.Format.PE:
-            inside = {one.lower() for one in inside}
-        self.libraries.append(Library.of(name, len(content), read, inside))
+        near = libraries.found_by(read, name, self.wheel.names)
+        self.libraries.append(Library.of(name, len(content), read, near))
         yield from self._machine(read, name)
-        abi = self.said.abi if self.said else ""
-        yield from libraries.findings(read, name, abi=abi, cuda=self.cuda, inside=inside)
+        yield from libraries.findings(read, name, said=self.said, cuda=self.cuda, names=self.wheel.names)
         yield from folders.in_loader(read, name)
         mapped = self.made is not None and self.made.mapped
         severity = Severity.PROBLEM if mapped else Severity.ADVICE
         yield from folders.in_library(content, read, name, self.request.folders, severity)
-        if PurePosixPath(name).suffix in MODULE and _stem(name) not in read.modules:
-            yield problem(
-                Subject.EXTENSIONS, f"has no PyInit_{_stem(name)}: Python cannot import it by its name", name
-            )
+        if modules.is_module(name):
+            yield from modules.findings(name, read, self.said)
         made = self.made.extensions.get(name) if self.made else None
         if made is not None:
             yield from devicecode.of_extension(read.code, made.code, name)
@@ -277,8 +272,13 @@ class _Check:
             yield problem(Subject.DEVICE_CODE, "no extension has device code")
 
 
-def _stem(name: str) -> str:
-    return PurePosixPath(name).name.split(".")[0]
+def _long_name(name: str) -> Iterator[Finding]:
+    """That a wheel for Windows cannot be installed everywhere where long paths are off."""
+    room = LONGEST_PATH - 1 - len(name)
+    if room < ROOM:
+        what = f"has {len(name)} characters: without long paths the folder of the packages may have {room}"
+        fix = "switch long paths on (winvllm-build doctor says how), or install into a shorter folder"
+        yield advice(Subject.NAMES, what, name, fix=fix)
 
 
 def _machine_of(tag: str) -> str:

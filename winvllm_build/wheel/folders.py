@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Final
 
-from winvllm_build.wheel.binary import Binary
+from winvllm_build.wheel import finding
+from winvllm_build.wheel.binary import ORIGIN, Binary
 from winvllm_build.wheel.finding import Finding, Severity, Subject, problem
 from winvllm_build.wheel.opened import Content, Member
 
@@ -34,7 +35,7 @@ SHORTEST: Final = 6
 def in_loader(binary: Binary, member: str) -> Iterator[Finding]:
     """Folders that the loader would search, which exist on one machine alone or can be somebody else's."""
     for folder in binary.search:
-        if not folder.startswith("$ORIGIN"):
+        if not ORIGIN.match(folder):
             yield problem(
                 Subject.FOLDERS, f"makes the loader search {folder or 'the current folder'} (RPATH)", member
             )
@@ -59,10 +60,8 @@ def in_library(
     if found:
         text = found[0].decode("utf-8", "replace").rstrip("\\/")[:SHOWN]
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-        yield Finding(
-            subject=Subject.FOLDERS, severity=severity, member=member,
-            what=f"names folders of the machine that made it: {text}{more}",
-        )  # fmt: skip
+        what = f"names folders of the machine that made it: {text}{more}"
+        yield finding.found(severity, Subject.FOLDERS, what, member)
 
 
 def in_text(member: Member, known: Sequence[str], *, described: bool) -> Iterator[Finding]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.parser import BytesParser
 from pathlib import Path
 from typing import Final
 
+from packaging.markers import Marker
 from packaging.metadata import ExceptionGroup, Metadata
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -15,6 +16,7 @@ from packaging.tags import Tag, parse_tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
+from winvllm_build.errors import WheelError
 from winvllm_build.wheel.finding import Finding, Subject, problem
 from winvllm_build.wheel.opened import OpenWheel
 
@@ -23,6 +25,10 @@ WINDOWS: Final[Mapping[str, str]] = {
     "platform_python_implementation": "CPython", "platform_system": "Windows", "sys_platform": "win32",
 }  # fmt: skip
 """What Python on 64-bit Windows says of itself; only there the machine is AMD64, everywhere else x86_64."""
+
+MINORS: Final = range(8, 15)
+"""Of the Pythons whose markers are evaluated, from 3.8 on."""
+STABLE: Final = "abi3"
 
 REFUSED: Final = ".refused"
 """What stands behind the name of a wheel that its own check refused: no installer takes such a file."""
@@ -47,6 +53,20 @@ class FileName:
     @property
     def for_windows(self) -> bool:
         return any(platform.startswith("win") for platform in self.platforms)
+
+    @property
+    def release(self) -> str:
+        """The one Python that it is for, `312` or `313t`; empty for every one."""
+        if self.abi == STABLE:
+            return ""
+        written = self.abi if self.abi.startswith("cp") else min(tag.interpreter for tag in self.tags)
+        return written.removeprefix("cp") if written.startswith("cp3") else ""
+
+    def pythons(self, required: SpecifierSet) -> tuple[str, ...]:
+        """The Pythons that it can be installed with, `3.12`."""
+        known = (f"3.{minor}" for minor in MINORS)
+        fit = [one for one in known if required.contains(f"{one}.99", prereleases=True)]
+        return tuple(one for one in fit if self.release.rstrip("t") in ("", one.replace(".", "")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +95,19 @@ def read_name(file: Path) -> FileName | None:
     return FileName(name=name, version=version, tags=tags)
 
 
+def refuse_refused(file: Path) -> None:
+    """Only a check looks at a wheel that was refused.
+
+    Raises:
+        WheelError: it is one.
+    """
+    if file.name.endswith(REFUSED):
+        raise WheelError(
+            f"{file} was kept aside because its own check refuses it; no installer takes it",
+            fix=f"winvllm-build wheel check {file} says why; build it again",
+        )
+
+
 def read(wheel: OpenWheel, said: FileName | None) -> Described:
     """Read METADATA and WHEEL and hold them against the file's name."""
     folders = sorted({name.split("/")[0] for name in wheel.names if ".dist-info/" in name})
@@ -94,25 +127,36 @@ def read(wheel: OpenWheel, said: FileName | None) -> Described:
         found += _names(folder, metadata, said)
         found += _tags(wheel.read(f"{folder}/WHEEL"), f"{folder}/WHEEL", said)
     requires = tuple(metadata.requires_dist or ()) if metadata else ()
-    found += only_elsewhere(requires, f"{folder}/METADATA")
     python = (metadata.requires_python if metadata else None) or SpecifierSet()
+    if said is not None and said.for_windows:
+        found += only_elsewhere(requires, f"{folder}/METADATA", said.pythons(python))
     return Described(folder=folder, requires=requires, python=python, findings=tuple(found))
 
 
-def only_elsewhere(requires: tuple[Requirement, ...], member: str) -> Iterator[Finding]:
-    """Requirements that Linux gets and Windows does not, because it calls the same machine AMD64."""
+def only_elsewhere(requires: Sequence[Requirement], member: str, pythons: Sequence[str]) -> Iterator[Finding]:
+    """Requirements that another system gets and Windows does not, because it calls the same machine AMD64.
+
+    Args:
+        requires: the requirements.
+        member: where they stand.
+        pythons: the Pythons that may read them, `3.12`: a marker can name one.
+    """
     for requirement in requires:
         marker = requirement.marker
         if marker is None or "platform_machine" not in str(marker):
             continue
-        named = marker.evaluate({**WINDOWS, "extra": ""})
-        elsewhere = marker.evaluate({**WINDOWS, "platform_machine": "x86_64", "extra": ""})
-        if elsewhere and not named:
+        if any(_left_out(marker, python) for python in pythons):
             yield problem(
                 Subject.METADATA,
                 f"requires {requirement.name} for x86_64; Windows says AMD64, and it would be left out there",
                 member,
             )
+
+
+def _left_out(marker: Marker, python: str) -> bool:
+    windows = {**WINDOWS, "extra": "", "python_version": python, "python_full_version": f"{python}.0"}
+    elsewhere = {**windows, "platform_machine": "x86_64"}
+    return marker.evaluate(elsewhere) and not marker.evaluate(windows)
 
 
 def _metadata(content: bytes | None, member: str, found: list[Finding]) -> Metadata | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import mmap
+import os
 import stat
 import tempfile
 import zipfile
@@ -13,17 +14,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import IO, Final
 
 from typing_extensions import Self
 
-from winvllm_build.errors import WheelError
-from winvllm_build.member_names import name_fault
+from winvllm_build.errors import StorageError, WheelError
+from winvllm_build.member_names import MemberNames
 from winvllm_build.wheel.finding import Finding, Subject, problem
 
 READABLE: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 """What pip and uv unpack on every Python."""
 CHUNK: Final = 1 << 20
+TEMPORARY: Final = "TEMP" if os.name == "nt" else "TMPDIR"
 ENCRYPTED: Final = 0x1
 IN_MEMORY: Final = 16 << 20
 """Larger members are unpacked into a temporary file and mapped: an extension may be 1 GB."""
@@ -90,11 +92,8 @@ class OpenWheel:
         for name, times in Counter(info.filename for info in self.infos).items():
             if times > 1:
                 yield problem(Subject.ARCHIVE, f"is in the archive {times} times", name)
-        yield from self._colliding()
+        yield from self._names()
         for info in self.infos:
-            fault = name_fault(info.orig_filename)
-            if fault is not None:
-                yield problem(Subject.NAMES, f"the name {fault}", info.orig_filename)
             kind = stat.S_IFMT(info.external_attr >> 16)
             if kind not in (0, stat.S_IFREG):
                 yield problem(Subject.ARCHIVE, "is not a regular file", info.filename)
@@ -121,22 +120,54 @@ class OpenWheel:
                 sha256=hashlib.sha256(content).digest(),
             )  # fmt: skip
             return
-        with tempfile.TemporaryFile(prefix="winvllm-wheel-") as file:
+        with _aside(info) as file:
             digest = hashlib.sha256()
             with self._zip.open(info) as packed:
                 while chunk := packed.read(CHUNK):
                     digest.update(chunk)
-                    file.write(chunk)
-            file.flush()
+                    _keep(file, chunk, info)
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
                 yield Member(name=info.filename, content=mapped, size=len(mapped), sha256=digest.digest())
 
-    def _colliding(self) -> Iterator[Finding]:
-        spelt: dict[str, str] = {}
-        for name in sorted(self.names):
-            other = spelt.setdefault(name.casefold(), name)
-            if other != name:
-                yield problem(Subject.NAMES, f"is {other} where case does not count, as on Windows", name)
+    def _names(self) -> Iterator[Finding]:
+        seen = MemberNames(self.file.name)
+        for name in dict.fromkeys(info.orig_filename for info in self.infos):
+            fault = seen.fault(name)
+            if fault is not None:
+                yield problem(Subject.NAMES, f"the name {fault}", name)
+
+
+def _aside(info: zipfile.ZipInfo) -> IO[bytes]:
+    """A file for an unpacked member.
+
+    Raises:
+        StorageError: there is no folder for temporary files: that says nothing of the wheel.
+    """
+    try:
+        return tempfile.TemporaryFile(prefix="winvllm-wheel-", buffering=0)
+    except OSError as error:
+        raise _no_room(info, error) from error
+
+
+def _keep(file: IO[bytes], chunk: bytes, info: zipfile.ZipInfo) -> None:
+    """Write unpacked bytes.
+
+    Raises:
+        StorageError: the folder for temporary files takes no more.
+    """
+    try:
+        while chunk:
+            chunk = chunk[file.write(chunk) :]
+    except OSError as error:
+        raise _no_room(info, error) from error
+
+
+def _no_room(info: zipfile.ZipInfo, error: OSError) -> StorageError:
+    where = f"the folder for temporary files ({tempfile.tempdir or 'none'})"
+    return StorageError(
+        f"{info.filename} cannot be unpacked into {where}: {error.strerror}",
+        fix=f"set {TEMPORARY} to a folder with {(info.file_size >> 20) + 1} MB free",
+    )
 
 
 def _unreadable(file: Path, error: Exception) -> WheelError:

@@ -12,7 +12,8 @@ from winvllm_build.errors import WheelError
 
 FILE: Final = "winvllm-build.json"
 """Its name in the dist-info folder."""
-SCHEMA: Final = 1
+SCHEMA: Final = 2
+"""The second names upstream's files as well; one of the first is read."""
 Sha256 = Annotated[str, Field(pattern=r"[0-9a-f]{64}")]
 
 
@@ -68,6 +69,7 @@ class Provenance(Part):
         build_type: CMake's build type.
         extensions: by their place in the wheel.
         copied: other files that upstream's install step put in: flash-attention's Python, Triton's kernels.
+        packed: the files of the package that the patched tree had when it was packed.
         left_out: targets that were not built, and whether the profile said so.
         mapped: whether the compilers were told to name no folder of the machine.
     """
@@ -82,6 +84,7 @@ class Provenance(Part):
     build_type: str
     extensions: Mapping[str, ExtensionMade]
     copied: tuple[str, ...] = ()
+    packed: tuple[str, ...] = ()
     left_out: Mapping[str, bool] = Field(default_factory=dict)
     dependencies: tuple[DependencyMade, ...] = ()
     mapped: bool = False
@@ -91,15 +94,26 @@ class Provenance(Part):
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=1).encode("ascii") + b"\n"
 
 
-def read(content: bytes) -> Provenance:
-    """Read the file.
+def read(content: bytes) -> Provenance | None:
+    """Read the file; None where a newer version of this tool wrote it in a way of its own.
 
     Raises:
-        WheelError: it is not of this schema.
+        WheelError: it is of no schema.
     """
+    if _schema(content) > SCHEMA:
+        return None
     try:
         return Provenance.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise WheelError(f"{FILE} is not of schema {SCHEMA}: {where}: {first['msg']}") from error
+
+
+def _schema(content: bytes) -> int:
+    """The schema that a file says it has; 0 where it says none."""
+    try:
+        number = json.loads(content)["schema_version"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return 0
+    return number if isinstance(number, int) else 0

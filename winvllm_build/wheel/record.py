@@ -15,7 +15,8 @@ from winvllm_build.wheel.finding import Finding, Subject, problem
 
 UNHASHED: Final = frozenset({"RECORD", "RECORD.jws", "RECORD.p7s"})
 """Files of the dist-info folder that RECORD cannot or need not prove."""
-WEAK: Final = frozenset({"md5", "sha1"})
+ALGORITHM: Final = "sha256"
+"""The one hash that bdist_wheel, pip and uv write; weaker ones are refused by installers."""
 COLUMNS: Final = 3
 
 
@@ -66,8 +67,9 @@ def read(name: str, content: bytes) -> Record:
 
 def _wrong_columns(name: str, number: int, line: list[str]) -> Finding:
     hint = "; a comma or quotation mark in a name has to be quoted" if len(line) > COLUMNS else ""
+    start = f": {line[0]}" if line else ""
     return problem(
-        Subject.RECORD, f"line {number} has {len(line)} fields instead of {COLUMNS}{hint}: {line[0]}", name
+        Subject.RECORD, f"line {number} has {len(line)} fields instead of {COLUMNS}{hint}{start}", name
     )
 
 
@@ -96,9 +98,9 @@ def content(record: Record, name: str, *, sha256: bytes, size: int) -> Iterator[
     if not row.algorithm:
         if name.rpartition("/")[2] not in UNHASHED:
             yield problem(Subject.RECORD, "is listed without a hash", name)
-    elif row.algorithm in WEAK:
-        yield problem(Subject.RECORD, f"is listed with {row.algorithm}, which installers refuse", name)
-    elif row.algorithm == "sha256" and row.digest != encoded(sha256):
+    elif row.algorithm != ALGORITHM:
+        yield problem(Subject.RECORD, f"is listed with {row.algorithm}, which proves nothing here", name)
+    elif row.digest != encoded(sha256):
         yield problem(Subject.RECORD, "is not what RECORD says: its sha256 is another", name)
     if row.size and row.size != str(size):
         yield problem(Subject.RECORD, f"has {size} bytes, RECORD says {row.size}", name)

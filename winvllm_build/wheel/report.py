@@ -33,8 +33,8 @@ class Library:
     glibc: str
 
     @classmethod
-    def of(cls, name: str, size: int, read: Binary, inside: AbstractSet[str]) -> Library:
-        brought: dict[str, Origin | None] = {one: origin(one, read.format, inside) for one in read.needed}
+    def of(cls, name: str, size: int, read: Binary, near: AbstractSet[str]) -> Library:
+        brought: dict[str, Origin | None] = {one: origin(one, read.format, near) for one in read.needed}
         return cls(
             name=name, size=size, machine=f"{read.format.value} {read.machine}", code=read.code,
             needed={one: kind.value if kind else None for one, kind in brought.items()},

@@ -18,16 +18,16 @@ from packaging.version import InvalidVersion, Version
 
 from winvllm_build import process
 from winvllm_build.errors import ToolchainError
-from winvllm_build.wheel import binary, metadata
+from winvllm_build.wheel import binary, metadata, modules
 from winvllm_build.wheel.libraries import Origin, origin
 from winvllm_build.wheel.opened import Member, OpenWheel
+from winvllm_build.wheel.version import read_local
 
 PROBE: Final = Path(__file__).parent / "data" / "probe.py"
 MARK: Final = "\x1e"
 """Before the probe's answer: torch and vLLM print what they like."""
 SECONDS: Final = 300.0
 INSTALL_SECONDS: Final = 1800.0
-MODULE: Final = frozenset({".pyd", ".so"})
 
 
 class Installer(Enum):
@@ -82,23 +82,41 @@ class VerifyRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Module:
-    """An extension of the wheel and the libraries that it asks for, by who brings them."""
+    """An extension of the wheel and the libraries that it asks for, by who brings them.
+
+    Attributes:
+        member: its name.
+        torch: whether it asks for any of torch, or of CUDA, which torch brings.
+        cuda: whether it asks for what only a torch for CUDA has.
+        driver: the driver's libraries.
+    """
 
     member: str
     torch: bool
+    cuda: bool
     driver: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Inside:
+    """What a wheel says before it is installed; `cuda` is the release that it was compiled with."""
+
+    modules: tuple[_Module, ...]
+    requires: tuple[Requirement, ...]
+    cuda: Version | None
 
 
 def verify(request: VerifyRequest) -> Iterator[Step]:
     """Install the wheel and say of each step what became of it.
 
     Raises:
-        WheelError: the file cannot be read as a wheel.
+        WheelError: the file cannot be read as a wheel, or its own check refused it.
     """
-    modules, requires = _inside(request.file)
+    metadata.refuse_refused(request.file)
+    inside = _inside(request.file)
     for installer in request.installers:
         with tempfile.TemporaryDirectory(prefix="winvllm-verify-") as folder:
-            yield from _Verification(request, installer, Path(folder)).run(modules, requires)
+            yield from _Verification(request, installer, Path(folder)).run(inside)
 
 
 class _Verification:
@@ -111,7 +129,7 @@ class _Verification:
         self.environment = folder / "environment"
         self.outside.mkdir()
 
-    def run(self, modules: Sequence[_Module], requires: Sequence[Requirement]) -> Iterator[Step]:
+    def run(self, inside: _Inside) -> Iterator[Step]:
         failure = self._install()
         if failure is not None:
             yield failure
@@ -123,10 +141,11 @@ class _Verification:
             return
         yield self._place(seen)
         yield self._step("version", *compare_versions(str(seen["distribution"]), seen["runtime"]))
-        yield self._step("requirements", *requirements_met(requires, seen))
-        for module in modules:
+        yield self._step("requirements", *requirements_met(inside.requires, seen))
+        yield self._step("torch's CUDA", *compare_cuda(inside.cuda, seen))
+        for module in inside.modules:
             yield self._loaded(module, seen)
-        yield self._imported(requires, seen)
+        yield self._imported(inside.requires, seen)
 
     def _step(self, name: str, verdict: Verdict, detail: str) -> Step:
         return Step(installer=self.installer, name=name, verdict=verdict, detail=detail)
@@ -204,7 +223,7 @@ class _Verification:
             lacking = ", ".join(answer["lacking"])
             return self._step(name, Verdict.NOT_DONE, f"this machine has no {lacking}")
         if "error" in answer:
-            return self._step(name, *_load_failure(str(answer["error"]), seen))
+            return self._step(name, *_load_failure(module, str(answer["error"]), seen))
         return self._step(name, Verdict.GOOD, "loaded")
 
     def _imported(self, requires: Sequence[Requirement], seen: Mapping[str, Any]) -> Step:
@@ -226,6 +245,25 @@ def compare_versions(distribution: str, runtime: object) -> tuple[Verdict, str]:
         return Verdict.FAILED, f"installed as {distribution}, vllm says {runtime}: {error}"
     words = f"installed as {installed}, vllm says {inside}"
     return (Verdict.GOOD if installed.public == inside.public else Verdict.FAILED), words
+
+
+def compare_cuda(wanted: Version | None, seen: Mapping[str, Any]) -> tuple[Verdict, str]:
+    """Whether torch is for the CUDA that the wheel was compiled with: the libraries of one major release fit.
+
+    Args:
+        wanted: the wheel's release, None where it names none.
+        seen: the environment.
+    """
+    torch, cuda = seen["torch"], seen["torch_cuda"]
+    if torch is None:
+        return Verdict.NOT_DONE, "this environment has no torch"
+    if wanted is None:
+        return Verdict.NOT_DONE, "the wheel names no release of CUDA"
+    if cuda is None:
+        return Verdict.NOT_DONE, f"torch {torch} here is not one for CUDA; the wheel is for CUDA {wanted}"
+    words = f"torch {torch} is for CUDA {cuda}, the wheel for CUDA {wanted}"
+    fits = Version(str(cuda)).major == wanted.major
+    return (Verdict.GOOD if fits else Verdict.FAILED), words
 
 
 def requirements_met(requires: Sequence[Requirement], seen: Mapping[str, Any]) -> tuple[Verdict, str]:
@@ -269,30 +307,34 @@ def _unmet(requires: Sequence[Requirement], seen: Mapping[str, Any]) -> list[str
     return [one.name for one in wanted if canonicalize_name(one.name) not in there]
 
 
-def _load_failure(error: str, seen: Mapping[str, Any]) -> tuple[Verdict, str]:
+def _load_failure(module: _Module, error: str, seen: Mapping[str, Any]) -> tuple[Verdict, str]:
     """A torch without CUDA cannot load an extension for CUDA; that says nothing of the extension."""
-    torch = str(seen["torch"])
-    if "libtorch_cuda" in error or "libc10_cuda" in error or ("+cpu" in torch and "c10_cuda" in error):
-        return Verdict.NOT_DONE, f"torch {torch} here is not one for CUDA"
+    if module.cuda and seen["torch_cuda"] is None:
+        return Verdict.NOT_DONE, f"torch {seen['torch']} here is not one for CUDA: {error}"
     return Verdict.FAILED, error
 
 
-def _inside(file: Path) -> tuple[tuple[_Module, ...], tuple[Requirement, ...]]:
-    """The extensions of a wheel, and what it requires."""
+def _inside(file: Path) -> _Inside:
     with OpenWheel(file) as wheel:
-        described = metadata.read(wheel, metadata.read_name(file))
-        members = (one for one in wheel.members() if isinstance(one, Member) and one.suffix in MODULE)
-        return tuple(_module(member) for member in members), described.requires
+        said = metadata.read_name(file)
+        described = metadata.read(wheel, said)
+        members = (one for one in wheel.members() if isinstance(one, Member) and modules.is_module(one.name))
+        return _Inside(
+            modules=tuple(_module(member) for member in members),
+            requires=described.requires,
+            cuda=read_local(said.version).cuda if said else None,
+        )
 
 
 def _module(member: Member) -> _Module:
     try:
         read = binary.read(member.content)
     except binary.UnreadableError:
-        return _Module(member=member.name, torch=False, driver=())
+        return _Module(member=member.name, torch=False, cuda=False, driver=())
     by = {name: origin(name, read.format) for name in read.needed}
     return _Module(
         member=member.name,
         torch=any(kind in {Origin.TORCH, Origin.CUDA} for kind in by.values()),
+        cuda=any(kind is Origin.CUDA or "cuda" in name.lower() for name, kind in by.items()),
         driver=tuple(name for name, kind in by.items() if kind is Origin.DRIVER),
     )

@@ -43,6 +43,13 @@ class Local:
     rest: tuple[str, ...]
     partial: bool
 
+    @property
+    def cuda(self) -> Version | None:
+        """The toolkit's release, `12.6`; None where the version names none."""
+        if self.platform is not Platform.CUDA or len(self.release) < 2:  # noqa: PLR2004 - major and minor
+            return None
+        return Version(f"{self.release[:-1]}.{self.release[-1]}")
+
 
 def wheel_version(
     tag: str,

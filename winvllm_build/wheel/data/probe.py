@@ -52,6 +52,7 @@ def installed() -> dict[str, object]:
         "origin": origin,
         "runtime": inside.get("__version__"),
         "torch": torch_version(),
+        "torch_cuda": torch_cuda(),
     }
 
 
@@ -59,6 +60,18 @@ def torch_version() -> str | None:
     if importlib.util.find_spec("torch") is None:
         return None
     return importlib.metadata.version("torch")
+
+
+def torch_cuda() -> object:
+    """The CUDA that torch was built for, from its own text: importing it takes seconds, and may fail."""
+    spec = importlib.util.find_spec("torch")
+    if spec is None or spec.origin is None:
+        return None
+    written = pathlib.Path(spec.origin).parent / "version.py"
+    inside: dict[str, object] = {}
+    if written.is_file():
+        exec(written.read_bytes(), inside)  # noqa: S102 - the installed package's own, it is imported next
+    return inside.get("cuda")
 
 
 def load(file: str, libraries: list[str]) -> dict[str, object]:
