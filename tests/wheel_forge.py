@@ -69,13 +69,13 @@ def files(tag: str = LINUX) -> Files:
     }
 
 
-def record(content: Mapping[str, bytes]) -> bytes:
+def record(content: Mapping[str, bytes], info: str = INFO) -> bytes:
     """RECORD by the rules of csv."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for name, data in content.items():
         writer.writerow((name, f"sha256={encoded(hashlib.sha256(data).digest())}", len(data)))
-    writer.writerow((f"{INFO}/RECORD", "", ""))
+    writer.writerow((f"{info}/RECORD", "", ""))
     return text.getvalue().encode()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sysconfig
@@ -16,6 +17,7 @@ from tests.wheel_forge import INFO, VERSION
 from winvllm_build.cli.main import run
 from winvllm_build.wheel import provenance
 from winvllm_build.wheel.check import CheckRequest, check
+from winvllm_build.wheel.verify import find_uv
 
 NAME = "vllm/spinloop.abi3.so"
 MODULE = """\
@@ -27,13 +29,15 @@ PyMODINIT_FUNC PyInit_spinloop(void) { @BODY@ }
 GOOD = "return PyModule_Create(&module);"
 
 
-def library(folder: Path, body: str = GOOD) -> bytes:
-    """A real extension module."""
+def library(folder: Path, body: str = GOOD, *more: str) -> bytes:
+    """A real extension module, linked with more."""
     source, made = folder / "spinloop.c", folder / "spinloop.so"
     source.write_text(MODULE.replace("@BODY@", body))
     compiler = shutil.which("gcc") or shutil.which("cc") or "g++"
     include = sysconfig.get_path("include")
-    subprocess.run([compiler, "-shared", "-fPIC", "-Os", f"-I{include}", "-o", made, source], check=True)
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-Os", f"-I{include}", "-o", made, source, *more], check=True
+    )
     return made.read_bytes()
 
 
@@ -61,7 +65,7 @@ def test_a_wheel_is_installed_and_its_extension_imported(
     pip = {name: verdict for (installer, name), verdict in found.items() if installer == "pip"}
     assert pip == {
         "installed": "good", "seen from outside": "good", "version": "good", "requirements": "not done",
-        f"import {NAME}": "good", "import vllm": "not done",
+        "torch's CUDA": "not done", f"import {NAME}": "good", "import vllm": "not done",
     }  # fmt: skip
     uv = {name: verdict for (installer, name), verdict in found.items() if installer == "uv"}
     assert uv == pip
@@ -100,3 +104,38 @@ def test_the_same_wheel_passes_its_check(tmp_path: Path) -> None:
     report = check(CheckRequest(file=wheel(tmp_path), archs=()))
     assert [one.what for one in report.problems] == []
     assert report.version == VERSION
+
+
+def environment_with_torch(folder: Path, cuda: str | None) -> Path:
+    """An environment whose torch says so of itself; its interpreter."""
+    subprocess.run([find_uv(), "venv", "--quiet", folder], check=True, capture_output=True)
+    (site,) = folder.rglob("site-packages")
+    local = f"+cu{cuda.replace('.', '')}" if cuda else "+cpu"
+    files = {
+        "torch/__init__.py": "",
+        "torch/version.py": f"from typing import Optional\ncuda: Optional[str] = {cuda!r}\n",
+        "torch.dist-info/METADATA": f"Metadata-Version: 2.1\nName: torch\nVersion: 2.14.0{local}\n",
+    }
+    for name, text in files.items():
+        (site / name).parent.mkdir(exist_ok=True)
+        (site / name).write_text(text, encoding="utf-8")
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+@pytest.mark.parametrize(
+    ("cuda", "verdict", "imported"),
+    [("13.0", "good", "failed"), ("12.6", "failed", "failed"), (None, "not done", "not done")],
+)
+def test_a_torch_for_another_cuda(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], cuda: str | None, verdict: str, imported: str
+) -> None:
+    """An extension that asks for torch's part for CUDA: only where torch has none is that no failure."""
+    stub = tmp_path / "libtorch_cuda.so"
+    subprocess.run(["gcc", "-shared", "-x", "c", "-o", stub, os.devnull], check=True)
+    content = {NAME: library(tmp_path, GOOD, "-Wl,--no-as-needed", f"-L{tmp_path}", "-ltorch_cuda")}
+    beside = environment_with_torch(tmp_path / "beside", cuda)
+    file = str(wheel(tmp_path, more=content))
+    found = steps(capsys, int(imported == "failed"), file, "--installer", "uv", "--beside", str(beside))
+    assert found["uv", "torch's CUDA"] == verdict
+    assert found["uv", f"import {NAME}"] == imported
+    assert found["uv", "requirements"] == "not done"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from winvllm_build.build import placed
+from winvllm_build.build import placed, wheel
 from winvllm_build.build.placed import Placement, Record
 from winvllm_build.errors import TreeStateError
 from winvllm_build.git import Git
@@ -150,6 +150,16 @@ def test_a_module_of_another_build_is_refused_though_git_ignores_it(tree: Path) 
         put(tree, NOTHING, **{SO: "1", PY: "2"})
     assert (tree / SO).read_text(encoding="utf-8") == "theirs"
     assert not (tree / PY).exists()
+
+
+def test_a_wheel_is_packed_without_what_was_put_there(tree: Path) -> None:
+    """It may be of another build, and of extensions that this one leaves out."""
+    made, _ = put(tree, NOTHING, **{SO: "1", PY: "2"})
+    placed.write(placed.beside(tree), record(made))
+    (tree / "vllm" / "new.py").write_text("3", encoding="utf-8")
+    copy = tree.parent / "copy"
+    assert wheel.copy_tree(tree, copy, placed.names_in(tree)) == (OWN, "vllm/new.py")
+    assert sorted(f.name for f in (copy / "vllm").rglob("*") if f.is_file()) == ["__init__.py", "new.py"]
 
 
 def test_nothing_stays_beside_the_tree(tree: Path) -> None:

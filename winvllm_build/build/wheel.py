@@ -126,7 +126,7 @@ def pack(request: PackRequest, facts: TagFacts, runner: StepRunner) -> Wheel:
     with storage_errors(str(request.out)), tempfile.TemporaryDirectory(prefix="winvllm-pack-") as temporary:
         stage, tree = Path(temporary, "stage"), Path(temporary, "tree")
         installed = install(request, stage, runner)
-        files = _copy_tree(request.tree, tree, request.placed)
+        files = copy_tree(request.tree, tree, request.placed)
         _describe(tree, request.describe(installed, files))
         made = _bdist(request, python, tree=tree, stage=stage, runner=runner)
         request.out.mkdir(parents=True, exist_ok=True)
@@ -210,7 +210,7 @@ def _python_tag(python: Path) -> str:
     return done.text.strip()
 
 
-def _copy_tree(source: Path, target: Path, leave: AbstractSet[str]) -> tuple[str, ...]:
+def copy_tree(source: Path, target: Path, leave: AbstractSet[str]) -> tuple[str, ...]:
     """A copy with a repository of its own: setuptools-scm packs the files that git tracks.
 
     Args:

@@ -43,7 +43,8 @@ def of_build(made: Provenance, names: AbstractSet[str]) -> Iterator[Finding]:
         yield problem(Subject.EXTENSIONS, what)
     partial = sorted(target for target, intended in made.left_out.items() if not intended)
     if partial:
-        yield advice(Subject.EXTENSIONS, f"the wheel is partial: it lacks {', '.join(partial)}")
+        what = f"the wheel is partial: it lacks {', '.join(partial)}"
+        yield advice(Subject.EXTENSIONS, what, fix="winvllm-build build says at its end why each is left out")
     for name in sorted(names):
         if modules.is_module(name) and name not in made.extensions:
             yield problem(Subject.EXTENSIONS, f"is there; {provenance.FILE} does not know it", name)

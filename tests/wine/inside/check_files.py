@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from winvllm_build.build import exchange
 from winvllm_build.errors import BusyError, StorageError
 from winvllm_build.workspace import Journal, locked, staged_folder, write_atomic
 
@@ -21,6 +22,33 @@ with locked(Path(sys.argv[1]), "the thing"):
     print("held", flush=True)
     time.sleep(60)
 """
+
+LOADER = """
+import ctypes, sys, time
+library = ctypes.WinDLL(sys.argv[1])
+print("loaded", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_loaded_extension_is_exchanged_and_removed(tmp_path: Path) -> None:
+    """As `develop` does while an interpreter has the old one: Windows renames it and nothing else."""
+    target, aside = tmp_path / "tree" / "_C.pyd", tmp_path / "aside"
+    target.parent.mkdir()
+    target.write_bytes(next(Path(sys.base_prefix).rglob("python3.dll")).read_bytes())
+    new = tmp_path / "new"
+    new.write_bytes(b"new")
+    with subprocess.Popen([sys.executable, "-c", LOADER, str(target)], stdout=subprocess.PIPE) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline().strip() == b"loaded"
+        with pytest.raises(PermissionError):
+            target.unlink()
+        exchange.put(new, target, aside)
+        assert target.read_bytes() == b"new"
+        assert not exchange.sweep(aside)
+        program.kill()
+    assert exchange.sweep(aside)
+    assert target.read_bytes() == b"new"
 
 
 def test_a_file_that_somebody_reads_is_replaced_when_he_is_done(tmp_path: Path) -> None:
