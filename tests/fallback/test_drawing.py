@@ -11,20 +11,28 @@ import pytest
 
 from tests.fallback.served import environment
 
-PROGRAM = Path(__file__).resolve().parent / "programs" / "drawing.py"
+PROGRAMS = Path(__file__).resolve().parent / "programs"
 TEXT = "naïve 你好 🙂🙃 hello\nworld é"
 NEAR = 0.04
 """Of a share; 4,000 draws differ by 0.008 from what is expected, more than 0.03 hardly ever."""
 
 
-@pytest.fixture(scope="module")
-def found(interpreter: Path, model: Path) -> dict[str, Any]:
+def said(interpreter: Path, program: str, model: Path) -> dict[str, Any]:
     ended = subprocess.run(
-        [interpreter, PROGRAM, model], capture_output=True, check=False, env=environment(), timeout=300
+        [interpreter, PROGRAMS / program, model],
+        capture_output=True,
+        check=False,
+        env=environment(),
+        timeout=300,
     )
     assert ended.returncode == 0, ended.stderr.decode()
     answer: dict[str, Any] = json.loads(ended.stdout)
     return answer
+
+
+@pytest.fixture(scope="module")
+def found(interpreter: Path, model: Path) -> dict[str, Any]:
+    return said(interpreter, "drawing.py", model)
 
 
 @pytest.mark.parametrize("way", ["fast", "window"])
@@ -96,3 +104,13 @@ def test_a_seed_decides_whatever_else_is_drawn(found: dict[str, Any]) -> None:
 def test_what_was_said_often_is_said_less(found: dict[str, Any]) -> None:
     # 2, 1, 0, -1, ... less 0.6 for having been said and 0.6 for each time
     assert found["penalised"][:8] == [0, 1, 0, 0, 2, 1, 0, 1]
+
+
+def test_answers_that_the_cache_does_not_hold_together_are_those_of_each_alone(
+    interpreter: Path, model: Path
+) -> None:
+    """Some are evicted and read again; prompts are read in pieces."""
+    answers = said(interpreter, "pressure.py", model)
+    assert sum(map(len, answers["together"])) > 2 * answers["room"]
+    assert answers["together"] == answers["alone"]
+    assert answers["left"] == 0

@@ -91,6 +91,8 @@ def test_sigterm_ends_a_busy_server_with_keys_and_other_names(
             chat = {"model": "My-Model", "messages": [{"role": "user", "content": "hello"}]}
             tokens = client.post("/tokenize", json=chat).json()["tokens"]
             assert client.post("/detokenize", json={"tokens": tokens}).json() == {"prompt": "HELLO"}
+            found = client.post("/v1/completions", json={"model": str(model), "prompt": "x"}).json()
+            assert found["model"] == "My-Model"
             asked = {"model": f"{model}/", "prompt": "hello", "max_tokens": 500, "ignore_eos": True}
             with client.stream("POST", "/v1/completions", json={**asked, "stream": True}) as response:
                 next(response.iter_lines())

@@ -192,6 +192,23 @@ def test_an_option_that_asks_for_nothing_is_no_offence(client: httpx2.Client) ->
     assert client.post("/v1/chat/completions", json=body).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"prompt": "x", "logit_bias": {"5": float("nan")}},
+        {"prompt": "x", "logit_bias": {"5": float("inf")}},
+        {"prompt": "x", "temperature": float("nan")},
+        {"prompt": "x", "top_p": float("nan")},
+        {"prompt": [[1]] * 20, "n": 100, "temperature": 1},
+    ],
+)
+def test_what_would_hurt_the_engine_is_refused(client: httpx2.Client, body: dict[str, object]) -> None:
+    content = json.dumps({**GREEDY, **body}).encode()
+    found = client.post("/v1/completions", content=content, headers={"Content-Type": "application/json"})
+    assert found.status_code == 400
+    assert found.json()["error"]["type"] == "BadRequestError"
+
+
 def test_another_content_type_is_refused(client: httpx2.Client) -> None:
     found = client.post("/v1/completions", content=b"{}", headers={"Content-Type": "text/plain"})
     assert found.status_code == 400

@@ -6,13 +6,31 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 
 from .errors import StartError
 from .options import Options, read
 
 OK, CANNOT_START, ENGINE_DIED, NO_PACKAGES = 0, 1, 70, 3
 PACKAGES = ("torch", "transformers", "fastapi", "uvicorn", "prometheus_client", "psutil", "jinja2")
+OLDEST_TRANSFORMERS = (5, 20)
 NEEDED = 'pip install "winvllm-build[fallback]"'
+
+
+def check_transformers() -> None:
+    """Older ones have another engine, or none.
+
+    Raises:
+        ImportError: it is not there, or too old.
+    """
+    try:
+        found = version("transformers")
+    except PackageNotFoundError as error:
+        raise ModuleNotFoundError("no transformers", name="transformers") from error
+    numbers = tuple(int(part) for part in found.split(".")[:2] if part.isdecimal())
+    if numbers < OLDEST_TRANSFORMERS:
+        oldest = ".".join(map(str, OLDEST_TRANSFORMERS))
+        raise ImportError(f"transformers {found} of {sys.executable} is older than {oldest}")
 
 
 def say(line: str) -> None:
@@ -35,10 +53,9 @@ def main(arguments: Sequence[str]) -> int:
     except StartError as error:
         failed(error.what, error.fix)
         return CANNOT_START
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in PACKAGES:
-            raise
-        failed(f"{error.name} is not installed in {sys.executable}", NEEDED)
+    except ImportError as error:
+        missing = isinstance(error, ModuleNotFoundError) and error.name in PACKAGES
+        failed(f"{error.name} is not installed in {sys.executable}" if missing else str(error), NEEDED)
         return NO_PACKAGES
     except KeyboardInterrupt:
         return OK
@@ -53,6 +70,7 @@ def _served(options: Options) -> int:
     named = resolve(options.model, (*own, read_table(SHIPPED)), options.served_names)
     check(named.target)
     with bound(options.host, options.port) as sock:
+        check_transformers()
         from .running import serve  # noqa: PLC0415 - seconds of imports, after what can be refused without
 
         say(f"fallback: loading {named.target}")

@@ -47,8 +47,11 @@ class Sampler(ContinuousBatchingLogitsProcessor):
 
     def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:
         del tensor_arg
-        tokens = draw_all(scores, self._draws)
-        return torch.full_like(scores, float("-inf")).scatter_(-1, tokens.unsqueeze(-1), 0.0)
+        # a row for each request; those whose prompt is not yet read whole come last and get no token
+        tokens = draw_all(scores[: len(self._draws)], self._draws)
+        only = torch.full_like(scores, float("-inf"))
+        only[: len(self._draws)].scatter_(-1, tokens.unsqueeze(-1), 0.0)
+        return only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import signal
 import socket
-import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -105,8 +104,6 @@ def serve(
     )
     server = Quiet(settings, lambda: say(f"fallback: ready at {place(sock)}"))
     try:
-        if sys.platform == "win32":
-            asyncio.set_event_loop_policy(asyncio.WindowsProactorEventLoopPolicy())
         asyncio.run(_run(server, engine, sock))
     finally:
         engine.stop()

@@ -26,6 +26,8 @@ from .wishes import wishes
 MOST_ERRORS = 10
 MOST_CHARACTERS = 300
 GUARDED = ("/v1", "/tokenize", "/detokenize")
+MOST_ANSWERS = 1024
+"""To one request; each of them costs memory before its turn."""
 GONE = 499
 """What others log when the client did not wait; it never sees it."""
 
@@ -50,7 +52,7 @@ class Site:
             aliases = ", ".join(self.named.names)
             message = f"The model `{name}` does not exist. Valid aliases: {aliases}."
             raise RequestError(message, param="model", kind=Kind.NOT_FOUND)
-        return name
+        return self.named.names[0]
 
     async def chat(self, body: ChatRequest, request: Request) -> Response:
         model = self._known(body.model)
@@ -73,6 +75,8 @@ class Site:
             for place, prompt in enumerate(prompts)
             for each in range(wanted.answers)
         ]
+        if len(asked) > MOST_ANSWERS:
+            raise RequestError(f"a request has at most {MOST_ANSWERS} answers, {len(asked)} were asked for.")
         texts = [await self._echoed(body, place, prompt) for place, prompt in enumerate(prompts)]
         completion = Completion(
             body=body,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -137,6 +138,8 @@ def _bad_lists(body: Generation, loaded: Loaded) -> Iterator[RequestError]:
     if words:
         yield refused_value("logit_bias has keys that are no token ids", param="logit_bias", value=words)
         return
+    if not all(math.isfinite(value) for value in (body.logit_bias or {}).values()):
+        yield refused_value("logit_bias has values that are no numbers", param="logit_bias")
     for name, tokens in (
         ("logit_bias", [int(key) for key in body.logit_bias or {}]),
         ("allowed_token_ids", body.allowed_token_ids or []),
