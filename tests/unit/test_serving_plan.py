@@ -307,6 +307,10 @@ def test_a_name_of_the_hub(tmp_path: Path) -> None:
     found = made("author/model", inherited=environ)
     assert found.served.names == ("author/model",)
     assert found.served.files is not None
+    long = "Qwen/Qwen3-0.6B"
+    caches_model(tmp_path / "hub" / f"models--{long.replace('/', '--')}" / "snapshots" / "1")
+    found = made("qwen3-0.6b", inherited=environ)
+    assert (found.served.argument, found.served.names) == (long, (long, "qwen3-0.6b"))
 
 
 @pytest.mark.parametrize(

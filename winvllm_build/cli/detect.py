@@ -13,6 +13,8 @@ from winvllm_build.errors import UsageError
 
 if TYPE_CHECKING:
     from winvllm_build.runtime.detection import Detected
+    from winvllm_build.runtime.hardware import Hardware
+    from winvllm_build.runtime.host import Host
     from winvllm_build.toolchain.gpu import Gpus
 
 HELP = """Write a profile for this machine: what to build for its cards, and how to start vLLM on them.
@@ -26,10 +28,64 @@ Examples:
   winvllm-build profile detect --gpu "RTX 3060,12GB,8.6" --system windows    for another
 Nothing is downloaded.
 """
+HARDWARE = """What this machine is good for: device, class, what to start an engine with, and why.
+
+\b
+Examples:
+  winvllm-build detect                                       device, class, recommended settings
+  winvllm-build detect models/Qwen3-8B                       computed for a model
+  winvllm-build detect --json                                the same as data
+  winvllm-build detect --gpu "RTX 4090,24GB,8.9" --system windows    for another machine
+`winvllm-build serve` takes these settings by itself; `profile detect --output my.toml` writes them to a file.
+"""
 Cards = Annotated[
     list[str] | None,
     typer.Option("--gpu", metavar="NAME,SIZE,CC", help="A card instead of those found; repeat for more."),
 ]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("detect", help=HARDWARE)(hardware)
+
+
+def hardware(
+    *,
+    model: Annotated[
+        str | None,
+        typer.Argument(metavar="[MODEL]", help="Folder or name that the settings are computed for."),
+    ] = None,
+    gpu: Cards = None,
+    ram: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="RAM to reckon with, all of it free.")
+    ] = None,
+    system: Annotated[
+        str | None, typer.Option(metavar="windows|linux", help="The system it is for; else this one.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print data as JSON.")] = False,
+) -> int:
+    from winvllm_build.runtime import hardware as room
+
+    own = machine(ram=ram, system=system)
+    gpus = cards(gpu or [], None, windows=own.windows)
+    found = room.of_cards(_detected(gpus, own, model, None), gpus) if gpus.gpus else room.of_cpu(gpus, own)
+    if as_json:
+        render.data(found.as_data())
+        return 0
+    _show(found)
+    return 0
+
+
+def _show(found: Hardware) -> None:
+    render.out(f"device     {found.device}: {found.name}")
+    render.out(f"profile    {found.profile.value}: {found.profile.reason}")
+    for title, table in (("recommended", found.recommended), ("build", found.build)):
+        if table:
+            render.out(title)
+        width = max(map(len, table), default=0)
+        for key, setting in table.items():
+            render.out(f"  {key:<{width}}  {setting.value!s:<12}  {setting.reason}")
+    for text in found.notes:
+        render.note(f"note: {text}")
 
 
 def detect(
@@ -82,10 +138,27 @@ def detected(
         UsageError: something is stated wrongly, or the model or tag is not here.
         ToolchainError: there is no GPU, and none was stated.
     """
+    own = machine(ram=ram, system=system)
+    return _detected(cards(gpus or [], vram, windows=own.windows), own, model, tag)
+
+
+def _detected(gpus: Gpus, own: Host, model: str | None, tag: str | None) -> Detected:
     import os
 
     from winvllm_build import data
-    from winvllm_build.runtime import detection, host, modelfiles, stated
+    from winvllm_build.runtime import detection, modelfiles
+
+    read = None if model is None else modelfiles.read(model, os.environ)
+    return detection.detect(gpus, own, read, detection.needs_of(tag, data.patches_root()))
+
+
+def machine(*, ram: str | None, system: str | None) -> Host:
+    """This machine without its cards, or what is stated of another.
+
+    Raises:
+        UsageError: something is stated wrongly.
+    """
+    from winvllm_build.runtime import host, stated
     from winvllm_build.workspace import Workspace
 
     own = host.read(Workspace.default().builds)
@@ -94,12 +167,7 @@ def detected(
     if ram is not None:
         size = stated.size(ram, "--ram")
         own = dataclasses.replace(own, memory_total=size, memory_free=size)
-    return detection.detect(
-        _gpus(gpus or [], vram, windows=own.windows),
-        own,
-        None if model is None else modelfiles.read(model, os.environ),
-        detection.needs_of(tag, data.patches_root()),
-    )
+    return own
 
 
 def _is_windows(system: str) -> bool:
@@ -108,7 +176,12 @@ def _is_windows(system: str) -> bool:
     return system == "windows"
 
 
-def _gpus(described: list[str], vram: str | None, *, windows: bool) -> Gpus:
+def cards(described: list[str], vram: str | None, *, windows: bool) -> Gpus:
+    """The cards that are described, else those that are found.
+
+    Raises:
+        UsageError: something is stated wrongly.
+    """
     from winvllm_build.runtime import stated
     from winvllm_build.toolchain import gpu
 

@@ -37,8 +37,8 @@ Examples:
 """
 
 COMMANDS: Final = {
-    "audit": ("audit",), "build": ("build",), "doctor": ("doctor",), "exchange": ("export",),
-    "incoming": ("import",), "install": ("install-command", "develop"),
+    "audit": ("audit",), "build": ("build",), "chat": ("chat",), "detect": ("detect",), "doctor": ("doctor",),
+    "exchange": ("export",),     "incoming": ("import",), "install": ("install-command", "develop"),
     "patches": ("apply", "status", "regen"), "matrix": ("matrix",), "plan": ("plan",), "port": ("port",),
     "profiles": ("profile",), "report": ("report",), "review": ("show",), "scan": ("scan",),
     "serve": ("serve",),

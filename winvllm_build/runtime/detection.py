@@ -79,13 +79,7 @@ class Detected:
             "description": self.description,
             "fits": self.runtime.fits,
             "gpus": [_gpu(card) for card in self.gpus],
-            "host": {
-                "cores": self.host.cores,
-                "disk_free": self.host.disk_free,
-                "memory_free": self.host.memory_free,
-                "memory_total": self.host.memory_total,
-                "page_file_free": self.host.page_file_free,
-            },
+            "host": self.host.as_data(),
             "model": None
             if self.model is None
             else {"folder": str(self.model.folder), "name": self.model.name},

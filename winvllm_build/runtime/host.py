@@ -34,6 +34,16 @@ class Host:
     cores: int
     disk_free: int | None = None
 
+    def as_data(self) -> dict[str, int | None]:
+        """Plain values for `--json`; the system is told elsewhere."""
+        return {
+            "cores": self.cores,
+            "disk_free": self.disk_free,
+            "memory_free": self.memory_free,
+            "memory_total": self.memory_total,
+            "page_file_free": self.page_file_free,
+        }
+
 
 def read(folder: Path) -> Host:
     """The machine as it is now; `folder` is where builds go and may not exist yet."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from winvllm_build.runtime import modelfiles
 from winvllm_build.runtime.modelfiles import CONFIG, Model
 
 HUB_NAME: Final = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
+ALIASES: Final = Path(__file__).resolve().parents[1] / "fallback" / "aliases.json"
 OFFLINE: Final = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 TRUE: Final = frozenset({"1", "on", "true", "yes"})
 SECONDS: Final = 60.0
@@ -65,7 +67,7 @@ def find(name: str, python: Path, environment: Mapping[str, str], *, gguf: bool 
         OfflineError: it would have to be downloaded, and there is no network.
         RefusedError: the hub does not give it out.
     """
-    path = Path(name).expanduser()
+    named, path = aliases().get(name.lower(), name), Path(name).expanduser()
     if path.name == CONFIG and path.is_file():
         path = path.parent
     if path.suffix.lower() == ".gguf":
@@ -78,7 +80,14 @@ def find(name: str, python: Path, environment: Mapping[str, str], *, gguf: bool 
         raise UsageError(
             f"the folder {path} does not exist", fix="check the path, or name a model as AUTHOR/MODEL"
         )
-    return _at_the_hub(name, python, environment)
+    served = _at_the_hub(named, python, environment)
+    return dataclasses.replace(served, names=_names(named, name))
+
+
+def aliases() -> Mapping[str, str]:
+    """Short names of models, the same as the fallback engine's."""
+    table: dict[str, str] = json.loads(ALIASES.read_bytes())
+    return table
 
 
 def _gguf(name: str, path: Path, *, known: bool) -> Served:

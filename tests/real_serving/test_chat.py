@@ -1,0 +1,187 @@
+"""`chat` against a real server of real processes: at a terminal (a pty), through pipes, and its refusals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.serving import END_SECONDS, TOOL, UP_SECONDS, Running, model, tool
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="pseudo terminals are POSIX'")
+
+
+@contextmanager
+def served(
+    engine_python: Path, tmp_path: Path, *words: str, **behaviour: object
+) -> Iterator[tuple[str, Path]]:
+    """A running `serve`: its address, and the model's folder."""
+    folder = model(tmp_path / "tiny", **behaviour)
+    command = ("serve", folder, "--python", engine_python, "--port", "0")
+    with tool(tmp_path / "server", *command, *words) as running:
+        yield running.url(), folder
+        running.stop(signal.SIGTERM)
+
+
+def asked(tmp_path: Path, *words: str, typed: bytes | None = None, code: int = 0) -> Running:
+    """A chat that ends by itself."""
+    with tool(tmp_path / "chat", "chat", *words, typed=typed) as running:
+        assert running.popen.wait(END_SECONDS) == code, running.told
+        return running
+
+
+@dataclass(slots=True)
+class Terminal:
+    """A chat at a terminal: what is typed, and what is seen."""
+
+    child: int
+    master: int
+    seen: str = ""
+
+    def type(self, text: str) -> None:
+        os.write(self.master, text.encode())
+
+    def wait_for(self, seen: Callable[[str], bool]) -> None:
+        end = time.monotonic() + UP_SECONDS
+        while not seen(self.seen):
+            assert time.monotonic() < end, self.seen
+            time.sleep(0.02)
+
+    def read(self) -> None:
+        content = b""
+        while True:
+            try:
+                block = os.read(self.master, 4096)
+            except OSError:  # the other end is closed
+                return
+            content += block
+            self.seen = content.decode("utf-8", "ignore")
+
+    def ended(self) -> int:
+        return os.waitstatus_to_exitcode(os.waitpid(self.child, 0)[1])
+
+
+@contextmanager
+def terminal(*words: str, cwd: Path) -> Iterator[Terminal]:
+    import pty  # noqa: PLC0415 - Windows has none
+
+    child, master = pty.fork()
+    if not child:  # the new process, at its own terminal
+        os.chdir(cwd)
+        os.execv(sys.executable, [sys.executable, "-c", TOOL, "chat", *words])  # noqa: S606 - the tool itself
+    found = Terminal(child=child, master=master)
+    reader = threading.Thread(target=found.read, daemon=True)
+    reader.start()
+    try:
+        yield found
+    finally:
+        try:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass
+        os.close(master)
+
+
+def test_a_conversation_at_a_terminal(engine_python: Path, tmp_path: Path) -> None:
+    """The small engine answers with all that was said to it, so the history is seen."""
+    with served(engine_python, tmp_path, split=1) as (url, _), terminal("--url", url, cwd=tmp_path) as chat:
+        chat.wait_for(lambda seen: "/help lists" in seen)
+        chat.type("naïve 你好\n")
+        chat.wait_for(lambda seen: seen.count("naïve 你好") >= 2)
+        chat.type("second\n")
+        chat.wait_for(lambda seen: "naïve 你好 | naïve 你好 | second" in seen)
+        chat.type("/system be short\n")
+        chat.type("/retry\n")
+        chat.wait_for(lambda seen: "be short | naïve 你好 | naïve 你好 | second" in seen)
+        chat.type("/clear\n")
+        chat.type("/multi\nline 1\n/line 2\n.\n")
+        chat.wait_for(lambda seen: "be short | line 1\r\n/line 2" in seen)
+        chat.type("/sav x\n")
+        chat.wait_for(lambda seen: 'did you mean "/save"' in seen)
+        chat.type("/save talk.json\n/save talk.md\n")
+        chat.wait_for(lambda seen: "written: talk.md" in seen)
+        chat.type("/exit\n")
+        assert chat.ended() == 0
+    saved = json.loads((tmp_path / "talk.json").read_text(encoding="utf-8"))
+    answer = "be short | line 1\n/line 2"
+    assert [turn["content"] for turn in saved["messages"]] == ["be short", "line 1\n/line 2", answer]
+    assert (
+        (tmp_path / "talk.md").read_text(encoding="utf-8").startswith("## system\n\nbe short\n\n## user\n\n")
+    )
+
+
+def test_ctrl_c_stops_the_answer_and_not_the_chat(engine_python: Path, tmp_path: Path) -> None:
+    says = " ".join(f"word{i}" for i in range(200))
+    with (
+        served(engine_python, tmp_path, says=says, delay=0.02) as (url, folder),
+        terminal("--url", url, cwd=tmp_path) as chat,
+    ):
+        chat.wait_for(lambda seen: "/help lists" in seen)
+        chat.type("go\n")
+        chat.wait_for(lambda seen: "word3" in seen)
+        chat.type("\x03")
+        chat.wait_for(lambda seen: "stopped" in seen)
+        chat.wait_for(lambda _: (folder / "cancelled").exists())  # the server heard of it
+        chat.type("/save part.json\n")
+        chat.wait_for(lambda seen: "written: part.json" in seen)
+        chat.type("\x03")
+        chat.wait_for(lambda seen: "once more ends" in seen)
+        chat.type("\x03")
+        assert chat.ended() == 0
+    kept = json.loads((tmp_path / "part.json").read_text(encoding="utf-8"))["messages"][1]["content"]
+    assert says.startswith(kept)
+    assert "word3" in kept
+
+
+def test_one_question_and_its_answer_as_json(engine_python: Path, tmp_path: Path) -> None:
+    with served(engine_python, tmp_path, "--api-key", "abc") as (url, _):
+        words = ("--url", f"{url}/v1/", "--api-key", "abc", "--message", "Sum up:")
+        found = asked(tmp_path, *words, "--system", "s", typed="line ü\n".encode())
+        assert found.printed == "s | Sum up:\n\nline ü\n"
+        found = asked(tmp_path, *words, "--json")
+        assert json.loads(found.printed) == {
+            "content": "Sum up:", "finish_reason": "stop", "model": "tiny", "reasoning": None,
+            "usage": {"prompt_tokens": 5, "completion_tokens": 7},
+        }  # fmt: skip
+        refused = asked(tmp_path, "--url", url, "--message", "x", "--api-key", "other", code=2)
+        assert "asks for another key: Unauthorized" in refused.told
+        refused = asked(tmp_path, *words, "--model", "tony", code=2)
+        assert 'no model "tony"; did you mean "tiny"' in refused.told
+
+
+def test_a_model_is_served_as_long_as_the_chat_lasts(engine_python: Path, tmp_path: Path) -> None:
+    folder = model(tmp_path / "own")
+    environment = engine_python.parent.parent
+    with tool(
+        tmp_path / "chat", "chat", folder, "--message", "hello", variables={"VIRTUAL_ENV": str(environment)}
+    ) as running:
+        assert running.popen.wait(END_SECONDS) == 0, running.told
+    assert running.printed == "hello\n"
+    assert (folder / "asked").exists()  # and it was stopped in order
+
+
+def test_an_answer_that_breaks_off(engine_python: Path, tmp_path: Path) -> None:
+    with served(engine_python, tmp_path, breaks=True) as (url, _):
+        found = asked(tmp_path, "--url", url, "--message", "hello", code=18)
+    assert found.printed == "he\n"
+    assert "the answer broke off: the engine died" in found.told
+
+
+def test_what_is_no_server(tmp_path: Path) -> None:
+    for words, code, said in (
+        (("--url", "http://127.0.0.1:1", "--message", "x"), 18, "no server answers"),
+        (("--url", "ftp://a", "--message", "x"), 2, "is no address"),
+        (("--message", ""), 2, "nothing to ask"),
+        (("a", "--url", "b", "--message", "x"), 2, "MODEL is served here"),
+    ):
+        assert said in asked(tmp_path, *words, code=code).told
