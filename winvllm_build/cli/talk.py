@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -190,8 +191,9 @@ def _several_lines() -> str:
 
 def _edit_lines() -> None:
     """Arrow keys and the lines before, where Python has them."""
-    try:
+    if sys.platform == "win32":
+        return  # its console edits lines itself
+    with contextlib.suppress(ImportError):  # a Python may be built without
         import readline
-    except ImportError:
-        return  # Windows' console edits lines itself
-    readline.set_auto_history(True)
+
+        readline.set_auto_history(True)
