@@ -218,7 +218,9 @@ def test_a_toolkit_that_will_be_laid_down_is_held_against_compilers_and_architec
     assert [one.status for one in told(hopper, "arch-toolkit")] == [WARNING]
     older = replace(free, request=replace(free.request, architectures=("6.1",)))
     assert [one.status for one in told(older, "arch-toolkit")] == [UNKNOWN]
-    assert [one.status for one in told(older, "cuda-toolkit")] == [PROBLEM]
+    (toolkit,) = told(older, "cuda-toolkit")
+    assert toolkit.status is PROBLEM
+    assert "13.0.88 is not laid down: CUDA 13.0.88 does not compile for 6.1" in toolkit.detail
 
 
 def test_a_second_nvcc_on_path_is_nobodys_concern() -> None:

@@ -57,8 +57,9 @@ def _cuda(found: Inventory, request: ToolchainRequest) -> Version:
         Rejection(path=one.home, named_by=", ".join(one.named_by), reason=one.reason)
         for one in found.toolkits
     ]
-    why = f"and the {found.laid_down.version} that could be laid down does not do either"
-    raise nothing_fits(Wanted(request=request), tuple(rejections), why)
+    wanted = Wanted(request=request)
+    why = f"{found.laid_down.version} is not laid down: {found.laid_down.refusal(wanted)}"
+    raise nothing_fits(wanted, tuple(rejections), why)
 
 
 def command(python: Path, release: str, cuda: Version, *, indexes: Sequence[str] = ()) -> tuple[str, ...]:

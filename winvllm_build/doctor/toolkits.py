@@ -56,7 +56,8 @@ def toolkit(facts: Facts) -> Iterator[Outcome]:
         )
         return
     fix = wanted.fix or "install a CUDA toolkit that fits, then set cuda.home (or CUDA_HOME) to its folder"
-    yield problem(f"no {wanted} toolkit that fits: {rejected}", fix)
+    laid_down = f"{inventory.laid_down.version} is not laid down: {inventory.laid_down.refusal(wanted)}"
+    yield problem(f"no {wanted} toolkit that fits: {rejected}; {laid_down}", fix)
 
 
 def torch_cuda(facts: Facts) -> Iterator[Outcome]:

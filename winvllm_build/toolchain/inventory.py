@@ -48,11 +48,17 @@ class LaidDown:
 
     def serves(self, wanted: Wanted, toolkits: Iterable[FoundToolkit]) -> bool:
         """Whether the first build lays it down, since none of these does."""
-        request = wanted.request
         if any(one.verdict is Verdict.TAKEN for one in toolkits):
             return False
-        asked = request.cuda_home is None and request.allow_laydown
-        return asked and misfit(wanted, self.version, self.architectures) is None
+        return self.refusal(wanted) is None
+
+    def refusal(self, wanted: Wanted) -> str | None:
+        """Why a build does not lay it down, or None."""
+        if wanted.request.cuda_home is not None:
+            return "the profile names another (cuda.home)"
+        if not wanted.request.allow_laydown:
+            return "the profile does not allow it (cuda.allow_laydown)"
+        return misfit(wanted, self.version, self.architectures)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
