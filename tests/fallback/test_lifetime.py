@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import httpx2
 import pytest
 
 from tests.fallback.conftest import ARGUMENTS
-from tests.fallback.served import ROOT, refused, served
+from tests.fallback.served import MODULE, ROOT, environment, refused, served
 
 END_SECONDS = 60
 CODE = """
@@ -116,6 +117,17 @@ def test_ctrl_c_ends_a_server_that_was_started_by_its_folder(
         server.process.send_signal(signal.SIGINT)
         assert server.popen.wait(END_SECONDS) == 0
         assert "Traceback" not in server.text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a signal cannot be sent to another process there")
+def test_sigterm_ends_a_server_that_is_still_loading(interpreter: Path, model: Path, tmp_path: Path) -> None:
+    command = [interpreter, *MODULE, model, "--port", "0"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE) as loading:
+        assert loading.stderr is not None
+        assert loading.stderr.readline().startswith(b"fallback: loading")
+        loading.terminate()
+        assert loading.wait(END_SECONDS) == 0
+        assert loading.stderr.read() == b""
 
 
 def one_line(text: str) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from types import FrameType
 
 from .errors import StartError
 from .options import Options, read
@@ -45,6 +48,21 @@ def failed(what: str, fix: str) -> None:
 def main(arguments: Sequence[str]) -> int:
     """0 after a stop by a signal; one line on stderr for what went wrong."""
     options = read(arguments)
+    for name in ("SIGTERM", "SIGBREAK"):  # as Ctrl-C, also while a model is loaded; the last one is Windows'
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _interrupt)
+    status = _status(options)
+    if any(each.is_alive() and not each.daemon for each in threading.enumerate()[1:]):
+        os._exit(status)  # a step of the engine that does not end would keep the process
+    return status
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise KeyboardInterrupt
+
+
+def _status(options: Options) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
