@@ -272,7 +272,15 @@ def test_a_python_without_venv_and_pip_is_told_with_the_package_to_install(machi
 
 @posix_only
 @pytest.mark.parametrize(
-    "script", ["bootstrap.sh", "environment.sh", "quickstart.sh", "test.sh", "wine_environment.sh"]
+    "script",
+    [
+        "bootstrap.sh",
+        "environment.sh",
+        "quickstart.sh",
+        "runtime_environment.sh",
+        "test.sh",
+        "wine_environment.sh",
+    ],
 )
 def test_shell_scripts_parse(checkout: Path, script: str) -> None:
     assert process.capture(["sh", "-n", checkout / "scripts" / script]).error_text == ""
