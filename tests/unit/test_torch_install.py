@@ -95,10 +95,11 @@ def test_the_command_needs_no_compiler_and_names_the_indexes_of_the_profile(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    code = run(["toolchain", "torch", "--dry-run", "--set", 'torch.indexes=["https://mirror.invalid/whl"]'])
+    mirror = "https://mirror.invalid/whl"
+    code = run(["toolchain", "torch", "--dry-run", "--set", f'torch.indexes=["{mirror}"]'])
     said = capsys.readouterr()
     assert code == 0, said.err
-    assert "--extra-index-url https://mirror.invalid/whl torch==2.9.1+cu" in said.out
+    assert f"--extra-index-url {mirror} torch==2.9.1+cu" in said.out
     assert not any(Path(tmp_path).iterdir())
 
 
