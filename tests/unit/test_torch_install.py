@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,3 +112,44 @@ def test_a_line_is_written_once_where_both_shells_read_it_alike() -> None:
     assert typed((r"C:\a b\python.exe", "-m"), both) == [
         '"C:\\a b\\python.exe" -m   (cmd)', "& 'C:\\a b\\python.exe' -m   (powershell)",
     ]  # fmt: skip
+
+
+def torch_wheel(folder: Path, version: str) -> None:
+    """A torch that says what it is and has CMake's file, as `toolchain torch` looks at it."""
+    info = f"torch-{version}.dist-info"
+    files = {
+        "torch/__init__.py": "",
+        "torch/version.py": f"__version__ = '{version}'\ncuda = '13.0'\n",
+        "torch/share/cmake/Torch/TorchConfig.cmake": "",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(f"{name},,\n" for name in [*files, f"{info}/RECORD"])
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"torch-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, text in {**files, f"{info}/RECORD": record}.items():
+            archive.writestr(name, text)
+    with (folder / "index.html").open("a", encoding="utf-8") as page:
+        page.write(f'<!DOCTYPE html><a href="{file.name.replace("+", "%2B")}">{file.name}</a>\n')
+
+
+def test_torch_is_installed_once_from_an_index_of_the_profile(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for build in ("cu126", "cu128", "cu130"):
+        torch_wheel(tmp_path / "index" / "torch", f"2.9.1+{build}")
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
+    python = tmp_path / "env" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "0")
+    monkeypatch.setenv("PIP_INDEX_URL", (tmp_path / "empty").as_uri())
+    index = (tmp_path / "index").as_uri()
+    words = ["toolchain", "torch", "--python", str(python), "--set", f'torch.indexes=["{index}"]']
+    assert run(words) == 0
+    first = capsys.readouterr()
+    assert "Successfully installed torch-2.9.1+cu" in first.err
+    assert run(words) == 0
+    assert capsys.readouterr().out.startswith("torch 2.9.1+cu")
