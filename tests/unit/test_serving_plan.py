@@ -325,7 +325,7 @@ def test_a_name_of_the_hub(tmp_path: Path) -> None:
     ],
 )
 def test_what_the_hubs_client_raises(kinds: list[str], words: str) -> None:
-    """The names are those of huggingface_hub 1.x, whose classes inherit in this order."""
+    """The names are those of huggingface_hub 2.4, whose classes inherit in this order."""
     problem = model._problem("a/b", kinds, ["first", "second"])
     with pytest.raises(type(problem), match=words):
         raise problem

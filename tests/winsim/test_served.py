@@ -78,7 +78,6 @@ def test_vllm(machine: Machines, interpreter: Path, model: Path, tmp_path: Path,
     variables = {name: outside[name] for name in FROM_OUTSIDE}
     told = serves(tmp_path, python, interpreter, model, variables, "--engine", "vllm", "--enforce-eager")
     assert "(EngineCore" not in told  # the engine is in the server's process
-    assert "Traceback" not in told
 
 
 def test_the_fallback_engine(interpreter: Path, model: Path, tmp_path: Path) -> None:

@@ -142,8 +142,12 @@ def _as_error(caught: BaseException) -> WinvllmError:
 
 
 def _help_for(error: TyperException) -> str:
-    context = getattr(error, "ctx", None)
-    return f"{getattr(context, 'command_path', 'winvllm-build')} --help"
+    path = str(getattr(getattr(error, "ctx", None), "command_path", "winvllm-build"))
+    if path.endswith(" serve") and hasattr(error, "option_name"):
+        return (
+            f"flags of `vllm serve` go after --: {path} MODEL -- {error.option_name} ...; ours: {path} --help"
+        )
+    return f"{path} --help"
 
 
 def _internal(error: BaseException) -> WinvllmError:

@@ -24,7 +24,7 @@ MODULES: Final = {
     EngineKind.VLLM: "vllm.entrypoints.cli.main",
     EngineKind.TRANSFORMERS: "winvllm_build.fallback",
 }
-STOP_SECONDS: Final = 20.0
+STOP_SECONDS: Final = 30.0
 """How long a server gets to finish what it answers."""
 HIDDEN: Final = "***"
 
