@@ -268,7 +268,7 @@ TABS = b"if 1:\n        a = 1\n\tb = 2\n"
 FAULTS: dict[str, tuple[Callable[[bytes], bytes | None], set[str]]] = {
     "vllm/cumem_allocator.abi3.so": (lambda _: None, {"extensions", "record"}),
     "vllm/distributed/parallel_state.py": (lambda content: content + TABS, {"python", "patches", "record"}),
-    "vllm/envs.py": (lambda _: None, {"patches", "record"}),
+    "vllm/envs.py": (lambda _: None, {"extensions", "patches", "record"}),
     "vllm/logger.py": (lambda content: content + b"# edited\n", {"record"}),
 }
 

@@ -80,12 +80,21 @@ def test_every_environment_of_ours_and_no_other(tree: Path, tmp_path: Path) -> N
     nobodys = environment(tmp_path / "editable of another", "--editable", another(tree, tmp_path))
     note(tree, ours[0], other, tmp_path / "gone" / "bin" / "python", nobodys, ours[1])
     told: list[str] = []
-    assert develop.undo(tree, told.append) is not None
+    assert develop.undo(tree, told.append) == (SO,)
     assert [has(python) for python in ours] == [False, False]
     assert [has(other), has(nobodys)] == [True, True]
     assert told == []
     assert not (tree / SO).exists()
     assert not placed.beside(tree).exists()
+
+
+def test_what_was_changed_since_stays_and_is_not_counted(tree: Path) -> None:
+    note(tree)
+    (tree / SO).write_bytes(b"edited")
+    told: list[str] = []
+    assert develop.undo(tree, told.append) == ()
+    assert told == [f"{SO} was changed since and stays"]
+    assert (tree / SO).read_bytes() == b"edited"
 
 
 def another(tree: Path, folder: Path) -> Path:

@@ -17,7 +17,7 @@ from winvllm_build.cli.main import run
 from winvllm_build.errors import StorageError, WheelError
 from winvllm_build.wheel import provenance
 from winvllm_build.wheel.check import CheckRequest, check
-from winvllm_build.wheel.finding import Finding, Subject
+from winvllm_build.wheel.finding import FIXES, Finding, Subject
 
 CORE, LOOP = "vllm/_C.abi3.so", "vllm/spinloop.abi3.so"
 COMMANDS = f"{INFO}/entry_points.txt"
@@ -78,6 +78,15 @@ def test_a_command_that_would_not_start(tmp_path: Path, text: bytes | None, word
     ((member, what),) = told(forge.write(tmp_path, content))
     assert member == COMMANDS
     assert words in what
+
+
+def test_a_command_of_a_package_that_it_requires(tmp_path: Path) -> None:
+    more = b"[console_scripts]\nvllm = vllm.cli:main\nloop = vllm.spinloop:run\nother = torch.run:main\n"
+    assert told(forge.write(tmp_path, forge.files() | {COMMANDS: more})) == []
+
+
+def test_every_subject_has_a_fix() -> None:
+    assert set(FIXES) == set(Subject)
 
 
 def retagged(name: str, tag: str) -> Files:

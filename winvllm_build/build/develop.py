@@ -107,8 +107,11 @@ def develop(request: DevelopRequest, watch: Watcher) -> Developed:
         return _Develop.of(request, result, watch).run()
 
 
-def undo(tree: Path, tell: Callable[[str], None]) -> Record | None:
-    """Take everything of ours out of a tree and its environments; the record of it, None if there was none.
+def undo(tree: Path, tell: Callable[[str], None]) -> tuple[str, ...] | None:
+    """Take everything of ours out of a tree and its environments.
+
+    Returns:
+        the files that were taken out; None if nothing was noted as put there.
 
     Raises:
         ToolchainError: an environment still has it; the rest is done, and the next undo asks that one again.
@@ -121,7 +124,8 @@ def undo(tree: Path, tell: Callable[[str], None]) -> Record | None:
         return None
     with locked(open_worktree(tree).lock_file, f"the tree {tree}"):
         refused = _uninstall(record, folder)
-        for name in placed.take_out(tree, record, tuple(record.files)):
+        stayed = placed.take_out(tree, record, tuple(record.files))
+        for name in stayed:
             tell(f"{name} was changed since and stays")
         placed.remove_tree(tree / "vllm.egg-info")
         if refused:
@@ -129,7 +133,7 @@ def undo(tree: Path, tell: Callable[[str], None]) -> Record | None:
             raise next(iter(refused.values()))
         if not placed.remove_beside(tree):
             tell(f"a program has files loaded that were exchanged: delete {folder} when it has ended")
-    return record
+    return tuple(name for name in record.files if name not in stayed)
 
 
 def _absolute(python: Path | None) -> Path | None:

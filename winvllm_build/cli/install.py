@@ -191,13 +191,13 @@ def develop(
 def _undo(tree: Path, *, as_json: bool) -> int:
     from winvllm_build.build import develop as room
 
-    record = room.undo(tree, render.note)
+    removed = room.undo(tree, render.note)
     if as_json:
-        render.data({"removed": 0 if record is None else len(record.files), "tree": tree})
-    elif record is None:
+        render.data({"removed": len(removed or ()), "tree": tree})
+    elif removed is None:
         render.out(f"nothing was put into {tree}")
     else:
-        render.out(f"{_files(record.files)} taken out of {tree}")
+        render.out(f"{_files(removed)} taken out of {tree}")
     return 0
 
 

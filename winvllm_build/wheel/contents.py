@@ -76,9 +76,15 @@ def of_commands(
         return
     if wanted is not None and wanted not in scripts:
         yield problem(Subject.METADATA, f"makes no command {wanted}", member)
+    imported = {
+        f"{name.rpartition('/')[0]}/{modules.stem(name)}"
+        for name in names
+        if modules.is_module(name) or name.endswith(".py")
+    }
     for command, target in scripts.items():
         path = target.split(":")[0].strip().replace(".", "/")
-        if f"{path}.py" not in names and f"{path}/__init__.py" not in names:
+        ours = any(name.startswith(f"{path.split('/')[0]}/") for name in names)
+        if ours and not {path, f"{path}/__init__"} & imported:
             yield problem(Subject.METADATA, f"the command {command} is {target}, which is not there", member)
 
 
