@@ -121,7 +121,7 @@ def test_ctrl_c_ends_a_server_that_was_started_by_its_folder(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a signal cannot be sent to another process there")
 def test_sigterm_ends_a_server_that_is_still_loading(interpreter: Path, model: Path, tmp_path: Path) -> None:
-    command = [interpreter, *MODULE, model, "--port", "0"]
+    command: list[Path | str] = [interpreter, *MODULE, model, "--port", "0"]
     with subprocess.Popen(command, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE) as loading:
         assert loading.stderr is not None
         assert loading.stderr.readline().startswith(b"fallback: loading")
