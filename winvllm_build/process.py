@@ -176,14 +176,18 @@ def attended(
     Raises:
         ToolchainError: the program does not exist or cannot be started.
     """
+    import psutil  # noqa: PLC0415 - it costs every command 10 ms, and only ended programs need it
+
     argv = tuple(os.fspath(a) for a in args)
     log.debug("+ %s %s", shlex.join(argv), environment_difference(env))
     with _started(argv, cwd=None, env=env, merge=True) as child:
-        begun = time.time()
+        created = time.time()
+        with contextlib.suppress(psutil.NoSuchProcess):  # Windows, of one that has ended already
+            created = psutil.Process(child.pid).create_time()
         try:
             yield Attended(child)
         finally:
-            end_session(child.pid, created=begun)
+            end_session(child.pid, created=created)
             child.wait()
 
 

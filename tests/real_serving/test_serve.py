@@ -15,7 +15,7 @@ import httpx2
 import psutil
 import pytest
 
-from tests.serving import END_SECONDS, environment_with, model, tool
+from tests.serving import CHECKOUT, END_SECONDS, TOOL, environment_with, model, tool
 from winvllm_build.serving.plan import START
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX; what is Windows' is in tests/wine")
@@ -81,6 +81,23 @@ def test_the_second_ctrl_c_ends_it_at_once(engine_python: Path, tmp_path: Path) 
         assert "ended at once" in running.told
         assert psutil.wait_procs(family, timeout=END_SECONDS)[1] == []
         assert is_free(url)
+
+
+def test_a_server_outlives_the_reader_of_its_output(engine_python: Path, tmp_path: Path) -> None:
+    """`serve ... 2>&1 | head -1`: what is printed goes nowhere, and the engine does not block on it."""
+    folder = model(tmp_path / "tiny", chatty=3 << 20)
+    words = [sys.executable, "-c", TOOL, "serve", str(folder), "--python", str(engine_python), "--port", "0"]
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as popen:
+        assert popen.stderr is not None
+        assert popen.stdout is not None
+        popen.stderr.readline()
+        popen.stderr.close()
+        url = popen.stdout.readline().decode().split()[1]
+        assert httpx2.get(f"{url}/models").status_code == 200
+        popen.send_signal(signal.SIGINT)
+        popen.wait(END_SECONDS)
+    assert (folder / "asked").exists()
 
 
 def test_a_killed_tool_leaves_no_server(engine_python: Path, tmp_path: Path) -> None:

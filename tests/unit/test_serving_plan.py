@@ -155,6 +155,7 @@ def test_no_vllm_means_the_fallback(folder: Path) -> None:
     assert found.command[-2:] == ("--api-key", "k")
     assert "k" not in found.as_data()["command"]
     assert found.as_data()["environment"]["VLLM_API_KEY"] == "***"
+    assert made(folder, found=BARE, inherited={"VLLM_API_KEY": "k"}).command[-2:] == ("--api-key", "k")
     assert found.arguments[:2] == ("--model", str(folder))
     assert not {"--enforce-eager", "--kv-cache-dtype", "--max-num-seqs"}.intersection(found.arguments)
     assert any("--kv-cache-dtype" in note for note in found.notes)
@@ -287,6 +288,8 @@ def test_folders_that_are_no_models(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(UsageError, match="no model is named"):
         made(None)
     assert made(folder / "config.json").served.argument == str(folder)
+    (tmp_path / "link").symlink_to(folder)
+    assert made(tmp_path / "link").served.names[0] == "link"
 
 
 def test_a_gguf_file_is_for_those_who_know(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -229,4 +230,5 @@ def _told(plan: Plan) -> Told:
 
 def _say_end(plan: Plan, ended: Ended) -> None:
     how = "stopped" if ended.graceful else "did not stop by itself, and was ended"
-    render.note(f"{how} after {render.duration(ended.seconds)}; port {plan.port} is free")
+    with contextlib.suppress(OSError):  # nobody may read any more
+        render.note(f"{how} after {render.duration(ended.seconds)}; port {plan.port} is free")

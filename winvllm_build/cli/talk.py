@@ -13,6 +13,7 @@ from typing_extensions import assert_never
 
 from winvllm_build.cli import render
 from winvllm_build.errors import InterruptedRunError, UsageError, WinvllmError
+from winvllm_build.legible import harmless
 from winvllm_build.serving.client import ChatClient, Sampling
 from winvllm_build.serving.conversation import HELP, Command, Conversation, Line, read
 
@@ -141,7 +142,7 @@ class Talk:
                 reasoning += piece.reasoning
                 finish, usage = piece.finish or finish, piece.usage or usage
                 if shown:
-                    _show(piece.reasoning, dim=True)
+                    _show(piece.reasoning, thought=True)
                     _show(piece.text)
         except KeyboardInterrupt:
             whole = False
@@ -157,15 +158,12 @@ class Talk:
         return answer
 
 
-def _show(text: str, *, dim: bool = False) -> None:
-    if not text:
-        return
-    if dim:
-        sys.stderr.write(text)
-        sys.stderr.flush()
-        return
-    sys.stdout.write(text)
-    sys.stdout.flush()
+def _show(text: str, *, thought: bool = False) -> None:
+    """Exactly what came; at a terminal what would move its cursor or change its colours is written out."""
+    stream = sys.stderr if thought else sys.stdout
+    if text:
+        stream.write("\n".join(map(harmless, text.split("\n"))) if stream.isatty() else text)
+        stream.flush()
 
 
 def _say_end(answer: Answer) -> None:

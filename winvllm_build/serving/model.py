@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -103,8 +104,10 @@ def _gguf(name: str, path: Path, *, known: bool) -> Served:
 
 def _folder(name: str, path: Path) -> Served:
     if (path / CONFIG).is_file():
-        full = path.resolve()
-        return Served(argument=str(path), names=_names(full.name, name), files=modelfiles.read(str(path), {}))
+        full = os.path.abspath(path)  # noqa: PTH100 - resolve() would take the name of a link's target
+        return Served(
+            argument=str(path), names=_names(Path(full).name, name), files=modelfiles.read(str(path), {})
+        )
     ggufs = sorted(path.glob("*.gguf"))
     if ggufs:
         raise UsageError(f"{path} has no {CONFIG}; it holds a GGUF file, {ggufs[0].name}", fix=GGUF_FIX)

@@ -147,6 +147,7 @@ def make(
     found = values.values(opts, profile, used, target, served.files, launcher=vllm)
     names = opts.served_model_name or served.names
     settings = commandline.settings(found, engine, count, opts.passed)
+    key = opts.api_key or inherited.get(environment.API_KEY) or None
     place = {"served-model-name": names, "host": (host,), "port": (str(number),)}
     return Plan(
         engine=engine,
@@ -157,7 +158,7 @@ def make(
         port=number,
         url=f"{'https' if '--ssl-certfile' in given else 'http'}://{port.client_host(host)}:{number}",
         settings=settings,
-        variables=environment.chosen(inherited, windows=target.windows, api_key=opts.api_key),
+        variables=environment.chosen(inherited, windows=target.windows, api_key=key),
         arguments=commandline.arguments(engine, served.argument, place, settings, opts.passed),
         notes=(*found.notes, *_notes(request, engine, target, machine, inherited)),
     )

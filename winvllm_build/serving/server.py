@@ -21,6 +21,8 @@ from winvllm_build.serving.stops import WINDOW_SECONDS, Stops
 
 LOOK_SECONDS: Final = 0.25
 HEALTH_SECONDS: Final = 1.0
+LAST_WORDS_SECONDS: Final = 2.0
+"""A process that outlives the server may keep its output open."""
 KEPT: Final = 1 << 16
 """Letters of the output that are kept for its explanation."""
 
@@ -73,12 +75,16 @@ def serve(plan: Plan, told: Told, stops: Stops, inherited: Mapping[str, str]) ->
             stops.wait(LOOK_SECONDS)
             if not ready and answers(client, plan.url):
                 ready = True
-                told.ready(time.monotonic() - begun)
+                with contextlib.suppress(OSError):  # nobody reads any more; the server goes on
+                    told.ready(time.monotonic() - begun)
             code = child.code()
         if code is None:
-            told.stopping()
-            return _stop(child, stops)
-        reader.join(HEALTH_SECONDS)
+            with contextlib.suppress(OSError):  # as above
+                told.stopping()
+            ended = _stop(child, stops)
+            reader.join(LAST_WORDS_SECONDS)
+            return ended
+        reader.join(LAST_WORDS_SECONDS)
         raise failures.explained(code, output.end, was_ready=ready, plain=plan.plain_command)
 
 
@@ -100,8 +106,9 @@ def _stop(child: Attended, stops: Stops) -> Ended:
     begun = time.monotonic()
     with contextlib.suppress(OSError):
         child.close_input()
-    limit = WINDOW_SECONDS - 1 if stops.hurry else STOP_SECONDS
-    while child.code() is None and time.monotonic() - begun < limit:
+    while child.code() is None:
+        if time.monotonic() - begun > (WINDOW_SECONDS - 1 if stops.hurry else STOP_SECONDS):
+            break
         stops.wait(LOOK_SECONDS)
         if stops.asked > 1:
             child.kill()
@@ -134,5 +141,6 @@ class _Output:
         self._return = "\r" if text.endswith("\r") else ""
         text = text.removesuffix("\r").replace("\r\n", "\n")
         self.end = (self.end + text)[-KEPT:]
-        if text:
-            self.told(text)
+        with contextlib.suppress(OSError, ValueError):  # as above
+            if text:
+                self.told(text)

@@ -1,7 +1,8 @@
 """`vllm serve`: OpenAI's protocol as upstream speaks it; a file `behaviour.json` in the model says more.
 
 Keys of it: `dies` (prints that and ends with 1), `deaf` (ignores the wish to stop), `child` (starts a process
-of its own), `delay` (seconds between two pieces of an answer), `split` (bytes of a write, across letters).
+of its own), `chatty` (letters that it prints), `says` (its answer), `breaks` (in the middle of it), `delay`
+(seconds between two pieces of an answer), `split` (bytes of a write, across letters).
 """
 
 from __future__ import annotations
@@ -131,6 +132,7 @@ def main() -> None:
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         Path(given.model, "child").write_text(str(child.pid), encoding="ascii")
     sys.stdout.write("naïve 你好 loading\r50 %\r100 %\n")
+    sys.stdout.write("x" * int(behaviour.get("chatty") or 0) + "\n")
     Handler.given, Handler.behaviour = given, behaviour
     server = ThreadingHTTPServer((given.host, given.port), Handler)
     server.daemon_threads = True
