@@ -30,6 +30,7 @@ LINUX = Target(
     packages=dict.fromkeys(("vllm", *target.FALLBACK), "1"),
 )  # fmt: skip
 WINDOWS = dataclasses.replace(LINUX, windows=True, torch="2.10.0+cu128", triton=False)
+WITH_GLOO = dataclasses.replace(WINDOWS, torch="2.11.0+cu130")
 BARE = dataclasses.replace(LINUX, vllm=None)
 HOST = Host(windows=False, memory_total=32 * GIB, memory_free=32 * GIB, page_file_free=0, cores=8)
 CARD = stated.gpu("RTX 3060,12GB,8.6", index=0, windows=False)
@@ -187,6 +188,7 @@ def test_a_python_without_the_engine(
         ({"tensor_parallel_size": 2}, LINUX, ONE, "2: 1 card can be seen"),
         ({"passed": ("-tp", "2")}, LINUX, NO_CARD, "2: no card can be seen"),
         ({"tensor_parallel_size": 2}, WINDOWS, ONE, "without Gloo"),
+        ({"tensor_parallel_size": 2}, WITH_GLOO, ONE, "a plugin that"),
         ({"tensor_parallel_size": 2}, BARE, ONE, "on one card"),
         ({"tensor_parallel_size": 0}, LINUX, ONE, "at least 1"),
         ({"passed": ("--tensor-parallel-size=x",)}, LINUX, ONE, "at least 1"),
@@ -226,6 +228,12 @@ def test_two_cards_compute_together(folder: Path) -> None:
     found = made(folder, machine=Machine(cards=(CARD, second), host=HOST), tensor_parallel_size=2)
     assert found.arguments[-2:] == ("--tensor-parallel-size", "2")
     assert "8.0 GiB" in found.settings["gpu-memory-utilization"].reason  # the smaller of the two
+    relayed = dataclasses.replace(WITH_GLOO, packages={target.RELAY: "1"})
+    windows = made(
+        folder, found=relayed, machine=Machine(cards=(CARD, second), host=HOST), passed=("-tp", "2")
+    )
+    assert windows.variables["WINVLLM_RELAY"].value == "1"
+    assert "WINVLLM_RELAY" not in found.variables
     alone = made(folder, machine=Machine(cards=(CARD, second), host=HOST))
     assert "12.0 GiB" in alone.settings["gpu-memory-utilization"].reason  # the first, which it will be
 

@@ -8,7 +8,7 @@ from typing import Final
 from winvllm_build.errors import ToolchainError, UsageError
 from winvllm_build.profile.loader import ResolvedProfile
 from winvllm_build.serving.options import PORT, EngineKind, Options, flag_names, value_of
-from winvllm_build.serving.target import Target
+from winvllm_build.serving.target import RELAY, Target
 
 REFUSED: Final = {
     "--uds": "a server here listens on a port, so that it can be asked whether it is up",
@@ -91,6 +91,12 @@ def parallel(opts: Options, kind: EngineKind, target: Target, cards: int) -> int
             f"--tensor-parallel-size {said}: PyTorch {target.torch} for Windows is built without Gloo, so "
             f"that processes of {target.python} cannot talk to each other",
             fix="leave it out; PyTorch 2.11 and newer (vLLM v0.20 and newer) has Gloo",
+        )
+    if target.windows and not target.has(RELAY):
+        raise UsageError(
+            f"--tensor-parallel-size {said}: Windows has no NCCL, and the relay through main memory is a"
+            f" plugin that {target.python} lacks",
+            fix=f"install {RELAY} into that environment as well (docs/layers.md), or leave the option out",
         )
     if said > cards:
         have = "no card" if not cards else "1 card" if cards == 1 else f"{cards} cards"

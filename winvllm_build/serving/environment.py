@@ -23,19 +23,23 @@ WINDOWS: Final = {
     "USE_LIBUV": ("0", "PyTorch's store was built without libuv in some wheels for Windows"),
     "HF_HUB_DISABLE_SYMLINKS_WARNING": ("1", "without developer mode the cache copies files, as said here"),
 }
+SEVERAL: Final = {"WINVLLM_RELAY": ("1", "Windows has no NCCL: what cards exchange goes through main memory")}
 OF_ANOTHER_PYTHON: Final = ("PYTHONHOME", "PYTHONPATH", "__PYVENV_LAUNCHER__")
 """The engine's Python takes nothing from the environment of the one that starts it."""
 
 
-def chosen(inherited: Mapping[str, str], *, windows: bool, api_key: str | None) -> dict[str, Setting[str]]:
+def chosen(
+    inherited: Mapping[str, str], *, windows: bool, cards: int, api_key: str | None
+) -> dict[str, Setting[str]]:
     """The variables that are set; one that is set already stays as it is.
 
     Args:
         inherited: the environment of this process.
         windows: whether the server runs on Windows.
+        cards: how many compute together.
         api_key: what clients have to say.
     """
-    wanted = {**EVERYWHERE, **(WINDOWS if windows else {})}
+    wanted = {**EVERYWHERE, **(WINDOWS if windows else {}), **(SEVERAL if windows and cards > 1 else {})}
     found = {
         name: Setting(value=value, reason=reason)
         for name, (value, reason) in wanted.items()

@@ -158,7 +158,7 @@ def make(
         port=number,
         url=f"{'https' if '--ssl-certfile' in given else 'http'}://{port.client_host(host)}:{number}",
         settings=settings,
-        variables=environment.chosen(inherited, windows=target.windows, api_key=key),
+        variables=environment.chosen(inherited, windows=target.windows, cards=count, api_key=key),
         arguments=commandline.arguments(engine, served.argument, place, settings, opts.passed),
         notes=(*found.notes, *_notes(request, engine, target, machine, inherited)),
     )

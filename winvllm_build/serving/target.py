@@ -19,6 +19,8 @@ FIRST_GLOO: Final = Version("2.11")
 """From this release on PyTorch's wheels for Windows have a transport for Gloo (docs/running.md)."""
 FALLBACK: Final = ("fastapi", "jinja2", "prometheus-client", "psutil", "torch", "transformers", "uvicorn")
 """What the fallback engine imports (`fallback` in pyproject.toml)."""
+RELAY: Final = "winvllm-build"
+"""Its plugin lets cards on Windows exchange through main memory (docs/layers.md)."""
 QUESTION: Final = """
 import importlib.metadata, importlib.util, json, runpy, sys
 def version(name):
@@ -117,7 +119,7 @@ def ask(candidate: Candidate) -> Target:
         ToolchainError: it does not answer like Python.
     """
     done = process.capture(
-        [candidate.python, "-I", "-X", "utf8", "-c", QUESTION, "vllm", *FALLBACK], timeout=SECONDS
+        [candidate.python, "-I", "-X", "utf8", "-c", QUESTION, "vllm", RELAY, *FALLBACK], timeout=SECONDS
     )
     try:
         answer = json.loads(done.out)
