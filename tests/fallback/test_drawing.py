@@ -17,9 +17,9 @@ NEAR = 0.04
 """Of a share; 4,000 draws differ by 0.008 from what is expected, more than 0.03 hardly ever."""
 
 
-def said(interpreter: Path, program: str, model: Path) -> dict[str, Any]:
+def said(interpreter: Path, program: str, *folders: Path) -> dict[str, Any]:
     ended = subprocess.run(
-        [interpreter, PROGRAMS / program, model],
+        [interpreter, PROGRAMS / program, *folders],
         capture_output=True,
         check=False,
         env=environment(),
@@ -114,3 +114,12 @@ def test_answers_that_the_cache_does_not_hold_together_are_those_of_each_alone(
     assert sum(map(len, answers["together"])) > 2 * answers["room"]
     assert answers["together"] == answers["alone"]
     assert answers["left"] == 0
+
+
+def test_models_of_other_families_generate_what_they_generate(
+    interpreter: Path, model: Path, tmp_path: Path
+) -> None:
+    found = said(interpreter, "architectures.py", model, tmp_path)
+    assert sorted(found) == ["both", "experts", "llama", "window"]
+    for name, tokens in found.items():
+        assert tokens["engine"] == tokens["generate"], name
