@@ -1,4 +1,4 @@
-"""Random models of other families: `python architectures.py MODEL FOLDER` prints the engine's tokens and others'.
+"""Random models of other families: `python architectures.py MODEL FOLDER` prints what each generates.
 
 MODEL lends its tokenizer; the models go to FOLDER. Attention over a window, over both kinds, experts.
 """
