@@ -105,6 +105,8 @@ def test_a_conversation_at_a_terminal(engine_python: Path, tmp_path: Path) -> No
         chat.wait_for(lambda seen: "be short | naïve 你好 | naïve 你好 | second" in seen)
         chat.type("\x16\x1b[31m red\n")  # as a model may answer
         chat.wait_for(lambda seen: "| ^[[31m red" in seen)
+        os.write(chat.master, b"caf\xe9 latin\n")
+        chat.wait_for(lambda seen: " latin" in seen.rpartition("| ")[2])
         chat.type("/clear\n")
         chat.type("/multi\nline 1\n/line 2\n.\n")
         chat.wait_for(lambda seen: "be short | line 1\r\n/line 2" in seen)

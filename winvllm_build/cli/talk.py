@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -106,7 +107,7 @@ class Talk:
             case Command.SYSTEM:
                 self._system(line.text)
             case Command.RETRY:
-                self.ask(self.conversation.last_question(), shown=True)
+                self._retry()
             case Command.MULTILINE:
                 self._heard_text(_several_lines())
             case Command.SAVE:
@@ -116,6 +117,14 @@ class Talk:
             case _:
                 assert_never(command)
         return True
+
+    def _retry(self) -> None:
+        before = list(self.conversation.turns)
+        try:
+            self.ask(self.conversation.last_question(), shown=True)
+        except WinvllmError:
+            self.conversation.turns[:] = before
+            raise
 
     def _save(self, name: str) -> None:
         if not name:
@@ -188,7 +197,9 @@ def _several_lines() -> str:
 
 
 def _edit_lines() -> None:
-    """Arrow keys and the lines before, where Python has them."""
+    """Arrow keys and the lines before, where Python has them; bytes that are no text end no chat."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
     if sys.platform == "win32":
         return  # its console edits lines itself
     with contextlib.suppress(ImportError):  # a Python may be built without
