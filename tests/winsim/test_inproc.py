@@ -15,6 +15,9 @@ from tests.winsim.test_serve import TAGS, arguments, ask, free_port, wait_until_
 from tests.winsim.trees import Machine
 
 pytestmark = pytest.mark.network
+EVERY = (*TAGS, "v0.19.1")
+SECOND = "VLLM_ENABLE_V1_MULTIPROCESSING=1"
+"""What the error about a second engine in a process asks for."""
 PLACE = re.compile(r'File "[^"]*", line \d+')
 """Older tags name the line of their source that refuses a body."""
 NEVER_EQUAL = {"id", "created", "root", "permission", "kv_transfer_params", "system_fingerprint"}
@@ -118,7 +121,7 @@ def test_the_server_answers_what_upstreams_does(machine: Machines, model: Path, 
     assert said["a"] in (1, 2)
 
 
-@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize("tag", EVERY)
 def test_streams_cancels_and_dies_in_one_process(machine: Machines, model: Path, tag: str) -> None:
     golden = json.loads((model / "expected.json").read_text(encoding="utf-8"))
     ended = machine(tag).run("winsim.concurrent", model)
@@ -127,11 +130,39 @@ def test_streams_cancels_and_dies_in_one_process(machine: Machines, model: Path,
     assert found["client"] == "AsyncInprocClient"
     assert found["loop"] == "ProactorEventLoop"
     assert found["children"] == []
+    assert found["contexts"] == {"of the engine": 0, "seen": 1}
     for index, tokens in enumerate(found["tokens"]):
         assert tokens == golden["tokens"][index % len(golden["tokens"])]
     utilities = found["utilities"]
     assert "LoRA is not enabled" in utilities.pop("loras")  # refused, and the engine lives on
     assert utilities == {"asleep": False, "reset": True, "tasks": ["generate"]}
-    assert found["left"] == 0
+    assert found["given up"] == {"left": 0, "status": "FINISHED_ABORTED", "whole": False}
     assert found["killed"] == ["EngineDeadError", "EngineDeadError", "True"]
     assert found["threads"] == []
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_engines_begin_and_end_in_one_process(machine: Machines, model: Path, tag: str) -> None:
+    ended = machine(tag).run("winsim.endings", model)
+    assert ended.status == 0, ended.text[-3000:]
+    found = ended.answer
+    loading = found["interrupted"]
+    assert (loading["error"], loading["loaded"]) == ("KeyboardInterrupt", False)
+    assert SECOND in loading["beside it"]  # while the first one's thread still loads
+    assert found["failed"] | {"threads": []} == {
+        "error": "No available memory for the cache blocks.",
+        "weights": [False],
+        "groups": False,
+        "threads": [],
+    }
+    alone = found["alone"]
+    assert SECOND in alone["second"]
+    assert SECOND in alone["llm"]
+    assert (alone["overwritten"], alone["shared"]) == (True, False)
+    assert alone["unspeakable"] == "Exception"  # what cannot be encoded is an answer, too
+    assert found["cut"]["ends"] == (["EngineDeadError"] if tag < "v0.19" else [""])
+    assert found["exit"]["ends"] == ["EngineDeadError", "EngineDeadError"]
+    if tag >= "v0.19":
+        assert found["drained"] | {"threads": []} == {"healthy": "", "tokens": 100, "left": 0, "threads": []}
+    assert [name for name, part in found.items() if name != "groups" and part["threads"]] == []
+    assert found["groups"] is False

@@ -9,11 +9,13 @@ import asyncio
 import json
 import sys
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
+import zmq
 from vllm import AsyncEngineArgs, SamplingParams
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.async_llm import AsyncLLM
@@ -44,15 +46,29 @@ async def streamed(engine: AsyncLLM, name: str, prompt: str, tokens: int) -> lis
     return found
 
 
-async def cancelled(engine: AsyncLLM) -> int:
-    """How many requests the scheduler has left after its only one was given up."""
+async def cancelled(engine: AsyncLLM) -> dict[str, Any]:
+    """What became of a request that was given up: its engine is slow, so that it cannot end by itself."""
+    core = engine.engine_core.resources.core
+    step = core.step_fn
+
+    def slowly() -> Any:
+        time.sleep(0.05)
+        return step()
+
+    core.step_fn = slowly
     task = asyncio.create_task(streamed(engine, "given-up", "hello", ENDLESS))
     await until(engine, busy=True)
+    (request,) = scheduler(engine).requests.values()
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
     await until(engine, busy=False)
-    return int(scheduler(engine).get_num_unfinished_requests())
+    core.step_fn = step
+    return {
+        "left": int(scheduler(engine).get_num_unfinished_requests()),
+        "status": request.status.name,
+        "whole": request.num_output_tokens == ENDLESS,
+    }
 
 
 async def until(engine: AsyncLLM, *, busy: bool) -> None:
@@ -107,7 +123,9 @@ async def main(model: Path) -> dict[str, Any]:
         "tasks": sorted(await engine.get_supported_tasks()),
     }
     children = [
-        child.name() for child in psutil.Process().children() if "tracker" not in " ".join(child.cmdline())
+        child.name()
+        for child in psutil.Process().children(recursive=True)
+        if "tracker" not in " ".join(child.cmdline())
     ]
     found = {
         "tokens": tokens,
@@ -115,14 +133,35 @@ async def main(model: Path) -> dict[str, Any]:
         "loop": type(asyncio.get_running_loop()).__name__,
         "children": children,
         "utilities": utilities,
-        "left": await asyncio.wait_for(cancelled(engine), 60),
+        "given up": await asyncio.wait_for(cancelled(engine), 60),
         "killed": await asyncio.wait_for(killed(engine), 60),
     }
     engine.shutdown()
-    found["threads"] = [thread.name for thread in threading.enumerate() if thread.name == "EngineCore"]
+    found["threads"] = [
+        thread.name
+        for thread in threading.enumerate()
+        if thread.name == "EngineCore" or "process_" in thread.name
+    ]
     return found
 
 
+def counted() -> list[zmq.Context[Any]]:
+    """Gets every context of ZMQ that is made from now on."""
+    made: list[zmq.Context[Any]] = []
+    real = zmq.Context.__init__
+
+    def counting(self: zmq.Context[Any], *given: Any, **named: Any) -> None:
+        made.append(self)
+        real(self, *given, **named)
+
+    zmq.Context.__init__ = counting
+    return made
+
+
 if __name__ == "__main__":
+    contexts = counted()
     found = loops.run(main(Path(sys.argv[1])))
+    found["contexts"] = {"of the engine": len(contexts)}
+    zmq.Context().term()
+    found["contexts"]["seen"] = len(contexts)
     Path(sys.argv[2]).write_text(json.dumps(found), encoding="utf-8")
