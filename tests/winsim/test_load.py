@@ -44,12 +44,15 @@ def refused(port: int, body: bytes) -> tuple[int, dict[str, Any]]:
 
 
 def started_stream(port: int) -> socket.socket:
-    """A stream of which only the first bytes were read."""
+    """A stream of which only the beginning was read: its request runs."""
     body = json.dumps(LONG)
     head = f"POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}"
     client = socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
     client.sendall(f"{head}\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{body}".encode())
-    assert client.recv(16) == b"HTTP/1.1 200 OK\r"
+    text = b""
+    while b"data: " not in text:
+        text += client.recv(64)
+    assert text.startswith(b"HTTP/1.1 200 OK")
     return client
 
 

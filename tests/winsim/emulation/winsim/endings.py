@@ -24,6 +24,7 @@ import torch
 import vllm
 from vllm import AsyncEngineArgs, SamplingParams
 from vllm.sampling_params import RequestOutputKind
+from vllm.utils import uvloop_compat
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
@@ -122,8 +123,7 @@ def interrupted(model: Path) -> dict[str, Any]:
     pressed = threading.Thread(target=press)
     pressed.start()
     try:
-        with asyncio.Runner(loop_factory=loops.ProactorEventLoop) as runner:
-            runner.run(main())
+        uvloop_compat.run(main())
     except BaseException as error:  # noqa: BLE001 - its name is what is asked for
         kind = type(error).__name__
     else:
@@ -145,6 +145,7 @@ def failed(model: Path) -> dict[str, Any]:
         raise ValueError("No available memory for the cache blocks.")
 
     UniProcExecutor.determine_available_memory = too_little
+    kept: Exception | None = None
     try:
         started(model)
     except ValueError as error:
