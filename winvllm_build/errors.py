@@ -127,9 +127,19 @@ class EngineError(WinvllmError):
 
 
 class InterruptedRunError(WinvllmError):
-    """Ctrl-C or SIGTERM; the same command goes on where this one stopped."""
+    """Ctrl-C or SIGTERM; the same command goes on where this one stopped.
+
+    Args:
+        message: what was stopped.
+        fix: how it goes on.
+        told: whether the data on standard output says so already.
+    """
 
     exit_code = 130
+
+    def __init__(self, message: str, *, fix: str | None = None, told: bool = False) -> None:
+        super().__init__(message, fix=fix)
+        self.told = told
 
 
 UNOBTAINABLE: Final = (OfflineError, RefusedError)

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.serving import END_SECONDS, TOOL, UP_SECONDS, Running, model, tool
+from winvllm_build.errors import InterruptedRunError
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="pseudo terminals are POSIX'")
 
@@ -155,12 +156,27 @@ def test_one_question_and_its_answer_as_json(engine_python: Path, tmp_path: Path
         found = asked(tmp_path, *words, "--json")
         assert json.loads(found.printed) == {
             "content": "Sum up:", "finish_reason": "stop", "model": "tiny", "reasoning": None,
+            "stopped": False,
             "usage": {"prompt_tokens": 5, "completion_tokens": 7},
         }  # fmt: skip
         refused = asked(tmp_path, "--url", url, "--message", "x", "--api-key", "other", code=2)
         assert "asks for another key: Unauthorized" in refused.told
         refused = asked(tmp_path, *words, "--model", "tony", code=2)
         assert 'no model "tony"; did you mean "tiny"' in refused.told
+
+
+def test_a_stopped_answer_is_one_document(engine_python: Path, tmp_path: Path) -> None:
+    with (
+        served(engine_python, tmp_path, says="word " * 500, delay=0.02) as (url, folder),
+        tool(tmp_path / "chat", "chat", "--url", url, "--message", "x", "--json") as running,
+    ):
+        running.wait_for((folder / "begun").exists)
+        time.sleep(0.3)  # a few pieces
+        assert running.stop() == InterruptedRunError.exit_code
+        answer = json.loads(running.printed)
+        assert answer["stopped"] is True
+        assert answer["content"].startswith("wo")
+        assert "the answer was stopped" in running.told
 
 
 def test_a_model_is_served_as_long_as_the_chat_lasts(engine_python: Path, tmp_path: Path) -> None:

@@ -153,9 +153,10 @@ def _ended(number: int, frame: FrameType | None) -> None:
 
 
 def _once(talk: Talk, question: str, *, as_json: bool) -> int:
-    answer: Answer = talk.ask(question, shown=not as_json)
+    answer: Answer = talk.ask(talk.conversation.ask(question), shown=not as_json)
     if as_json:
         render.data(answer.as_data(talk.model))
     if not answer.whole:
-        raise InterruptedRunError("the answer was stopped", fix="run the same command again")
+        fix = "run the same command again"
+        raise InterruptedRunError("the answer was stopped", fix=fix, told=as_json)
     return 0

@@ -123,6 +123,8 @@ def _fail(caught: BaseException, *, as_json: bool) -> int:
     if isinstance(caught, OSError) and isinstance(problem, StorageError):
         _silence_stdout()  # what is left in its buffer would fail again at the end
         as_json = False
+    if isinstance(problem, InterruptedRunError) and problem.told:
+        as_json = False  # one document is all that a reader expects
     render.error(problem, as_json=as_json)
     return problem.exit_code
 

@@ -7,7 +7,6 @@ import io
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from typing_extensions import assert_never
@@ -16,7 +15,7 @@ from winvllm_build.cli import render
 from winvllm_build.errors import InterruptedRunError, UsageError, WinvllmError
 from winvllm_build.legible import harmless
 from winvllm_build.serving.client import ChatClient, Sampling
-from winvllm_build.serving.conversation import HELP, Command, Conversation, Line, read
+from winvllm_build.serving.conversation import HELP, Asked, Command, Conversation, Line, read
 
 PROMPT: Final = "> "
 MORE: Final = ". "
@@ -44,6 +43,7 @@ class Answer:
             "finish_reason": self.finish,
             "model": model,
             "reasoning": self.reasoning or None,
+            "stopped": not self.whole,
             "usage": self.usage,
         }
 
@@ -94,7 +94,7 @@ class Talk:
 
     def _heard_text(self, text: str) -> None:
         if text:
-            self.ask(text, shown=True)
+            self.ask(self.conversation.ask(text), shown=True)
 
     def _obey(self, line: Line) -> bool:
         command = line.command
@@ -107,29 +107,21 @@ class Talk:
             case Command.SYSTEM:
                 self._system(line.text)
             case Command.RETRY:
-                self._retry()
+                self.ask(self.conversation.again(), shown=True)
             case Command.MULTILINE:
                 self._heard_text(_several_lines())
-            case Command.SAVE:
-                self._save(line.text)
+            case Command.SAVE | Command.SAVE_OVER:
+                self._save(line.text, over=command is Command.SAVE_OVER)
             case Command.EXIT:
                 return False
             case _:
                 assert_never(command)
         return True
 
-    def _retry(self) -> None:
-        before = list(self.conversation.turns)
-        try:
-            self.ask(self.conversation.last_question(), shown=True)
-        except WinvllmError:
-            self.conversation.turns[:] = before
-            raise
-
-    def _save(self, name: str) -> None:
+    def _save(self, name: str, *, over: bool) -> None:
         if not name:
             raise UsageError("/save needs a file", fix="/save chat.md")
-        self.conversation.save(Path(name).expanduser(), self.model)
+        self.conversation.save(name, self.model, over=over)
         render.note(f"written: {name}")
 
     def _system(self, text: str) -> None:
@@ -137,13 +129,13 @@ class Talk:
             self.conversation.system = text
         render.note(f"system: {self.conversation.system or 'nothing'}")
 
-    def ask(self, question: str, *, shown: bool) -> Answer:
+    def ask(self, asked: Asked, *, shown: bool) -> Answer:
         """Ask, and show the answer as it comes; Ctrl-C keeps what came of it.
 
         Raises:
             WinvllmError: the server refuses or fails; what came before stands.
         """
-        pieces = self.client.chat(self.model, self.conversation.asking(question), self.sampling)
+        pieces = self.client.chat(self.model, self.conversation.messages(asked), self.sampling)
         text, reasoning, finish, usage, whole = "", "", None, None, True
         try:
             for piece in pieces:
@@ -161,7 +153,7 @@ class Talk:
                 render.out("")
         answer = Answer(text=text, reasoning=reasoning, whole=whole, finish=finish, usage=usage)
         if text:
-            self.conversation.answered(question, text)
+            self.conversation.answered(asked, text)
         if shown:
             _say_end(answer)
         return answer

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import json
+import math
+import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,11 +14,18 @@ from typing import Any, Final
 import httpx2
 
 from winvllm_build.errors import EngineError, UsageError
+from winvllm_build.serving.background import Line, apart
 
 CONNECT_SECONDS: Final = 5.0
 SILENT_SECONDS: Final = 600.0
 """A long prompt on a slow machine says nothing for so long."""
+MODELS_SECONDS: Final = 30.0
 DONE: Final = "[DONE]"
+URL_FIX: Final = "--url http://127.0.0.1:8100"
+ENDS: Final = ("/chat/completions", "/completions", "/models", "/v1")
+"""What addresses are copied with, the longer before what is left of it."""
+USER: Final = re.compile(r"(?<=//)[^/?#]*@")
+"""The name and password in an address."""
 START_FIX: Final = "start one: winvllm-build serve MODEL; or name another: --url"
 
 
@@ -39,12 +48,27 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How the next token is drawn; None leaves it to the server."""
+    """How the next token is drawn; None leaves it to the server.
+
+    Raises:
+        UsageError: a value is no number, or below what any server takes.
+    """
 
     max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
     seed: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value, fits in (
+            ("--max-tokens", self.max_tokens, (self.max_tokens or 0) >= 1),
+            ("--temperature", self.temperature, 0 <= (self.temperature or 0) < math.inf),
+            ("--top-p", self.top_p, 0 < (self.top_p or 0) <= 1),
+        ):
+            if value is not None and not fits:
+                raise UsageError(
+                    f"{name} {value} is out of range", fix=f"{name} 1, or leave it to the server"
+                )
 
     def as_data(self) -> dict[str, object]:
         named = dataclasses.asdict(self)
@@ -62,13 +86,16 @@ class ChatClient:
             api_key: what it asks for.
 
         Raises:
-            UsageError: that is no address.
+            UsageError: that is no address, or no key.
         """
-        self.url = base_url(url)
+        self._base = base_url(url)
+        self.url = USER.sub("", self._base)
+        key = _checked(api_key)
         self._client = httpx2.Client(
-            headers={} if api_key is None else {"Authorization": f"Bearer {api_key}"},
+            headers={} if key is None else {"Authorization": f"Bearer {key}"},
             timeout=httpx2.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS),
-            trust_env=not _is_here(self.url),
+            trust_env=not _is_here(self._base),
+            limits=httpx2.Limits(max_keepalive_connections=0),  # one that a server closed while we were idle
         )
 
     def close(self) -> None:
@@ -82,7 +109,7 @@ class ChatClient:
             UsageError: it asks for another key.
         """
         try:
-            answer = self._client.get(f"{self.url}/v1/models")
+            answer = self._client.get(f"{self._base}/v1/models", timeout=MODELS_SECONDS)
         except httpx2.HTTPError as error:
             raise self._unreachable(error) from error
         self._check(answer)
@@ -104,8 +131,13 @@ class ChatClient:
             "model": model, "messages": list(messages), "stream": True,
             "stream_options": {"include_usage": True}, **sampling.as_data(),
         }  # fmt: skip
+        line = Line()
+        yield from apart(self._answered(body, line), line.cut)
+
+    def _answered(self, body: Mapping[str, object], line: Line) -> Iterator[Piece]:
+        place, traced = f"{self._base}/v1/chat/completions", {"trace": line.trace}
         try:
-            with self._client.stream("POST", f"{self.url}/v1/chat/completions", json=body) as answer:
+            with self._client.stream("POST", place, json=body, extensions=traced) as answer:
                 if answer.status_code != httpx2.codes.OK:
                     answer.read()
                     self._check(answer)
@@ -136,21 +168,40 @@ class ChatClient:
 
 
 def base_url(text: str) -> str:
-    """An address without `/v1` or a slash at its end.
+    """An address without `/v1`, what follows it, or a slash at its end.
 
     Raises:
         UsageError: it is none.
     """
+    text = text.strip()
     named = text if "://" in text else f"http://{text}"
+    shown = USER.sub("", named)
     try:
         found = httpx2.URL(named)
-    except httpx2.InvalidURL as error:
-        raise UsageError(
-            f'--url "{text}" is no address: {error}', fix="--url http://127.0.0.1:8100"
-        ) from error
+        found.raw_host.decode("ascii").encode("idna")  # as it is looked up
+    except (httpx2.InvalidURL, UnicodeError) as error:
+        raise UsageError(f'--url "{shown}" is no address: {USER.sub("", str(error))}', fix=URL_FIX) from error
     if found.scheme not in {"http", "https"} or not found.host:
-        raise UsageError(f'--url "{text}" is no address', fix="--url http://127.0.0.1:8100")
-    return named.rstrip("/").removesuffix("/v1").rstrip("/")
+        raise UsageError(f'--url "{shown}" is no address', fix=URL_FIX)
+    named = named.rstrip("/")
+    for end in ENDS:
+        named = named.removesuffix(end).rstrip("/")
+    return named
+
+
+def _checked(key: str | None) -> str | None:
+    """A key as a header can carry it; one that was read from a file has a line end.
+
+    Raises:
+        UsageError: it has letters that no header takes; they are not told.
+    """
+    key = (key or "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise UsageError(
+            "the API key has letters that no server takes: a line end inside, or others than ASCII's",
+            fix="copy it again: --api-key KEY, or VLLM_API_KEY",
+        )
+    return key or None
 
 
 def _is_here(url: str) -> bool:
@@ -172,7 +223,9 @@ def _pieces(answer: httpx2.Response) -> Iterator[Piece]:
             raise EngineError(
                 f"the server sent what is no JSON: {event.data[:100]}", fix=START_FIX
             ) from error
-        if "error" in data:
+        if not isinstance(data, Mapping):
+            raise EngineError(f"the server sent what is no answer: {event.data[:100]}", fix=START_FIX)
+        if data.get("error"):
             raise EngineError(
                 f"the answer broke off: {_message(data)}", fix="look at the server's own output"
             )
@@ -180,14 +233,24 @@ def _pieces(answer: httpx2.Response) -> Iterator[Piece]:
 
 
 def _piece(data: Mapping[str, Any]) -> Piece:
-    choice: Mapping[str, Any] = next(iter(data.get("choices") or ()), {})
-    delta = choice.get("delta") or {}
+    """What a chunk holds; what has another type than the protocol says counts as left out."""
+    choices = data.get("choices")
+    choice = _mapping(choices[0]) if isinstance(choices, list) and choices else {}
+    delta = _mapping(choice.get("delta"))
     return Piece(
-        text=delta.get("content") or "",
-        reasoning=delta.get("reasoning") or delta.get("reasoning_content") or "",
-        finish=choice.get("finish_reason"),
-        usage=data.get("usage"),
+        text=_text(delta.get("content")),
+        reasoning=_text(delta.get("reasoning")) or _text(delta.get("reasoning_content")),
+        finish=_text(choice.get("finish_reason")) or None,
+        usage=_mapping(data.get("usage")) or None,
     )
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _said(answer: httpx2.Response) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -19,6 +20,7 @@ class Command(Enum):
     CLEAR = "/clear"
     SYSTEM = "/system"
     SAVE = "/save"
+    SAVE_OVER = "/save!"
     RETRY = "/retry"
     MULTILINE = "/multi"
     HELP = "/help"
@@ -32,6 +34,7 @@ HELP = """\
 /retry            ask the last question again
 /multi            several lines until a line with a dot alone
 /save FILE        the conversation as JSON, or as Markdown for a name that ends in .md
+/save! FILE       the same over a file that this chat did not write
 /exit             end; so does Ctrl-D (Ctrl-Z and Enter on Windows)
 Ctrl-C stops an answer; at the prompt, twice, it ends the chat. A message that begins with / is written //."""
 
@@ -66,55 +69,110 @@ def read(line: str) -> Line:
     return Line(command=known[word.lower()], text=rest.strip())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A question that waits for its answer.
+
+    Attributes:
+        before: how many of the turns come before it; those after it give way to its answer.
+    """
+
+    text: str
+    before: int
+
+
 @dataclass(slots=True)
 class Conversation:
     """The messages so far.
 
     Attributes:
         system: the prompt before all others; empty for none.
-        turns: questions and answers in turn.
+        turns: questions and answers in turn; a model is not shown a question without an answer.
+        unanswered: the last question, while it has none.
+        written: what this chat saved.
     """
 
     system: str = ""
     turns: list[dict[str, str]] = field(default_factory=list)
+    unanswered: str | None = None
+    written: set[Path] = field(default_factory=set)
 
-    def asking(self, question: str) -> list[Mapping[str, str]]:
-        """All messages that go with a question; it counts as said once it is answered."""
-        before = [{"role": "system", "content": self.system}] if self.system else []
-        return [*before, *self.turns, {"role": "user", "content": question}]
+    def ask(self, text: str) -> Asked:
+        """A new question."""
+        self.unanswered = text
+        return Asked(text=text, before=len(self.turns))
 
-    def answered(self, question: str, answer: str) -> None:
-        """Keep both; a model is not shown a question without an answer."""
-        self.turns += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-
-    def last_question(self) -> str:
-        """Taken back together with its answer, to be asked again.
+    def again(self) -> Asked:
+        """The last question, answered or not; an answer that it has stands until another has come.
 
         Raises:
             UsageError: there is none.
         """
+        if self.unanswered is not None:
+            return self.ask(self.unanswered)
         if not self.turns:
             raise UsageError("nothing was asked yet", fix="ask something first")
-        question = self.turns[-2]["content"]
-        del self.turns[-2:]
-        return question
+        return Asked(text=self.turns[-2]["content"], before=len(self.turns) - 2)
+
+    def messages(self, asked: Asked) -> list[Mapping[str, str]]:
+        """All that goes with a question."""
+        return [*self._system(), *self.turns[: asked.before], {"role": "user", "content": asked.text}]
+
+    def answered(self, asked: Asked, answer: str) -> None:
+        self.unanswered = None
+        self.turns[asked.before :] = [
+            {"role": "user", "content": asked.text},
+            {"role": "assistant", "content": answer},
+        ]
 
     def clear(self) -> None:
         self.turns.clear()
+        self.unanswered = None
 
-    def save(self, file: Path, model: str) -> None:
+    def save(self, name: str, model: str, *, over: bool) -> None:
         """Write it down.
 
+        Args:
+            name: a file; `~` is the user's folder.
+            model: who answered.
+            over: even if there is such a file that this chat did not write.
+
         Raises:
-            UsageError: its folder does not exist.
+            UsageError: that is no place for a file, or the place of another.
             StorageError: it cannot be written.
         """
-        if not file.absolute().parent.is_dir():
-            raise UsageError(f"the folder of {file} does not exist", fix=f"mkdir {file.parent}")
-        messages = [*([{"role": "system", "content": self.system}] if self.system else []), *self.turns]
-        if file.suffix.lower() == ".md":
-            text = "".join(f"## {turn['role']}\n\n{turn['content']}\n\n" for turn in messages)
-        else:
-            text = json.dumps({"model": model, "messages": messages}, ensure_ascii=False, indent=2) + "\n"
+        file = _place(name)
         with storage_errors(str(file)):
-            write_atomic(file, text.encode("utf-8", "surrogatepass"))
+            if not file.parent.is_dir():
+                raise UsageError(f"the folder of {name} does not exist", fix=f"mkdir {file.parent}")
+            if file.is_dir():
+                raise UsageError(f"{name} is a folder", fix=f"/save {name}/chat.md")
+            if not over and file not in self.written and os.path.lexists(file):
+                raise UsageError(
+                    f"{name} exists already", fix=f"another name, or /save! {name} to replace it"
+                )
+            write_atomic(file, self._text(file, model).encode("utf-8", "surrogatepass"))
+        self.written.add(file)
+
+    def _system(self) -> list[Mapping[str, str]]:
+        return [{"role": "system", "content": self.system}] if self.system else []
+
+    def _text(self, file: Path, model: str) -> str:
+        messages = [*self._system(), *self.turns]
+        if file.suffix.lower() == ".md":
+            return "".join(f"## {turn['role']}\n\n{turn['content']}\n\n" for turn in messages)
+        return json.dumps({"model": model, "messages": messages}, ensure_ascii=False, indent=2) + "\n"
+
+
+def _place(name: str) -> Path:
+    """The file of that name.
+
+    Raises:
+        UsageError: no file can have it.
+    """
+    if "\0" in name:
+        raise UsageError("the name of a file has no NUL", fix="/save chat.md")
+    try:
+        return Path(name).expanduser().absolute()
+    except RuntimeError as error:  # ~name of nobody
+        raise UsageError(f"{name}: {error}", fix="/save chat.md") from error

@@ -95,6 +95,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream; charset=utf-8")
         self.send_header("Connection", "close")
         self.end_headers()
+        Path(self.given.model, "begun").touch()
         text, size = self.text(body), int(self.behaviour.get("split") or 7)
         deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}, *({"content": c} for c in text)]
         choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
