@@ -90,7 +90,7 @@ def capture(
     if log.isEnabledFor(logging.DEBUG):
         log.debug("+ %s %s", shlex.join(argv), environment_difference(env))
     begun = time.monotonic()
-    with _started(argv, cwd=cwd, env=env, merge=False) as child:
+    with started(argv, cwd=cwd, env=env, merge=False) as child:
         try:
             out, err = child.communicate(stdin, timeout=timeout)
         except subprocess.TimeoutExpired as late:
@@ -122,7 +122,7 @@ def stream(
     """
     argv = tuple(os.fspath(a) for a in args)
     log.debug("+ %s %s", shlex.join(argv), environment_difference(env))
-    with _started(argv, cwd=cwd, env=env, merge=True) as child:
+    with started(argv, cwd=cwd, env=env, merge=True) as child:
         if on_start is not None:
             on_start(child.pid)
         if child.stdin is not None:
@@ -149,46 +149,6 @@ class Background:
     def code(self) -> int | None:
         """Its exit code, None while it runs."""
         return self.child.poll()
-
-
-@dataclass(frozen=True, slots=True)
-class Attended(Background):
-    """A program on pipes: its joined output is read here, and the end of its input is ours to say."""
-
-    def read(self) -> bytes:
-        """What it printed since, at least a byte; nothing once all who could print have ended."""
-        return b"" if self.child.stdout is None else os.read(self.child.stdout.fileno(), 1 << 16)
-
-    def close_input(self) -> None:
-        if self.child.stdin is not None:
-            self.child.stdin.close()
-
-    def kill(self) -> None:
-        self.child.kill()
-
-
-@contextlib.contextmanager
-def attended(
-    args: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str] | None = None
-) -> Iterator[Attended]:
-    """A program in a session of its own, where Ctrl-C does not reach it; the block's end is its tree's.
-
-    Raises:
-        ToolchainError: the program does not exist or cannot be started.
-    """
-    import psutil  # noqa: PLC0415 - it costs every command 10 ms, and only ended programs need it
-
-    argv = tuple(os.fspath(a) for a in args)
-    log.debug("+ %s %s", shlex.join(argv), environment_difference(env))
-    with _started(argv, cwd=None, env=env, merge=True) as child:
-        created = time.time()
-        with contextlib.suppress(psutil.NoSuchProcess):  # Windows, of one that has ended already
-            created = psutil.Process(child.pid).create_time()
-        try:
-            yield Attended(child)
-        finally:
-            end_session(child.pid, created=created)
-            child.wait()
 
 
 @contextlib.contextmanager
@@ -318,6 +278,17 @@ def end_tree(pid: int, *, created: float | None = None) -> bool:
     return True
 
 
+def kill_tree(pid: int) -> None:
+    """The same at once, without asking."""
+    import psutil  # noqa: PLC0415 - as above
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        for member in (root, *root.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
+
+
 def end_session(pid: int, *, created: float) -> bool:
     """End what is left of a tree that `stream` started, its root alive or not; True if there was something.
 
@@ -361,9 +332,14 @@ def end_orphans(program: str, argument: str) -> int:
 
 
 @contextlib.contextmanager
-def _started(
+def started(
     argv: tuple[str, ...], *, cwd: Path | None, env: Mapping[str, str] | None, merge: bool
 ) -> Iterator[subprocess.Popen[bytes]]:
+    """A program on pipes, asked to stop as by Ctrl-C where the block fails.
+
+    Raises:
+        ToolchainError: the program does not exist or cannot be started.
+    """
     try:
         child = subprocess.Popen(
             argv,

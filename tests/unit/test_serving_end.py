@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
+from winvllm_build import process
 from winvllm_build.serving import failures, stops
 
 KV_CACHE = (
@@ -51,3 +54,19 @@ def test_a_window_that_closes() -> None:
     assert (asked.asked, asked.hurry) == (0, False)
     assert asked.closing(2)
     assert (asked.asked, asked.hurry) == (1, True)
+
+
+def test_a_signal_at_any_step_of_waiting() -> None:
+    """Its handler runs in the thread that waits, which may hold a lock just then."""
+    program = (
+        "import signal, sys\n"
+        "from winvllm_build.serving import stops\n"
+        "def step(*_):\n"
+        "    signal.raise_signal(signal.SIGINT)\n"
+        "    return step\n"
+        "with stops.listening() as asked:\n"
+        "    sys.settrace(step); asked.wait(0.01); asked.wait(0.01); sys.settrace(None)\n"
+        "print(asked.asked > 1)\n"
+    )
+    done = process.capture([sys.executable, "-c", program], timeout=10.0)
+    assert (done.text.strip(), done.error_text) == ("True", "")

@@ -119,6 +119,18 @@ def test_what_is_passed_on_wins_and_is_said_once(folder: Path) -> None:
     assert shown(found)["max-num-seqs"] == "5"
 
 
+def test_what_is_passed_on_is_what_is_told(folder: Path) -> None:
+    passed = ("--served-model-name", "a", "b", "--host=127.0.0.2", "--config", "c.yaml", "--no-enforce-eager")
+    found = made(folder, host=ALL, served_model_name=("x",), enforce_eager=True, passed=passed)
+    assert (found.served.names, found.host, found.url) == (
+        ("a", "b"), "127.0.0.2", f"http://127.0.0.2:{found.port}",
+    )  # fmt: skip
+    assert any("of c.yaml counts only" in note for note in found.notes)
+    assert not any("whoever" in note for note in found.notes)
+    assert "--enforce-eager" not in found.arguments
+    assert found.settings["enforce-eager"].value is False
+
+
 def test_windows_needs_more_variables(folder: Path) -> None:
     here = made(folder, found=WINDOWS, inherited={"PYTHONUTF8": "0"}).variables
     assert {name: here[name].value for name in environment.WINDOWS} == {
@@ -174,11 +186,14 @@ def test_a_python_without_the_engine(
 @pytest.mark.parametrize(
     ("options", "found", "machine", "words"),
     [
-        ({"tensor_parallel_size": 2}, LINUX, ONE, "2: 1 card can be seen"),
-        ({"passed": ("-tp", "2")}, LINUX, NO_CARD, "2: no card can be seen"),
+        ({"tensor_parallel_size": 2}, LINUX, ONE, "2 cards, and 1 card can be seen"),
+        ({"passed": ("-tp", "2")}, LINUX, NO_CARD, "2 cards, and no card can be seen"),
         ({"tensor_parallel_size": 2}, WINDOWS, ONE, "without Gloo"),
         ({"tensor_parallel_size": 2}, WITH_GLOO, ONE, "a plugin that"),
         ({"tensor_parallel_size": 2}, BARE, ONE, "on one card"),
+        ({"passed": ("-pp", "2", "-dp=2")}, LINUX, ONE, "size 2: that is 4 cards"),
+        ({"tensor_parallel_size": 1, "passed": ("-tp", "2")}, LINUX, ONE, "that is 2 cards"),
+        ({"passed": ("-pp", "2")}, WINDOWS, ONE, "without Gloo"),
         ({"tensor_parallel_size": 0}, LINUX, ONE, "at least 1"),
         ({"passed": ("--tensor-parallel-size=x",)}, LINUX, ONE, "at least 1"),
         ({"passed": ("--uds", "x.sock")}, LINUX, ONE, "--uds is not for this"),
@@ -222,6 +237,13 @@ def test_two_cards_compute_together(folder: Path) -> None:
         folder, found=relayed, machine=Machine(cards=(CARD, second), host=HOST), passed=("-tp", "2")
     )
     assert windows.variables["WINVLLM_RELAY"].value == "1"
+    assert "--enforce-eager" in windows.arguments
+    assert "main memory" in windows.settings["enforce-eager"].reason
+    with pytest.raises(UsageError, match="--no-enforce-eager"):
+        made(
+            folder, found=relayed, machine=Machine(cards=(CARD, second), host=HOST),
+            tensor_parallel_size=2, enforce_eager=False,
+        )  # fmt: skip
     assert "WINVLLM_RELAY" not in found.variables
     alone = made(folder, machine=Machine(cards=(CARD, second), host=HOST))
     assert "12.0 GiB" in alone.settings["gpu-memory-utilization"].reason  # the first, which it will be

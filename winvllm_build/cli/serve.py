@@ -113,7 +113,8 @@ def serve(
     if as_json:
         render.data(plan.as_data())
         return 0
-    show(plan)
+    with contextlib.suppress(OSError):  # nobody may read on; the server starts all the same
+        show(plan)
     if dry_run:
         render.out(_command_line(plan))
         return 0

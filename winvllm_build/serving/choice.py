@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from winvllm_build.errors import ToolchainError, UsageError
@@ -15,6 +17,12 @@ REFUSED: Final = {
     "--api-server-count": "several API servers need processes that share one port",
     "--headless": "it answers nobody",
 }
+OF_CARDS: Final = (
+    "--tensor-parallel-size", "--pipeline-parallel-size", "--data-parallel-size",
+    "--prefill-context-parallel-size",
+)  # fmt: skip
+"""Each multiplies the cards that one server takes."""
+RELAY_VARIABLE: Final = "WINVLLM_RELAY"
 
 
 def refuse(passed: Sequence[str]) -> None:
@@ -67,44 +75,85 @@ def engine(asked: EngineKind | None, target: Target) -> tuple[EngineKind, str]:
     return chosen, f"{found} is installed there"
 
 
-def parallel(opts: Options, kind: EngineKind, target: Target, cards: int) -> int:
-    """How many cards compute together; at least 1, a machine without any computes on its CPU.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """A model over several cards.
+
+    Attributes:
+        tensor: the cards that share each layer.
+        cards: all that compute; at least 1, a machine without any computes on its CPU.
+        relayed: whether what they exchange goes through main memory.
+    """
+
+    tensor: int
+    cards: int
+    relayed: bool
+
+
+def split(opts: Options, kind: EngineKind, target: Target, cards: int, inherited: Mapping[str, str]) -> Split:
+    """How many cards compute together, by all flags that say so.
 
     Raises:
-        UsageError: so many cannot.
+        UsageError: so many cannot, or not with CUDA graphs.
     """
-    said = opts.tensor_parallel_size
-    if said is None:
-        text = value_of(opts.passed, "--tensor-parallel-size")
-        said = 1 if text is None else int(text) if text.isascii() and text.isdigit() else 0
-    if said < 1:
-        raise UsageError("--tensor-parallel-size is a number of cards, at least 1", fix="leave it out")
-    if said == 1:
-        return 1
+    asked = {
+        name: number for name in OF_CARDS if (number := _number_of(opts, name)) is not None and number != 1
+    }
+    count = math.prod(asked.values())
+    if count > 1:
+        _refuse_several(
+            " ".join(f"{name} {number}" for name, number in asked.items()), count, kind, target, cards
+        )
+    wanted = inherited.get(RELAY_VARIABLE, "1" if target.windows else "").strip().lower()
+    relayed = count > 1 and wanted not in {"", "0"}
+    if relayed and (opts.enforce_eager is False or "--no-enforce-eager" in flag_names(opts.passed)):
+        raise UsageError(
+            f"--no-enforce-eager: what {count} cards exchange goes through main memory here, which CUDA"
+            " graphs cannot hold",
+            fix="leave it out",
+        )
+    return Split(tensor=asked.get(OF_CARDS[0], 1), cards=count, relayed=relayed)
+
+
+def _number_of(opts: Options, name: str) -> int | None:
+    """What a flag says of cards, what is passed on first.
+
+    Raises:
+        UsageError: it is no number of cards.
+    """
+    text = value_of(opts.passed, name)
+    if text is None:
+        said = opts.tensor_parallel_size if name == OF_CARDS[0] else None
+    else:
+        said = int(text) if text.isascii() and text.isdigit() else 0
+    if said is not None and said < 1:
+        raise UsageError(f"{name} is a number of cards, at least 1", fix="leave it out")
+    return said
+
+
+def _refuse_several(said: str, count: int, kind: EngineKind, target: Target, cards: int) -> None:
     if kind is EngineKind.TRANSFORMERS:
         raise UsageError(
-            "the fallback engine computes on one card",
-            fix="leave --tensor-parallel-size out, or --engine vllm",
+            f"{said}: the fallback engine computes on one card", fix="leave it out, or --engine vllm"
         )
     if target.windows and not target.has_gloo:
         raise UsageError(
-            f"--tensor-parallel-size {said}: PyTorch {target.torch} for Windows is built without Gloo, so "
+            f"{said}: PyTorch {target.torch} for Windows is built without Gloo, so "
             f"that processes of {target.python} cannot talk to each other",
             fix="leave it out; PyTorch 2.11 and newer (vLLM v0.20 and newer) has Gloo",
         )
     if target.windows and not target.has(RELAY):
         raise UsageError(
-            f"--tensor-parallel-size {said}: Windows has no NCCL, and the relay through main memory is a"
+            f"{said}: Windows has no NCCL, and the relay through main memory is a"
             f" plugin that {target.python} lacks",
             fix=f"install {RELAY} into that environment as well (docs/layers.md), or leave the option out",
         )
-    if said > cards:
+    if count > cards:
         have = "no card" if not cards else "1 card" if cards == 1 else f"{cards} cards"
         raise UsageError(
-            f"--tensor-parallel-size {said}: {have} can be seen",
+            f"{said}: that is {count} cards, and {have} can be seen",
             fix="leave it out; CUDA_VISIBLE_DEVICES says which cards a program sees",
         )
-    return said
 
 
 def port(opts: Options) -> int:
@@ -113,11 +162,9 @@ def port(opts: Options) -> int:
     Raises:
         UsageError: it is no number.
     """
-    if opts.port is not None:
-        return opts.port
     text = value_of(opts.passed, "--port")
     if text is None:
-        return PORT
+        return PORT if opts.port is None else opts.port
     if not (text.isascii() and text.isdigit()):
         raise UsageError(f'--port "{text}" is no number', fix=f"--port {PORT}")
     return int(text)

@@ -13,7 +13,7 @@ OF_VLLM_ALONE: Final = ("enforce_eager", "kv_cache_dtype")
 
 
 def settings(
-    found: Values, kind: EngineKind, count: int, passed: Sequence[str]
+    found: Values, kind: EngineKind, tensor: int, passed: Sequence[str]
 ) -> dict[str, Setting[object]]:
     """By flag, as the engine will have them."""
     given = set(flag_names(passed))
@@ -22,10 +22,12 @@ def settings(
         flag = key.replace("_", "-")
         if kind is EngineKind.TRANSFORMERS and key in OF_VLLM_ALONE:
             continue
-        said = Setting(value=value_of(passed, f"--{flag}") or True, reason="as passed on")
-        found_by_flag[flag] = said if f"--{flag}" in given else setting
-    if count > 1:
-        found_by_flag["tensor-parallel-size"] = Setting(value=count, reason="as given on the command line")
+        found_by_flag[flag] = setting
+        for name, value in ((flag, value_of(passed, f"--{flag}") or True), (f"no-{flag}", False)):
+            if f"--{name}" in given:
+                found_by_flag[flag] = Setting(value=value, reason="as passed on")
+    if tensor > 1:
+        found_by_flag["tensor-parallel-size"] = Setting(value=tensor, reason="as given on the command line")
     return found_by_flag
 
 

@@ -29,17 +29,17 @@ OF_ANOTHER_PYTHON: Final = ("PYTHONHOME", "PYTHONPATH", "__PYVENV_LAUNCHER__")
 
 
 def chosen(
-    inherited: Mapping[str, str], *, windows: bool, cards: int, api_key: str | None
+    inherited: Mapping[str, str], *, windows: bool, relayed: bool, api_key: str | None
 ) -> dict[str, Setting[str]]:
     """The variables that are set; one that is set already stays as it is.
 
     Args:
         inherited: the environment of this process.
         windows: whether the server runs on Windows.
-        cards: how many compute together.
+        relayed: whether what several cards exchange goes through main memory.
         api_key: what clients have to say.
     """
-    wanted = {**EVERYWHERE, **(WINDOWS if windows else {}), **(SEVERAL if windows and cards > 1 else {})}
+    wanted = {**EVERYWHERE, **(WINDOWS if windows else {}), **(SEVERAL if relayed else {})}
     found = {
         name: Setting(value=value, reason=reason)
         for name, (value, reason) in wanted.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -119,7 +120,13 @@ def flag_names(passed: Sequence[str]) -> Iterator[str]:
             yield SHORT.get(name, name.replace("_", "-"))
 
 
-SHORT: Final = {"-tp": "--tensor-parallel-size", "-q": "--quantization", "-pp": "--pipeline-parallel-size"}
+SHORT: Final = {
+    "-dp": "--data-parallel-size",
+    "-pcp": "--prefill-context-parallel-size",
+    "-pp": "--pipeline-parallel-size",
+    "-q": "--quantization",
+    "-tp": "--tensor-parallel-size",
+}
 
 
 def value_of(passed: Sequence[str], name: str) -> str | None:
@@ -131,6 +138,20 @@ def value_of(passed: Sequence[str], name: str) -> str | None:
             continue
         after = next(iter(passed[at + 1 : at + 2]), "")
         found = value if equals else "" if _is_flag(after) else after
+    return found
+
+
+def values_of(passed: Sequence[str], name: str) -> tuple[str, ...]:
+    """All the words that an option takes which may have several; those of its last mention count."""
+    found: tuple[str, ...] = ()
+    for at, word in enumerate(passed):
+        given, equals, value = word.partition("=")
+        if SHORT.get(given, given.replace("_", "-")) == name:
+            found = (
+                (value,)
+                if equals
+                else tuple(itertools.takewhile(lambda w: not _is_flag(w), passed[at + 1 :]))
+            )
     return found
 
 

@@ -13,7 +13,7 @@ from winvllm_build.profile.loader import ResolvedProfile
 from winvllm_build.runtime.setting import Setting
 from winvllm_build.serving import choice, commandline, environment, model, port, values
 from winvllm_build.serving.model import Served
-from winvllm_build.serving.options import HOST, EngineKind, Options, flag_names, value_of
+from winvllm_build.serving.options import HOST, EngineKind, Options, flag_names, value_of, values_of
 from winvllm_build.serving.target import Target
 from winvllm_build.serving.values import Machine
 
@@ -132,8 +132,8 @@ def make(
     opts = request.options
     choice.refuse(opts.passed)
     engine, reason = choice.engine(request.engine, target)
-    count = choice.parallel(opts, engine, target, len(machine.cards))
-    host = opts.host or value_of(opts.passed, "--host") or HOST
+    split = choice.split(opts, engine, target, len(machine.cards), inherited)
+    host = _host(opts)
     number = port.free(host, choice.port(opts))
     given = set(flag_names(opts.passed))
     served = model.find(
@@ -142,11 +142,11 @@ def make(
         inherited,
         gguf=not given.isdisjoint({"--load-format", "--tokenizer"}),
     )
-    used = Machine(cards=machine.cards[:count], host=machine.host)
+    used = Machine(cards=machine.cards[: split.cards], host=machine.host)
     vllm = engine is EngineKind.VLLM
-    found = values.values(opts, profile, used, target, served.files, launcher=vllm)
-    names = opts.served_model_name or served.names
-    settings = commandline.settings(found, engine, count, opts.passed)
+    found = values.values(opts, profile, used, target, served.files, launcher=vllm, relayed=split.relayed)
+    names = values_of(opts.passed, "--served-model-name") or opts.served_model_name or served.names
+    settings = commandline.settings(found, engine, split.tensor, opts.passed)
     key = opts.api_key or inherited.get(environment.API_KEY) or None
     place = {"served-model-name": names, "host": (host,), "port": (str(number),)}
     return Plan(
@@ -158,10 +158,14 @@ def make(
         port=number,
         url=f"{'https' if '--ssl-certfile' in given else 'http'}://{port.client_host(host)}:{number}",
         settings=settings,
-        variables=environment.chosen(inherited, windows=target.windows, cards=count, api_key=key),
+        variables=environment.chosen(inherited, windows=target.windows, relayed=split.relayed, api_key=key),
         arguments=commandline.arguments(engine, served.argument, place, settings, opts.passed),
         notes=(*found.notes, *_notes(request, engine, target, machine, inherited)),
     )
+
+
+def _host(opts: Options) -> str:
+    return value_of(opts.passed, "--host") or opts.host or HOST
 
 
 def _notes(
@@ -170,7 +174,10 @@ def _notes(
     opts = request.options
     if engine is EngineKind.VLLM and not machine.cards and target.cuda:
         yield f"no NVIDIA card can be seen; a vLLM for CUDA {target.cuda} does not start without one"
-    host = opts.host or value_of(opts.passed, "--host") or HOST
+    host = _host(opts)
+    config = value_of(opts.passed, "--config")
+    if config is not None:
+        yield f"of {config} counts only what is not said above; flags win over it"
     key = opts.api_key or value_of(opts.passed, "--api-key") or inherited.get(environment.API_KEY)
     if not port.is_loopback(host) and not key:
         yield f"whoever reaches {host} can use it: --api-key KEY asks for a key"

@@ -12,9 +12,9 @@ from typing import Final
 
 import httpx2
 
-from winvllm_build import process
+from winvllm_build import attended
+from winvllm_build.attended import Attended
 from winvllm_build.errors import InterruptedRunError
-from winvllm_build.process import Attended
 from winvllm_build.serving import environment, failures
 from winvllm_build.serving.plan import STOP_SECONDS, Plan
 from winvllm_build.serving.stops import WINDOW_SECONDS, Stops
@@ -65,7 +65,7 @@ def serve(plan: Plan, told: Told, stops: Stops, inherited: Mapping[str, str]) ->
         InterruptedRunError: it was asked to stop twice, and is ended at once.
     """
     variables = environment.complete(inherited, plan.variables)
-    with process.attended(plan.command, env=variables) as child, _client() as client:
+    with attended.attended(plan.command, env=variables) as child, _client() as client:
         output = _Output(told.output)
         reader = threading.Thread(target=output.pass_on, args=(child,), daemon=True)
         reader.start()

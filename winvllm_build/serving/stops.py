@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Final
@@ -31,16 +32,17 @@ class Stops:
     asked: int = 0
     hurry: bool = False
     ended: threading.Event = field(default_factory=threading.Event)
-    _wake: threading.Event = field(default_factory=threading.Event)
+    _wake: queue.SimpleQueue[None] = field(default_factory=queue.SimpleQueue)
+    """An Event's lock could be held by the very thread that a signal's handler interrupts."""
 
     def ask(self) -> None:
         self.asked += 1
-        self._wake.set()
+        self._wake.put(None)
 
     def wait(self, seconds: float) -> None:
         """Until it is asked for, at most so long."""
-        self._wake.wait(seconds)
-        self._wake.clear()
+        with contextlib.suppress(queue.Empty):
+            self._wake.get(timeout=seconds)
 
     def closing(self, event: int) -> bool:
         """What Windows tells a console program; the answer means that it was taken care of."""
@@ -52,7 +54,7 @@ class Stops:
         return True
 
 
-@contextmanager
+@contextlib.contextmanager
 def listening() -> Iterator[Stops]:
     """Everything that means stop is counted in this block; a terminal that ends is ignored under nohup."""
     stops = Stops()
@@ -68,14 +70,16 @@ def listening() -> Iterator[Stops]:
             signal.signal(number, heard)
     try:
         with _console(stops.closing):
-            yield stops
+            try:
+                yield stops
+            finally:
+                stops.ended.set()  # the console's handler, which is waited for below, waits for it
     finally:
-        stops.ended.set()
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _console(closing: Callable[[int], bool]) -> Iterator[None]:
     """Windows' events of the console, which Python has no signals for."""
     if sys.platform != "win32":

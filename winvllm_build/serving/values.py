@@ -21,6 +21,7 @@ KEYS: Final = (
 )  # fmt: skip
 PREFIX: Final = "runtime."
 AUTO: Final = "auto"
+GRAPHLESS: Final = "CUDA graphs cannot hold what cards exchange through main memory"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,7 @@ def values(
     model: Model | None,
     *,
     launcher: bool = True,
+    relayed: bool = False,
 ) -> Values:
     """The value of each key, from the first source that has one.
 
@@ -61,6 +63,7 @@ def values(
         machine: the cards that are used.
         target: the Python it runs in.
         model: its files.
+        relayed: whether what several cards exchange goes through main memory.
         launcher: whether the launcher's defaults stand where there is no card; else the engine's own.
 
     Raises:
@@ -69,6 +72,8 @@ def values(
     given = {
         key: Setting(value=v, reason="as given on the command line") for key, v in options.given().items()
     }
+    if relayed:
+        given["enforce_eager"] = Setting(value=True, reason=GRAPHLESS)
     table, notes = _of_profile(profile, model)
     computed = _computed(machine, target, model)
     layers: Sequence[Mapping[str, Setting[object]]] = (

@@ -9,9 +9,11 @@ import time
 from pathlib import Path
 
 import httpx2
+import psutil
 import pytest
 
-from winvllm_build import process
+from winvllm_build import attended
+from winvllm_build.attended import Attended
 from winvllm_build.errors import UsageError
 from winvllm_build.serving import port, target
 from winvllm_build.serving.plan import START
@@ -46,7 +48,7 @@ def command(folder: Path, number: int) -> list[str]:
     ]
 
 
-def answering(child: process.Attended, url: str) -> None:
+def answering(child: Attended, url: str) -> None:
     end = time.monotonic() + SECONDS
     while True:
         try:
@@ -59,7 +61,7 @@ def answering(child: process.Attended, url: str) -> None:
             return
 
 
-def ended(child: process.Attended) -> int:
+def ended(child: Attended) -> int:
     end = time.monotonic() + SECONDS
     while (code := child.code()) is None:
         assert time.monotonic() < end
@@ -69,7 +71,7 @@ def ended(child: process.Attended) -> int:
 
 def test_it_ends_in_order_when_its_input_does(tmp_path: Path) -> None:
     number = port.free("127.0.0.1", 0)
-    with process.attended(command(tmp_path, number)) as child:
+    with attended.attended(command(tmp_path, number)) as child:
         answering(child, f"http://127.0.0.1:{number}")
         with pytest.raises(UsageError, match="is taken"):
             port.free("127.0.0.1", number)
@@ -82,7 +84,7 @@ def test_it_ends_in_order_when_its_input_does(tmp_path: Path) -> None:
 def test_one_that_does_not_stop_is_ended(tmp_path: Path) -> None:
     (tmp_path / "behaviour.json").write_text(json.dumps({"deaf": True}), encoding="utf-8")
     number = port.free("127.0.0.1", 0)
-    with process.attended(command(tmp_path, number)) as child:
+    with attended.attended(command(tmp_path, number)) as child:
         answering(child, f"http://127.0.0.1:{number}")
         child.close_input()
         assert ended(child) == 130  # after the five seconds that it was given
@@ -90,10 +92,28 @@ def test_one_that_does_not_stop_is_ended(tmp_path: Path) -> None:
         assert tried.connect_ex(("127.0.0.1", number)) != 0
 
 
+@pytest.mark.parametrize("how", ["it is killed", "it crashes"])
+def test_what_an_engine_started_ends_with_it(tmp_path: Path, how: str) -> None:
+    """Its workers would keep the card's memory and the port."""
+    (tmp_path / "behaviour.json").write_text(json.dumps({"child": True}), encoding="utf-8")
+    number = port.free("127.0.0.1", 0)
+    with attended.attended(command(tmp_path, number)) as child:
+        answering(child, f"http://127.0.0.1:{number}")
+        worker = psutil.Process(int((tmp_path / "child").read_text(encoding="ascii")))
+        assert worker.is_running()
+        if how == "it is killed":
+            child.kill()
+        else:
+            child.child.kill()  # the engine alone, as a crash of its own would end it
+            ended(child)
+            assert worker.is_running()
+    assert psutil.wait_procs([worker], timeout=SECONDS)[1] == []
+
+
 def test_a_module_that_waits_ends_as_by_ctrl_c(tmp_path: Path) -> None:
     (tmp_path / "winvllm_waits.py").write_text("import time\nprint('up')\nwhile True: time.sleep(0.1)\n")
     words = [sys.executable, "-I", "-u", str(START), "5", str(tmp_path), "winvllm_waits"]
-    with process.attended(words) as child:
+    with attended.attended(words) as child:
         assert child.read().split() == [b"up"]
         child.close_input()
         assert ended(child) == 130
