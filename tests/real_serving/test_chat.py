@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -188,6 +189,18 @@ def test_a_model_is_served_as_long_as_the_chat_lasts(engine_python: Path, tmp_pa
         assert running.popen.wait(END_SECONDS) == 0, running.told
     assert running.printed == "hello\n"
     assert (folder / "asked").exists()  # and it was stopped in order
+
+
+def test_an_engine_that_dies_in_a_chat_leaves_its_words(engine_python: Path, tmp_path: Path) -> None:
+    folder = model(tmp_path / "own", crashes=True)
+    words = (str(folder), "--message", "hello")
+    found = asked(tmp_path, *words, "--python", str(engine_python), code=18)
+    log = re.search(r"its output: (?P<file>\S+winvllm-chat-\S+\.log)$", found.told, re.MULTILINE)
+    assert log is not None
+    assert "naïve 你好 loading" in Path(log["file"]).read_text(encoding="utf-8")
+    Path(log["file"]).unlink()
+    refused = asked(tmp_path, "--message", "x", "--python", str(engine_python), code=2)
+    assert "for a server that is started" in refused.told
 
 
 def test_an_answer_that_breaks_off(engine_python: Path, tmp_path: Path) -> None:

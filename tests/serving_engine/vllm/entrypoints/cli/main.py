@@ -1,8 +1,9 @@
 """`vllm serve`: OpenAI's protocol as upstream speaks it; a file `behaviour.json` in the model says more.
 
 Keys of it: `dies` (prints that and ends with 1), `deaf` (ignores the wish to stop), `child` (starts a process
-of its own), `chatty` (letters that it prints), `says` (its answer), `breaks` (in the middle of it), `delay`
-(seconds between two pieces of an answer), `split` (bytes of a write, across letters).
+of its own), `chatty` (letters that it prints), `says` (its answer), `breaks` (in the middle of it), `crashes`
+(the whole of it, there), `delay` (seconds between two pieces of an answer), `split` (bytes of a write, across
+letters).
 """
 
 from __future__ import annotations
@@ -108,6 +109,8 @@ class Handler(BaseHTTPRequestHandler):
         events.append({"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": len(text)}})
         for event in events:
             self.write(f"data: {json.dumps(event, ensure_ascii=False)}\n\n".encode(), size)
+            if self.behaviour.get("crashes") and event is events[2]:
+                os._exit(3)
             time.sleep(float(self.behaviour.get("delay") or 0))
         self.write(b"data: [DONE]\n\n", size)
         self.close_connection = True
