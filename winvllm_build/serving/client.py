@@ -214,6 +214,7 @@ def _is_here(url: str) -> bool:
 
 
 def _pieces(answer: httpx2.Response) -> Iterator[Piece]:
+    finished = False
     for event in httpx2.EventSource(answer):
         if event.data == DONE:
             return
@@ -229,7 +230,11 @@ def _pieces(answer: httpx2.Response) -> Iterator[Piece]:
             raise EngineError(
                 f"the answer broke off: {_message(data)}", fix="look at the server's own output"
             )
-        yield _piece(data)
+        piece = _piece(data)
+        finished = finished or piece.finish is not None
+        yield piece
+    if not finished:  # without a length, a server that dies ends its answer as one that is done
+        raise EngineError("the answer broke off: the server hung up", fix="look at the server's own output")
 
 
 def _piece(data: Mapping[str, Any]) -> Piece:

@@ -15,6 +15,7 @@ from winvllm_build.serving.server import Told
 from winvllm_build.serving.stops import Stops
 
 LOOK_SECONDS: Final = 0.1
+NOTICED_SECONDS: Final = 2.0
 
 
 @contextmanager
@@ -48,6 +49,7 @@ def lent(plan: Plan, log: Path, inherited: Mapping[str, str]) -> Iterator[None]:
             if thread.is_alive():
                 yield
         except EngineError:
+            thread.join(NOTICED_SECONDS)  # where the server has died, its own reason comes first
             _end(stops, thread)
             if not problems:
                 raise
