@@ -1,4 +1,4 @@
-"""Two processes over Gloo: every collective for every type, copied through the host's memory."""
+"""Processes over Gloo: every collective for every type, copied through the host's memory."""
 
 from __future__ import annotations
 
@@ -14,24 +14,27 @@ PAIR = Path(__file__).resolve().parent / "pair.py"
 CHECKOUT = PAIR.parents[2]
 
 
-@pytest.fixture(scope="module")
-def answers(interpreter: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What both processes say."""
-    folder = tmp_path_factory.mktemp("pair")
+def together(interpreter: Path, program: Path, count: int, folder: Path) -> list[dict[str, Any]]:
+    """What each of `count` processes says that run `program` with each other."""
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1"}
-    files = [folder / f"{rank}.json" for rank in range(2)]
+    files = [folder / f"{rank}.json" for rank in range(count)]
     started = [
         subprocess.Popen(
-            [interpreter, PAIR, str(rank), folder / "meeting", file],
+            [interpreter, program, str(rank), folder / "meeting", file],
             env=environment,
             stderr=subprocess.PIPE,
         )
         for rank, file in enumerate(files)
     ]
-    for process in started:
-        _, said = process.communicate(timeout=300)
-        assert process.returncode == 0, said.decode(errors="replace")[-3000:]
+    said = [process.communicate(timeout=300)[1].decode(errors="replace") for process in started]
+    assert not any(process.returncode for process in started), "\n".join(one[-3000:] for one in said)
     return [json.loads(file.read_text(encoding="utf-8")) for file in files]
+
+
+@pytest.fixture(scope="module")
+def answers(interpreter: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What both processes say."""
+    return together(interpreter, PAIR, 2, tmp_path_factory.mktemp("pair"))
 
 
 def test_every_collective_is_right_for_every_type(answers: list[dict[str, Any]]) -> None:
@@ -65,6 +68,14 @@ def test_torchs_functions_are_wrapped_once(answers: list[dict[str, Any]]) -> Non
     for answer in answers:
         assert answer["wrapped"]
         assert "itself" in answer["same_group"]
+
+
+def test_a_process_has_another_number_in_a_group_than_in_all(interpreter: Path, tmp_path: Path) -> None:
+    outside, *inside = together(interpreter, PAIR.with_name("trio.py"), 3, tmp_path)
+    assert outside == {"tried": 1, "wrong": []}
+    for answer in inside:
+        assert answer["wrong"] == []
+        assert answer["tried"] > 100
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,9 @@ def test_groups_of_a_tag_are_relayed(tag: str, machine: Machines, tmp_path: Path
         assert answer["wrong"] == []
         assert answer["tried"] > 50
         assert answer["staged"] > 50
+        before, after = answer["groups"]
+        assert before > 0
+        assert after == 0, "a later group may have the name of one that is gone"
 
 
 def generated(machine: Machine, model: Path, relay: str) -> tuple[list[list[int]], str]:

@@ -44,6 +44,11 @@ class RelayCommunicator(DeviceCommunicatorBase):
             "%s is relayed through the CPU, process %d of %d", self.unique_name, self.rank, self.world_size
         )
 
+    def destroy(self) -> None:
+        """Some tags destroy the groups first."""
+        direct.forget(self.relay)
+        super().destroy()
+
     def all_reduce(self, input_: torch.Tensor) -> torch.Tensor:
         output = input_.clone()
         self.relay.all_reduce(output)

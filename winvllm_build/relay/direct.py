@@ -18,7 +18,7 @@ from torch.distributed import distributed_c10d
 from winvllm_build.relay.relay import Pending, Relay
 
 Arguments = dict[str, Any]
-Handler = Callable[[Relay, Arguments], Pending | None]
+Handler = Callable[[Relay, Arguments], Pending | int | None]
 RELAYED: Final[dict[str, Relay]] = {}
 """The relays of groups, by a group's name."""
 
@@ -34,12 +34,31 @@ def relay_group(group: dist.ProcessGroup, relay: Relay) -> None:
     RELAYED[group.group_name] = relay
 
 
+def forget(relay: Relay) -> None:
+    """Leave to torch again what was asked of the relay's groups: torch gives their names to later groups."""
+    for name in [name for name, one in RELAYED.items() if one is relay]:
+        del RELAYED[name]
+
+
+def _rank(arguments: Arguments, name: str) -> int | None:
+    """A global rank, also where the group's own is given; None where neither is.
+
+    Raises:
+        ValueError: both are given.
+    """
+    whole, own = arguments.get(name), arguments.get(f"group_{name}")
+    if own is None:
+        return None if whole is None else int(whole)
+    if whole is not None:
+        raise ValueError(f"{name} and group_{name} are given: one of them says which process is meant")
+    return int(dist.get_global_rank(arguments["group"], own))
+
+
 def _peer(arguments: Arguments, name: str) -> int:
-    """A global rank, also where the group's own is given."""
-    own = arguments.get(f"group_{name}")
-    if own is not None:
-        return int(dist.get_global_rank(arguments["group"], own))
-    return int(arguments[name])
+    found = _rank(arguments, name)
+    if found is None:
+        raise ValueError(f"neither {name} nor group_{name} is given: one of them says which process is meant")
+    return found
 
 
 def _all_reduce(relay: Relay, a: Arguments) -> None:
@@ -66,7 +85,7 @@ def _reduce_scatter_tensor(relay: Relay, a: Arguments) -> None:
 
 
 def _gather(relay: Relay, a: Arguments) -> None:
-    relay.gather(a["tensor"], a.get("gather_list"), _peer(a, "dst"))
+    relay.gather(a["tensor"], a.get("gather_list"), _rank(a, "dst") or 0)
 
 
 def _isend(relay: Relay, a: Arguments) -> Pending:
@@ -74,15 +93,15 @@ def _isend(relay: Relay, a: Arguments) -> Pending:
 
 
 def _irecv(relay: Relay, a: Arguments) -> Pending:
-    return relay.irecv(a["tensor"], _peer(a, "src"), a.get("tag", 0))
+    return relay.irecv(a["tensor"], _rank(a, "src"), a.get("tag", 0))
 
 
 def _send(relay: Relay, a: Arguments) -> None:
     _isend(relay, a).wait()
 
 
-def _recv(relay: Relay, a: Arguments) -> None:
-    _irecv(relay, a).wait()
+def _recv(relay: Relay, a: Arguments) -> int:
+    return relay.recv(a["tensor"], _rank(a, "src"), a.get("tag", 0))
 
 
 HANDLERS: Final[dict[str, tuple[str, Handler]]] = {
@@ -120,7 +139,8 @@ def _before(original: Callable[..., Any], deciding: str, handler: Handler) -> Ca
             return original(*positional, **named)
         arguments = signature.bind(*positional, **named).arguments
         group = arguments.get("group")
-        relay = None if group is None else RELAYED.get(group.group_name)
+        # a process outside of a group has a number in its place
+        relay = RELAYED.get(group.group_name) if isinstance(group, dist.ProcessGroup) else None
         if relay is None or not relay.needs(arguments[deciding]):
             return original(*positional, **named)
         pending = handler(relay, arguments)

@@ -1,13 +1,15 @@
 """Collectives on tensors of any device, over a Gloo group of the same processes.
 
 Tensors that need it are copied to the host's memory, passed on from there, and the result is copied back.
-What only moves data moves bytes, so that every type does; what adds is left to Gloo in the tensor's own type.
+What only moves data moves bytes, so that every type does. What adds is left to Gloo in the tensor's own type,
+or in a wider one where Gloo does not know that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
 
 import torch
 import torch.distributed as dist
@@ -16,6 +18,24 @@ from winvllm_build.relay.buffers import HostBuffers
 
 SUM = dist.ReduceOp.SUM
 Needs = Callable[[torch.Tensor], bool]
+
+ADDED: Final = frozenset(
+    {
+        *(torch.float64, torch.float32, torch.float16, torch.bfloat16),
+        *(torch.int64, torch.int32, torch.int8, torch.uint8),
+    }
+)
+"""What Gloo adds."""
+WIDER: Final = {
+    torch.float8_e4m3fn: torch.float32,
+    torch.float8_e4m3fnuz: torch.float32,
+    torch.float8_e5m2: torch.float32,
+    torch.float8_e5m2fnuz: torch.float32,
+    torch.int16: torch.int32,
+    torch.uint16: torch.int32,
+    torch.uint32: torch.int64,
+}
+"""What is added in another type and rounded, or cut, once at the end."""
 
 
 class CaptureError(RuntimeError):
@@ -26,6 +46,14 @@ class CaptureError(RuntimeError):
             "the CPU relay (WINVLLM_RELAY) waits for other processes on the host, "
             "which no CUDA graph can hold: start vLLM with --enforce-eager"
         )
+
+
+class UnsummableError(TypeError):
+    """A sum was asked for of a type that has none."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        known = ", ".join(sorted(str(one).removeprefix("torch.") for one in (*ADDED, *WIDER)))
+        super().__init__(f"the CPU relay (WINVLLM_RELAY) does not reduce {dtype}; it reduces {known}")
 
 
 def on_device(tensor: torch.Tensor) -> bool:
@@ -60,6 +88,12 @@ class Pending:
             self.wait()
         return self._ended
 
+    def source_rank(self) -> int:
+        """Which process of the group sent, where any might."""
+        if self._work is None:
+            raise ValueError("nothing was sent")
+        return int(self._work._source_rank())  # noqa: SLF001 - torch's own recv asks so, too
+
 
 class Relay:
     """The collectives of one group; ranks are global ones, as in torch.distributed.
@@ -82,8 +116,11 @@ class Relay:
         self.staged = 0
 
     def all_reduce(self, tensor: torch.Tensor, op: dist.ReduceOp.RedOpType = SUM) -> None:
+        """Raises UnsummableError, as `reduce_scatter` does."""
         with self._host(tensor) as host:
-            dist.all_reduce(host, op=op, group=self.group)
+            wide = host.to(_summed_in(host.dtype))
+            dist.all_reduce(wide, op=op, group=self.group)
+            self._back(host, wide)
             self._back(tensor, host)
 
     def broadcast(self, tensor: torch.Tensor, src: int) -> None:
@@ -102,7 +139,10 @@ class Relay:
     ) -> None:
         """`output` gets this process' part of the sum."""
         with self._host(tensor) as host, self._host(output, filled=False) as part:
-            dist.reduce_scatter_tensor(part.view(-1), host.view(-1), op=op, group=self.group)
+            dtype = _summed_in(host.dtype)
+            wide = part.to(dtype)
+            dist.reduce_scatter_tensor(wide.view(-1), host.view(-1).to(dtype), op=op, group=self.group)
+            self._back(part, wide)
             self._back(output, part)
 
     def gather(self, tensor: torch.Tensor, outputs: Sequence[torch.Tensor] | None, dst: int) -> None:
@@ -122,8 +162,11 @@ class Relay:
     def send(self, tensor: torch.Tensor, dst: int, tag: int = 0) -> None:
         self.isend(tensor, dst, tag).wait()
 
-    def recv(self, tensor: torch.Tensor, src: int, tag: int = 0) -> None:
-        self.irecv(tensor, src, tag).wait()
+    def recv(self, tensor: torch.Tensor, src: int | None, tag: int = 0) -> int:
+        """The process that sent; None for `src` takes any."""
+        pending = self.irecv(tensor, src, tag)
+        pending.wait()
+        return dist.get_global_rank(self.group, pending.source_rank()) if src is None else src
 
     def isend(self, tensor: torch.Tensor, dst: int, tag: int = 0) -> Pending:
         host = self._taken(tensor)
@@ -131,7 +174,7 @@ class Relay:
         work = dist.isend(_bytes(host), dst, group=self.group, tag=tag)
         return Pending(work, lambda: self.buffers.give(host))
 
-    def irecv(self, tensor: torch.Tensor, src: int, tag: int = 0) -> Pending:
+    def irecv(self, tensor: torch.Tensor, src: int | None, tag: int = 0) -> Pending:
         host = self._taken(tensor)
 
         def arrived() -> None:
@@ -164,6 +207,14 @@ class Relay:
     def _back(tensor: torch.Tensor, host: torch.Tensor) -> None:
         if host is not tensor:
             tensor.copy_(host)
+
+
+def _summed_in(dtype: torch.dtype) -> torch.dtype:
+    if dtype in ADDED or dtype.is_complex:
+        return dtype
+    if dtype not in WIDER:
+        raise UnsummableError(dtype)
+    return WIDER[dtype]
 
 
 def _bytes(tensor: torch.Tensor) -> torch.Tensor:
