@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import types
+from fnmatch import fnmatchcase
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +47,15 @@ def test_every_tag_has_the_same_file() -> None:
         ("gpt-*,qwen3", "my-gpt-4", False),
         ("gpt.4", "gpt-4", False),
         ("*-4*", "gpt-4-turbo", True),
+        ("ab*ba", "aba", False),
+        ("ab*ba", "abba", True),
+        ("a**b", "ab", True),
+        ("*ab*ab", "xab", False),
+        ("*ab*ab", "xabab", True),
+        ("a*b*c", "acb", False),
+        ("*", "n" * 1000, True),
+        ("*", "n" * 1001, False),
+        ("n" * 1001, "n" * 1001, False),
         ("x", "tiny", True),
         ("x", "Tiny", False),
         ("x", "c:/Models/Qwen3/", True),
@@ -75,6 +88,26 @@ def test_a_pattern_takes_no_name_of_an_adapter_to_come(aliases: Any) -> None:  #
     found = aliases("gpt-*,qwen3")
     assert not found.has("gpt-4", ["tiny"], patterns=False)
     assert found.has("qwen3", ["tiny"], patterns=False)
+
+
+def test_patterns_take_what_fnmatch_takes(aliases: Any) -> None:  # noqa: ANN401
+    names = ["".join(letters) for size in range(5) for letters in product("ab", repeat=size)]
+    for pattern in {"".join(letters) for size in range(1, 6) for letters in product("ab*", repeat=size)}:
+        found = aliases(pattern)
+        for name in names:
+            assert found.has(name, ["served"]) == fnmatchcase(name, pattern), (pattern, name)
+
+
+def test_a_name_that_almost_fits_many_stars_is_answered() -> None:
+    asked = f"print(ModelAliases({'a*' * 12 + 'b'!r}).has({'a' * 1000!r}, ['tiny']))"
+    ended = subprocess.run(
+        [sys.executable, "-c", f"{source(TAGS[0])}\n{asked}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert ended.stdout == "False\n"
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"])

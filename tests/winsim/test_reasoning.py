@@ -44,6 +44,9 @@ TURNS = {
         "x",
     ],
     "thinks again": ["</think>", "<think>", "x"],
+    "thought in an earlier turn": ["<|im_start|>", "<think>", "x", "</think>", "x", "<|im_start|>", "x"],
+    "call in an earlier turn": ["<think>", "</think>", "<tool_call>", "</tool_call>", "<|im_start|>", "x"],
+    "thinking disabled": ["</think>", "<|im_start|>", "<think>", "x", "</think>", "x"],
 }
 
 
@@ -108,7 +111,12 @@ def test_every_cut_divides_a_text_alike(tag: str, machine: Machines, model: Path
             assert said[1] == content or (not reasoning and held_back(said[1], content)), (repr(text), said)
             assert said[0] == reasoning or (not content and held_back(said[0], reasoning)), (repr(text), said)
         ends_by_ids(text, one["tokens"], one["ended"])
-    assert {name for name, ended in found["turns"].items() if ended} == {"answer", "call", "whole call"}
+    assert {name for name, ended in found["turns"].items() if ended} == {
+        "answer",
+        "call",
+        "whole call",
+        "thinking disabled",
+    }
 
 
 def test_without_the_layer_cuts_divide_a_text_differently(
