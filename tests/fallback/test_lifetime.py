@@ -15,6 +15,8 @@ import pytest
 
 from tests.fallback.conftest import ARGUMENTS
 from tests.fallback.served import MODULE, ROOT, environment, refused, served
+from winvllm_build.fallback.errors import StartError
+from winvllm_build.fallback.listening import bound
 
 END_SECONDS = 60
 CODE = """
@@ -151,6 +153,33 @@ def test_python_of_a_model_is_not_run_unasked(interpreter: Path, fragile: Path, 
     status, text = refused(interpreter, tmp_path, fragile, "--port", "0")
     assert status == 1
     assert "--trust-remote-code" in one_line(text)
+
+
+def test_half_a_file_of_weights_is_refused(interpreter: Path, model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "half"
+    shutil.copytree(model, folder)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[: weights.stat().st_size // 2])
+    status, text = refused(interpreter, tmp_path, folder, "--port", "0")
+    assert status == 1
+    assert "SafetensorError" in one_line(text)
+
+
+def test_a_model_that_cannot_make_a_token_is_never_ready(
+    interpreter: Path, fragile: Path, tmp_path: Path
+) -> None:
+    code = fragile / "fragile.py"
+    code.write_text(CODE.replace("== 42", ">= 0").replace("token 42 came", "nothing works"), encoding="utf-8")
+    status, text = refused(interpreter, tmp_path, fragile, *ARGUMENTS, "--trust-remote-code", "--port", "0")
+    assert status == 1
+    assert "nothing works" in one_line(text)
+
+
+def test_an_address_is_taken_once() -> None:
+    with bound("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(StartError, match=f"127.0.0.1:{port} cannot be used"):
+            bound("127.0.0.1", port)
 
 
 def test_missing_packages_are_named_in_one_line(tmp_path: Path) -> None:

@@ -37,6 +37,17 @@ def test_a_request_may_write_the_folder_another_way(asked: str) -> None:
     assert not named.answers_to("C:\\models\\Qwen2")
 
 
+@pytest.mark.parametrize("asked", ["~nobody.here/x", "file://[x", "~", "\0"])
+def test_a_request_may_write_anything(asked: str) -> None:
+    assert not resolve("C:\\models\\Qwen3", ()).answers_to(asked)
+
+
+@pytest.mark.parametrize("typed", ["~nobody.here/x", "file://[x"])
+def test_what_cannot_be_a_place_is_named(typed: str) -> None:
+    with pytest.raises(StartError, match="x"):
+        resolve(typed, ())
+
+
 def test_upper_and_lower_case_are_two_where_no_drive_is() -> None:
     named = resolve("/models/Qwen3", ())
     assert named.answers_to("/models/Qwen3/")

@@ -25,17 +25,25 @@ class Named:
     names: tuple[str, ...]
 
     def answers_to(self, name: str) -> bool:
-        return name in self.names or same_place(name) in {same_place(own) for own in self.names}
+        if name in self.names:
+            return True
+        try:
+            asked = same_place(name)
+        except ValueError:  # file://[ and the like
+            return False
+        return asked in {same_place(own) for own in self.names}
 
 
 def normal_path(text: str) -> str:
-    """A folder's name without quotes, file://, and what differs between ways of writing it."""
+    """A folder's name without quotes, file://, and what differs between ways of writing it.
+
+    Raises:
+        ValueError: file: with something that is no address.
+    """
     text = text.strip().strip(QUOTES)
     if text.lower().startswith("file:"):
         text = unquote(urlsplit(text).path)
         text = text[1:] if DRIVE.match(text[1:]) else text
-    if text.startswith("~"):
-        text = str(Path(text).expanduser())
     if DRIVE.match(text) or text.startswith("\\\\"):
         return str(PureWindowsPath(text))
     if os.name == "nt" and ("\\" in text or text.startswith(".")):
@@ -61,12 +69,15 @@ def read_table(file: Path) -> dict[str, str]:
         raise StartError(f"{file}: {error}", fix='write a JSON object: {"name": "id or folder"}') from error
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
         raise StartError(f"{file}: no table of names", fix='write a JSON object: {"name": "id or folder"}')
-    return {name.casefold(): _from(file.parent, target) for name, target in found.items()}
+    try:
+        return {name.casefold(): _from(file.parent, target) for name, target in found.items()}
+    except (ValueError, RuntimeError) as error:
+        raise StartError(f"{file}: {error}", fix='write a JSON object: {"name": "id or folder"}') from error
 
 
 def _from(folder: Path, target: str) -> str:
     """A relative path of an alias file; `owner/name` stays an id unless such a folder is there."""
-    path = normal_path(target)
+    path = normal_path(str(Path(target).expanduser()) if target.startswith("~") else target)
     if DRIVE.match(path) or Path(path).is_absolute():
         return path
     near = folder / path
@@ -74,8 +85,15 @@ def _from(folder: Path, target: str) -> str:
 
 
 def resolve(typed: str, tables: tuple[Mapping[str, str], ...], served: tuple[str, ...] = ()) -> Named:
-    """What `typed` means; an existing folder is itself, and the first table that has the name decides."""
-    path = normal_path(typed)
+    """What `typed` means; an existing folder is itself, and the first table that has the name decides.
+
+    Raises:
+        StartError: ~ of nobody, or file: with something that is no address.
+    """
+    try:
+        path = normal_path(str(Path(typed).expanduser()) if typed.startswith("~") else typed)
+    except (ValueError, RuntimeError) as error:
+        raise StartError(f"{typed}: {error}", fix="name a folder that has the model's config.json") from error
     target = path
     if not Path(path).exists():
         target = next((table[path.casefold()] for table in tables if path.casefold() in table), path)

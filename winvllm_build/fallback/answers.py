@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from .engine import Engine, Step
@@ -131,15 +131,15 @@ class Whole:
     """One answer put together."""
 
     text: str = ""
-    tokens: tuple[int, ...] = ()
-    logprobs: tuple[TokenLogprobs, ...] = ()
+    tokens: list[int] = field(default_factory=list)
+    logprobs: list[TokenLogprobs] = field(default_factory=list)
     finish: str | None = None
     reason: str | int | None = None
 
     def add(self, piece: Piece) -> None:
         self.text += piece.text
-        self.tokens += piece.tokens
-        self.logprobs += piece.logprobs
+        self.tokens.extend(piece.tokens)
+        self.logprobs.extend(piece.logprobs)
         self.finish, self.reason = piece.finish, piece.reason
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,7 +49,7 @@ class Chat:
             "model": self.model,
         }
 
-    def _shown_tokens(self, tokens: tuple[int, ...]) -> list[int] | None:
+    def _shown_tokens(self, tokens: Sequence[int]) -> list[int] | None:
         return list(tokens) if self.body.return_token_ids else None
 
     async def whole(self) -> dict[str, Any]:

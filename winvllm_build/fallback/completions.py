@@ -72,7 +72,7 @@ class Completion:
             else None,
             "finish_reason": found.finish,
             "stop_reason": found.reason,
-            "token_ids": self._shown(list(found.tokens)),
+            "token_ids": self._shown(found.tokens),
             "prompt_logprobs": None,
             "prompt_token_ids": self._shown(self.prompts[prompt]),
             "routed_experts": None,

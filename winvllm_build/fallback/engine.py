@@ -101,6 +101,16 @@ class Engine:
         self._manager.start()
         self._herald.start()
 
+    async def try_out(self) -> None:
+        """Make one token.
+
+        Raises:
+            EngineDeadError: the engine cannot; `error` says why.
+        """
+        steps = self.answer([0], at_most=1, ends=frozenset(), sampling=Sampling(temperature=0.0))
+        async for _ in steps:
+            pass
+
     @property
     def dead(self) -> bool:
         return self.error is not None

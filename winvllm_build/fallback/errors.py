@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
 
+MOST_SHOWN = 300
+
 
 class StartError(Exception):
     """The server cannot start: what is wrong, and what to do."""
@@ -29,6 +31,8 @@ class Kind(Enum):
     BAD_REQUEST = ("BadRequestError", HTTPStatus.BAD_REQUEST)
     INVALID = ("Bad Request", HTTPStatus.BAD_REQUEST)
     NOT_FOUND = ("NotFoundError", HTTPStatus.NOT_FOUND)
+    TOO_LARGE = ("RequestEntityTooLarge", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    OVERLOADED = ("ServiceUnavailableError", HTTPStatus.SERVICE_UNAVAILABLE)
     INTERNAL = ("InternalServerError", HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
@@ -64,5 +68,5 @@ class RequestError(Exception):
 
 def refused_value(message: str, *, param: str, value: object = None) -> RequestError:
     """One parameter is at fault; the message ends as upstream's do."""
-    shown = f"parameter={param}" if value is None else f"parameter={param}, value={value}"
+    shown = f"parameter={param}" if value is None else f"parameter={param}, value={str(value)[:MOST_SHOWN]}"
     return RequestError(f"{message} ({shown})", param=param)

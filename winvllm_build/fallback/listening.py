@@ -7,9 +7,14 @@ import sys
 
 from .errors import StartError
 
+BACKLOG = 2048
+"""As uvicorn's."""
+
 
 def bound(host: str, port: int) -> socket.socket:
-    """A bound socket that does not listen yet: nobody is let in before the model is there.
+    """A socket that listens: who comes before the model is there waits for it.
+
+    Bound alone, it would not keep others from binding the same address (Linux).
 
     Raises:
         StartError: the address is no address of this machine, or the port is taken.
@@ -27,6 +32,7 @@ def bound(host: str, port: int) -> socket.socket:
         else:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(address)
+        sock.listen(BACKLOG)
     except OSError as error:
         sock.close()
         raise StartError(

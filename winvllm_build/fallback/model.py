@@ -30,8 +30,6 @@ TYPES = {
     Dtype.FLOAT32: torch.float32,
     Dtype.FLOAT: torch.float32,
 }
-LOADING = (OSError, ValueError, KeyError, RuntimeError, ImportError)
-"""What transformers raises about a folder, an id, weights that do not fit, and packages that are missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,15 +65,19 @@ def load(target: str, options: Options) -> Loaded:
             target, config=config, dtype=dtype, attn_implementation="sdpa", **trusted
         )
         model = model.to(device).eval()
-    except LOADING as error:
-        raise _unloadable(target, error) from error
-    return _described(target, options, model, tokenizer)
+        return _described(target, options, model, tokenizer)
+    except StartError:
+        raise
+    except Exception as error:  # a folder may be broken in any way, and have Python of its own
+        raise unusable(target, error) from error
 
 
-def _unloadable(target: str, error: Exception) -> StartError:
+def unusable(target: str, error: Exception) -> StartError:
     """One line of what transformers says in several."""
     said = " ".join(str(error).split())
-    first = said.split(". ")[0][:300] or type(error).__name__
+    first = said.split(". ")[0][:300]
+    if not first or not isinstance(error, (OSError, ValueError, RuntimeError, ImportError)):
+        first = f"{type(error).__name__}: {first}"
     if "trust_remote_code" in said:
         return StartError(
             f"{target} comes with Python of its own", fix="--trust-remote-code, if you trust it"
@@ -122,16 +124,18 @@ def _described(target: str, options: Options, model: PreTrainedModel, tokenizer:
     )
     generation = _generation(target, options)
     ends = generation.get("eos_token_id")
+    vocabulary = int(text.vocab_size)
     every = frozenset(ends if isinstance(ends, list) else [ends] if isinstance(ends, int) else [])
-    end = tokenizer.eos_token_id
+    own = tokenizer.eos_token_id
+    end = own if own is not None and own < vocabulary else None  # what has no score is never drawn
     return Loaded(
         model=model,
         tokenizer=tokenizer,
-        vocabulary=int(text.vocab_size),
+        vocabulary=vocabulary,
         length=length,
         needs=needs,
         end=end,
-        more_ends=every - {end},
+        more_ends=frozenset(token for token in every - {end} if 0 <= token < vocabulary),
         defaults={name: generation[name] for name in SAMPLED if generation.get(name) is not None},
         template=_template(options.chat_template),
     )

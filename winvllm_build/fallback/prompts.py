@@ -7,8 +7,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from jinja2 import TemplateError
-
 from .errors import RequestError, refused_value
 from .model import Loaded
 from .protocol import CompletionRequest, Conversation, Generation
@@ -91,7 +89,7 @@ class Prompts:
                 continue_final_message=body.continue_final_message,
                 **own,
             )
-        except (TemplateError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except Exception as error:  # a template is a program: it may fail in any way
             raise RequestError(f"the chat template refuses these messages: {error}") from error
         return self._encoded(text, special=body.add_special_tokens, limit=limit)
 
@@ -107,10 +105,10 @@ class Prompts:
             found = self._loaded.tokenizer.encode(text, add_special_tokens=special)
         except (UnicodeError, TypeError) as error:  # half of a surrogate pair
             raise RequestError(f"the prompt is no text: {error}") from error
-        return list(found)
+        return self._known(list(found)) if limit else list(found)
 
     def _known(self, tokens: list[int]) -> list[int]:
-        for token in tokens:
+        for token in (min(tokens, default=0), max(tokens, default=0)):
             if not 0 <= token < self._loaded.vocabulary:
                 raise RequestError(f"Token id {token} is out of vocabulary")
         return tokens

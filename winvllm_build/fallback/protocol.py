@@ -6,12 +6,59 @@ import uuid
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, TypeAdapter
 
 from .errors import RequestError, refused_value
 
 INT64 = 2**63
-Tokens = list[Annotated[int, Field(ge=0, lt=INT64)]]
+MOST_BIASES = 20_000
+MOST_FIELDS = 1000
+
+
+def _tokens(value: object) -> list[int] | None:
+    """`value`, where it is a list of token ids."""
+    if not isinstance(value, list) or not all(type(token) is int for token in value):
+        return None
+    if value and not (min(value) >= 0 and max(value) < INT64):
+        raise ValueError("token ids are from 0 to 2^63 - 1")
+    return value
+
+
+def read_tokens(value: object) -> list[int]:
+    """Pydantic takes a microsecond for each, and says of each what is wrong with it.
+
+    Raises:
+        ValueError: no list of token ids.
+    """
+    found = _tokens(value)
+    if found is None:
+        raise ValueError("this must be a list of token ids")
+    return found
+
+
+def read_prompt(value: object) -> list[int] | list[list[int]] | str | list[str] | None:
+    """A prompt or several, as text or as token ids.
+
+    Raises:
+        ValueError: something else.
+    """
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        if all(isinstance(each, str) for each in value):
+            return value
+        if all(isinstance(each, list) for each in value):
+            return [read_tokens(each) for each in value]
+    return read_tokens(value)
+
+
+def _few_biases(value: object) -> object:
+    if isinstance(value, dict) and len(value) > MOST_BIASES:
+        raise ValueError(f"at most {MOST_BIASES} tokens can be biased")
+    return value
+
+
+Tokens = Annotated[list[int], PlainValidator(read_tokens)]
 NONE: tuple[object, ...] = (None,)
 UNSUPPORTED: Mapping[str, tuple[object, ...]] = {
     "audio": NONE,
@@ -94,11 +141,11 @@ class Generation(Body):
     top_k: int | None = None
     min_p: float | None = None
     seed: Annotated[int, Field(ge=-INT64, lt=INT64)] | None = None
-    logit_bias: dict[str, float] | None = None
-    allowed_token_ids: list[int] | None = None
+    logit_bias: Annotated[dict[str, float] | None, BeforeValidator(_few_biases)] = None
+    allowed_token_ids: Annotated[list[int], Field(fail_fast=True)] | None = None
     n: int | None = 1
-    stop: str | list[str] | None = None
-    stop_token_ids: list[int] | None = None
+    stop: str | Annotated[list[str], Field(fail_fast=True)] | None = None
+    stop_token_ids: Annotated[list[int], Field(fail_fast=True)] | None = None
     include_stop_str_in_output: bool = False
     ignore_eos: bool = False
     min_tokens: int = 0
@@ -130,7 +177,7 @@ class Message(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     role: str
-    content: str | list[dict[str, Any]] | None = None
+    content: str | Annotated[list[dict[str, Any]], Field(fail_fast=True)] | None = None
 
     def for_template(self) -> dict[str, Any]:
         return {**self.model_dump(exclude_none=True), "content": self.text()}
@@ -154,16 +201,25 @@ class Message(BaseModel):
         return "\n".join(parts)
 
 
+def _few_fields(value: object) -> object:
+    if isinstance(value, dict) and len(value) > MOST_FIELDS:
+        raise ValueError(f"a document has at most {MOST_FIELDS} fields")
+    return value
+
+
+Document = Annotated[dict[str, str], BeforeValidator(_few_fields)]
+
+
 class Conversation(Body):
     """What becomes one prompt by the chat template."""
 
-    messages: list[Message]
+    messages: Annotated[list[Message], Field(fail_fast=True)]
     add_generation_prompt: bool = True
     continue_final_message: bool = False
     add_special_tokens: bool = False
     chat_template: str | None = None
     chat_template_kwargs: dict[str, Any] | None = None
-    documents: list[dict[str, str]] | None = None
+    documents: Annotated[list[Document], Field(fail_fast=True)] | None = None
 
 
 class ChatRequest(Generation, Conversation):
@@ -182,11 +238,19 @@ class ChatRequest(Generation, Conversation):
 
 
 class CompletionRequest(Generation):
-    prompt: Tokens | list[Tokens] | str | list[str] | None = None
+    prompt: Annotated[list[int] | list[list[int]] | str | list[str] | None, PlainValidator(read_prompt)] = (
+        None
+    )
     max_tokens: int | None = 16
     echo: bool | None = False
     logprobs: int | None = None
     add_special_tokens: bool = True
+
+    @property
+    def count(self) -> int:
+        """Of prompts."""
+        several = isinstance(self.prompt, list) and bool(self.prompt) and not isinstance(self.prompt[0], int)
+        return len(self.prompt or ()) if several else 1
 
     @property
     def told(self) -> int | None:
@@ -205,3 +269,9 @@ class TokenizeChat(Conversation):
 
 class DetokenizeRequest(Body):
     tokens: Tokens
+
+
+CHAT = TypeAdapter(ChatRequest)
+COMPLETION = TypeAdapter(CompletionRequest)
+TOKENIZE: TypeAdapter[TokenizeText | TokenizeChat] = TypeAdapter(TokenizeText | TokenizeChat)
+DETOKENIZE = TypeAdapter(DetokenizeRequest)

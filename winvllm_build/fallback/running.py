@@ -15,9 +15,10 @@ from .aliases import Named
 from .answers import Answerer
 from .application import application
 from .engine import Engine
+from .errors import EngineDeadError, StartError
 from .listening import place
 from .metrics import Metrics
-from .model import load
+from .model import load, unusable
 from .options import Options
 from .prompts import Prompts
 from .server import Site
@@ -27,6 +28,9 @@ FINISH_SECONDS = 5
 """What runs at a stop has this long to end by itself."""
 DEAD_SECONDS = 3.0
 """How long a dead engine is still reported before the process ends."""
+
+REASON_SECONDS = 10.0
+"""How long an engine that cannot make a token is given to say why."""
 
 
 class Quiet(uvicorn.Server):
@@ -66,11 +70,21 @@ async def _watch(engine: Engine, server: uvicorn.Server) -> None:
     server.should_exit = True
 
 
-async def _run(server: Quiet, engine: Engine, sock: socket.socket) -> None:
+async def _run(server: Quiet, engine: Engine, sock: socket.socket, target: str) -> None:
     engine.start(asyncio.get_running_loop())
+    try:
+        await engine.try_out()  # its thread takes the memory for the cache
+    except EngineDeadError as error:
+        with contextlib.suppress(asyncio.TimeoutError):  # the request fails before its engine has ended
+            await asyncio.wait_for(engine.died.wait(), REASON_SECONDS)
+        raise unusable(target, engine.error or error) from error
     watch = asyncio.create_task(_watch(engine, server))
     try:
         await server.serve(sockets=[sock])
+    except OSError as error:
+        raise StartError(
+            f"{place(sock)} cannot be used: {error.strerror or error}", fix="--port N with a free one, or 0"
+        ) from error
     finally:
         watch.cancel()
 
@@ -81,7 +95,7 @@ def serve(
     """Until a signal, or until the engine dies, whose error is returned.
 
     Raises:
-        StartError: the model cannot be loaded.
+        StartError: the model cannot be loaded, or cannot make a token; or the port is not free after all.
     """
     loaded = load(named.target, options)
     room = room_for(
@@ -91,7 +105,10 @@ def serve(
         batch_tokens=options.max_num_batched_tokens,
         memory=free_bytes(loaded.model.device, options.gpu_memory_utilization),
     )
-    engine = Engine(loaded, room, seed=options.seed)
+    try:
+        engine = Engine(loaded, room, seed=options.seed)
+    except Exception as error:  # kinds of models that transformers' engine does not know
+        raise unusable(named.target, error) from error
     prompts = Prompts(loaded)
     answerer = Answerer(engine=engine, loaded=loaded, metrics=Metrics(named.names[0]))
     site = Site(named=named, answerer=answerer, prompts=prompts, api_keys=options.api_keys)
@@ -104,7 +121,7 @@ def serve(
     )
     server = Quiet(settings, lambda: say(f"fallback: ready at {place(sock)}"))
     try:
-        asyncio.run(_run(server, engine, sock))
+        asyncio.run(_run(server, engine, sock, named.target))
     finally:
         engine.stop()
         prompts.close()

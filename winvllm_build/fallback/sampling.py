@@ -10,6 +10,9 @@ import torch
 
 LOWEST_TEMPERATURE = 0.01
 """Upstream draws at no lower one; below GREEDY it takes the best token."""
+HIGHEST_TEMPERATURE = 1e6
+"""All tokens are alike there; infinity would make no number of a token that is barred."""
+HIGHEST_SCORE = 1e30
 GREEDY = 1e-5
 
 
@@ -29,7 +32,7 @@ class Sampling:
     allowed: tuple[int, ...] = ()
     at_least: int = 0
     ends: frozenset[int] = frozenset()
-    """Tokens that end the answer; none is drawn before `at_least` others."""
+    """Tokens that end an answer, even if not this one; none is drawn before `at_least` others."""
     logprobs: int | None = None
     """How many of the best tokens are told beside the drawn one."""
 
@@ -71,12 +74,11 @@ class Draw:
         if sampling.seed is not None and not sampling.greedy:
             self.generator = torch.Generator(device=device)
             self.generator.manual_seed(sampling.seed)
+        self._prompt = prompt
+        self._device = device
+        self._vocabulary = vocabulary
         self._said: torch.Tensor | None = None
         self._prompted: torch.Tensor | None = None
-        if sampling.penalised:
-            self._said = torch.zeros(vocabulary, device=device)
-            self._prompted = torch.zeros(vocabulary, dtype=torch.bool, device=device)
-            self._prompted[torch.tensor(prompt, device=device)] = True
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Draw:
         """The engine copies a request that it evicts; the answer goes on with the same state."""
@@ -91,20 +93,32 @@ class Draw:
             mask = torch.full_like(scores, float("-inf"))
             mask[kept] = scores[kept]
             scores = mask
-        for token, bias in wanted.bias.items():
-            scores[token] += bias
+        if wanted.bias:
+            places = torch.tensor(list(wanted.bias), device=scores.device)
+            scores[places] += torch.tensor(
+                list(wanted.bias.values()), device=scores.device, dtype=scores.dtype
+            )
         if self.drawn < wanted.at_least and wanted.ends:
             scores[torch.tensor(sorted(wanted.ends), device=scores.device)] = float("-inf")
-        return self._penalised(scores)
+        return self._penalised(scores) if wanted.penalised else scores
+
+    def _begin(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """What was said and what was asked; megabytes, taken when it is this answer's turn."""
+        if self._said is None or self._prompted is None:
+            self._said = torch.zeros(self._vocabulary, device=self._device)
+            self._prompted = torch.zeros(self._vocabulary, dtype=torch.bool, device=self._device)
+            self._prompted[torch.tensor(self._prompt, device=self._device)] = True
+        return self._said, self._prompted
 
     def _penalised(self, scores: torch.Tensor) -> torch.Tensor:
-        if self._said is None or self._prompted is None:
-            return scores
+        said, prompted = self._begin()
         wanted = self.sampling
-        seen = self._prompted | (self._said > 0)
+        seen = prompted | (said > 0)
         repeated = torch.where(scores > 0, scores / wanted.repetition, scores * wanted.repetition)
         scores = torch.where(seen, repeated, scores)
-        return scores - wanted.frequency * self._said - wanted.presence * (self._said > 0)
+        # a repetition penalty near 0 makes infinities, and no number of what is barred
+        scores = scores.nan_to_num(nan=float("-inf"), posinf=HIGHEST_SCORE, neginf=float("-inf"))
+        return scores - wanted.frequency * said - wanted.presence * (said > 0)
 
     def accept(self, token: int, logprobs: torch.Tensor | None) -> None:
         """Note the drawn token; `logprobs` are those of the model itself, of shape (vocabulary,)."""
@@ -146,7 +160,8 @@ def draw_all(scores: torch.Tensor, draws: list[Draw]) -> torch.Tensor:
 
 def _sample(scores: torch.Tensor, draws: list[Draw]) -> torch.Tensor:
     wanted = [draw.sampling for draw in draws]
-    heat = torch.tensor([max(each.temperature, LOWEST_TEMPERATURE) for each in wanted], device=scores.device)
+    heats = [min(max(each.temperature, LOWEST_TEMPERATURE), HIGHEST_TEMPERATURE) for each in wanted]
+    heat = torch.tensor(heats, device=scores.device)
     scores = scores / heat.unsqueeze(-1)
     if any(each.min_p for each in wanted):
         scores = _cut_unlikely(scores, wanted)

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
+import traceback
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Body, Request, Response
+from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .aliases import Named
 from .answers import Answerer, Asked, unless_gone
+from .bodies import body_of
 from .chat import Chat, event
 from .completions import Completion
 from .errors import EngineDeadError, Fault, Kind, RequestError
 from .prompts import Prompts, room_left
-from .protocol import ChatRequest, CompletionRequest, DetokenizeRequest, TokenizeChat, TokenizeText
+from .protocol import CHAT, COMPLETION, DETOKENIZE, TOKENIZE, CompletionRequest, TokenizeText
 from .wishes import wishes
 
+LOG = logging.getLogger("fallback")
 MOST_ERRORS = 10
 MOST_CHARACTERS = 300
 GUARDED = ("/v1", "/tokenize", "/detokenize")
 MOST_ANSWERS = 1024
 """To one request; each of them costs memory before its turn."""
+MOST_OPEN = 2048
+"""Answers that run or wait, of all requests."""
 GONE = 499
 """What others log when the client did not wait; it never sees it."""
 
@@ -54,7 +61,8 @@ class Site:
             raise RequestError(message, param="model", kind=Kind.NOT_FOUND)
         return self.named.names[0]
 
-    async def chat(self, body: ChatRequest, request: Request) -> Response:
+    async def chat(self, request: Request) -> Response:
+        body = await body_of(request, CHAT)
         model = self._known(body.model)
         wanted = wishes(body, self.answerer.loaded)
         prompt = await self.prompts.of_chat(body)
@@ -65,9 +73,11 @@ class Site:
         chat = Chat(body=body, model=model, prompt=prompt, asked=asked, wishes=wanted, answerer=self.answerer)
         return await self._answered(chat, request, stream=bool(body.stream))
 
-    async def completion(self, body: CompletionRequest, request: Request) -> Response:
+    async def completion(self, request: Request) -> Response:
+        body = await body_of(request, COMPLETION)
         model = self._known(body.model)
         wanted = wishes(body, self.answerer.loaded)
+        _refuse_many(body.count * wanted.answers)
         prompts = await self.prompts.of_completion(body)
         most = [room_left(prompt, body, self._length) for prompt in prompts]
         asked = [
@@ -75,8 +85,6 @@ class Site:
             for place, prompt in enumerate(prompts)
             for each in range(wanted.answers)
         ]
-        if len(asked) > MOST_ANSWERS:
-            raise RequestError(f"a request has at most {MOST_ANSWERS} answers, {len(asked)} were asked for.")
         texts = [await self._echoed(body, place, prompt) for place, prompt in enumerate(prompts)]
         completion = Completion(
             body=body,
@@ -99,13 +107,17 @@ class Site:
     async def _answered(self, work: Chat | Completion, request: Request, *, stream: bool) -> Response:
         if self.answerer.engine.dead:
             raise EngineDeadError
+        if self.answerer.engine.running + len(work.asked) > MOST_OPEN:
+            raise RequestError("too many requests wait already, try again later", kind=Kind.OVERLOADED)
         if stream:
             return StreamingResponse(reported(work), media_type="text/event-stream")
         found = await unless_gone(work.whole(), _left(request))
         return Response(status_code=GONE) if found is None else JSONResponse(found)
 
-    async def tokenize(self, body: Annotated[TokenizeText | TokenizeChat, Body()]) -> dict[str, Any]:
+    async def tokenize(self, request: Request) -> dict[str, Any]:
+        body = await body_of(request, TOKENIZE)
         self._known(body.model)
+        body.refuse_unsupported()
         if isinstance(body, TokenizeText):
             tokens = await self.prompts.of_text(body.prompt, special=body.add_special_tokens, limit=False)
         else:
@@ -113,7 +125,8 @@ class Site:
         words = self.prompts.words(tokens) if body.return_token_strs else None
         return {"count": len(tokens), "max_model_len": self._length, "tokens": tokens, "token_strs": words}
 
-    async def detokenize(self, body: DetokenizeRequest) -> dict[str, Any]:
+    async def detokenize(self, request: Request) -> dict[str, Any]:
+        body = await body_of(request, DETOKENIZE)
         self._known(body.model)
         return {"prompt": await self.prompts.text(body.tokens)}
 
@@ -148,9 +161,24 @@ async def reported(work: Chat | Completion) -> AsyncGenerator[str, None]:
     try:
         async for line in work.events():
             yield line
-    except EngineDeadError as error:
-        yield event(Fault(message=str(error), kind=Kind.INTERNAL).body())
+    except Exception as error:  # noqa: BLE001 - the status is sent already
+        message = str(error) if isinstance(error, EngineDeadError) else unexpected(error)
+        yield event(Fault(message=message, kind=Kind.INTERNAL).body())
         yield "data: [DONE]\n\n"
+
+
+def _refuse_many(answers: int) -> None:
+    if answers > MOST_ANSWERS:
+        raise RequestError(f"a request has at most {MOST_ANSWERS} answers, {answers} were asked for.")
+
+
+def unexpected(error: Exception) -> str:
+    """What clients are told of a fault in this server; its log says where."""
+    frame = traceback.extract_tb(error.__traceback__)[-1:]
+    place = "".join(f" at {each.filename}:{each.lineno}" for each in frame)
+    said = " ".join(str(error).split())[:MOST_CHARACTERS].encode("ascii", "backslashreplace").decode()
+    LOG.error("unexpected: %s: %s%s", type(error).__name__, said, place)
+    return f"unexpected {type(error).__name__}; the server's log says more"
 
 
 async def _left(request: Request) -> None:
@@ -192,10 +220,29 @@ def _place(found: dict[str, Any]) -> str:
     )
 
 
-async def only_json(request: Request) -> None:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise RequestError("the body must be application/json", kind=Kind.INVALID)
+class Caught:
+    """Answers what nobody else did, in the shape of errors."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except ClientDisconnect:
+            pass
+        except Exception as error:
+            message = unexpected(error)
+            if begun:
+                raise
+            await _fault(Fault(message=message, kind=Kind.INTERNAL))(scope, receive, send)
 
 
 class Keys:

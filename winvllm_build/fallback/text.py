@@ -11,6 +11,7 @@ from tokenizers.decoders import DecodeStream
 
 BROKEN_STREAM = "Invalid prefix encountered"
 """What tokenizers' stream says when bytes that are no UTF-8 have come; it goes on from nothing."""
+TAIL_TOKENS = range(4, 25)
 UNFINISHED = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -83,7 +84,15 @@ class WindowDecoder:
         return str(self._tokenizer.decode(tokens, skip_special_tokens=self._skip_special))
 
 
+def tail(tokenizer: Tokenizer, prompt: Sequence[int], *, skip_special: bool) -> Sequence[int]:
+    """The end of a prompt that decides how the next token is written: a few tokens of whole characters."""
+    ends = (prompt[-size:] for size in TAIL_TOKENS)
+    whole = (end for end in ends if UNFINISHED not in tokenizer.decode(end, skip_special_tokens=skip_special))
+    return next(whole, prompt[-TAIL_TOKENS.stop :])
+
+
 def decoder(tokenizer: Tokenizer, prompt: Sequence[int], *, skip_special: bool) -> Decoder:
+    prompt = tail(tokenizer, prompt, skip_special=skip_special)
     fast = getattr(tokenizer, "backend_tokenizer", None)
     if fast is None:
         return WindowDecoder(tokenizer, prompt, skip_special=skip_special)

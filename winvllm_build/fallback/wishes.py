@@ -15,6 +15,9 @@ from .text import StopRule
 MOST_LOGPROBS = 20
 MOST_ANSWERS = 128
 UNLIKELY = 2.0
+MOST_BIAS = 100.0
+"""Upstream cuts what is beyond."""
+LONGEST_ID = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +54,11 @@ def wishes(body: Generation, loaded: Loaded) -> Wishes:
     count = 1 if body.n is None else body.n
     if greedy and count > 1:
         raise RequestError(f"n must be 1 when nothing is drawn by chance (temperature 0), got {count}.")
-    ends = frozenset(body.stop_token_ids or ())
-    silent = loaded.end
-    if not body.ignore_eos:
-        ends |= loaded.more_ends | ({silent} if silent is not None else frozenset())
+    asked_ends = frozenset(body.stop_token_ids or ())
+    all_ends = asked_ends | loaded.more_ends | ({loaded.end} if loaded.end is not None else frozenset())
+    ends = asked_ends if body.ignore_eos else all_ends
+    if body.min_tokens and not set(body.allowed_token_ids or range(loaded.vocabulary)) - all_ends:
+        raise RequestError("min_tokens leaves no token: all that are allowed would end the answer.")
     top_k = int(found["top_k"])
     return Wishes(
         sampling=Sampling(
@@ -66,15 +70,18 @@ def wishes(body: Generation, loaded: Loaded) -> Wishes:
             presence=found["presence_penalty"],
             frequency=found["frequency_penalty"],
             repetition=found["repetition_penalty"],
-            bias={int(token): value for token, value in (body.logit_bias or {}).items()},
+            bias={
+                int(token): min(max(value, -MOST_BIAS), MOST_BIAS)
+                for token, value in (body.logit_bias or {}).items()
+            },
             allowed=tuple(body.allowed_token_ids or ()),
             at_least=body.min_tokens,
-            ends=ends,
+            ends=all_ends,
             logprobs=body.told,
         ),
         rule=StopRule(strings=body.stops, include=body.include_stop_str_in_output, after=body.min_tokens),
         ends=ends,
-        silent_end=silent,
+        silent_end=None if body.ignore_eos else loaded.end,
         skip_special=body.skip_special_tokens is not False,
         answers=count,
     )
@@ -134,7 +141,9 @@ def _bad_lists(body: Generation, loaded: Loaded) -> Iterator[RequestError]:
     if body.stream_options is not None and not body.stream:
         yield refused_value("stream_options are for `stream=True` only", param="stream_options")
     yield from _bad_logprobs(body)
-    words = [key for key in body.logit_bias or {} if not key.removeprefix("-").isdecimal()]
+    words = [
+        key for key in body.logit_bias or {} if len(key) > LONGEST_ID or not key.removeprefix("-").isdecimal()
+    ]
     if words:
         yield refused_value("logit_bias has keys that are no token ids", param="logit_bias", value=words)
         return
