@@ -36,12 +36,20 @@ class Attended(Background):
 
 @contextlib.contextmanager
 def attended(
-    args: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str] | None = None
+    args: Sequence[str | os.PathLike[str]],
+    *,
+    env: Mapping[str, str] | None = None,
+    shown: Sequence[str] | None = None,
 ) -> Iterator[Attended]:
     """A program in a session of its own, where Ctrl-C does not reach it; the block's end is its tree's.
 
     What it started ends too where the program itself has ended before: found by its session on POSIX, by a
     job object on Windows.
+
+    Args:
+        args: program and arguments; never a shell string.
+        env: the complete environment; None inherits.
+        shown: what the log shows of `args`, where they hold a secret.
 
     Raises:
         ToolchainError: the program does not exist or cannot be started.
@@ -49,7 +57,7 @@ def attended(
     import psutil  # noqa: PLC0415 - it costs every command 10 ms, and only ended programs need it
 
     argv = tuple(os.fspath(a) for a in args)
-    log.debug("+ %s %s", shlex.join(argv), process.environment_difference(env))
+    log.debug("+ %s %s", shlex.join(shown or argv), process.environment_difference(env))
     with process.started(argv, cwd=None, env=env, merge=True) as child:
         end_job = _in_a_job(int(getattr(child, "_handle", 0)))
         created = time.time()

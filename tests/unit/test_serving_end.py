@@ -32,6 +32,13 @@ TOO_LONG = (
         (TOO_LONG, "no requests of 99999 tokens", "--max-model-len 512"),
         ("ModuleNotFoundError: No module named 'xgrammar'", "lacks xgrammar", "install xgrammar"),
         ("ImportError: DLL load failed while importing _C", "do not fit", "wheel verify"),
+        ("INFO config: trust_remote_code=True,", "did not start (", "stand above"),
+        ("Please pass the argument `trust_remote_code=True` to", "code of its own", "-- --trust"),
+        (
+            """Failed to import from vllm._C: ImportError("No module named 'vllm._C'")""",
+            "not start (",
+            "stand",
+        ),
         ("nothing known", "did not start", "stand above"),
     ],
 )
@@ -39,6 +46,22 @@ def test_why_an_engine_did_not_start(printed: str, words: str, fix: str) -> None
     error = failures.explained(1, f"INFO\n{printed}\n", was_ready=False, plain=("vllm", "serve"))
     assert words in error.message
     assert fix in str(error.fix)
+
+
+def test_what_was_printed_at_the_start_does_not_explain_the_end() -> None:
+    printed = "ModuleNotFoundError: No module named 'xgrammar'\n"
+    assert "xgrammar" not in failures.explained(1, printed, was_ready=True, plain=("vllm",)).message
+    full = failures.explained(
+        1, "torch.OutOfMemoryError: CUDA out of memory", was_ready=True, plain=("vllm",)
+    )
+    assert "memory is full" in full.message
+
+
+def test_where_the_fallback_tells_its_flags() -> None:
+    printed = "__main__.py: error: unrecognized arguments: --x"
+    plain = ("python", "-m", "winvllm_build.fallback", "--model", "m")
+    fix = failures.explained(2, printed, was_ready=False, plain=plain).fix
+    assert fix == "python -m winvllm_build.fallback --help lists what it takes"
 
 
 def test_the_end_of_a_windows_program() -> None:

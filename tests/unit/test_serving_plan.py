@@ -131,6 +131,32 @@ def test_what_is_passed_on_is_what_is_told(folder: Path) -> None:
     assert found.settings["enforce-eager"].value is False
 
 
+def test_secrets_that_are_passed_on_are_not_shown(folder: Path) -> None:
+    passed = ("--api-key", "one", "two", "--hf_token=three", "--seed", "-1", "--ssl-keyfile-password", "four")
+    found = made(folder, passed=passed)
+    hidden = ("--api-key", "***", "***", "--hf_token=***", "--seed", "-1", "--ssl-keyfile-password", "***")
+    assert found.plain_command[-8:] == hidden
+    assert tuple(found.as_data()["command"][-8:]) == hidden
+    assert found.command[-8:] == passed
+
+
+def test_a_model_is_the_profiles_however_it_is_written(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    written = (f"{folder}", "./Qwen-Tiny", "Qwen-Tiny/", "~/Qwen-Tiny", "Qwen-Tiny/config.json")
+    for own in written:
+        for asked in (None, *written):
+            found = made(asked, profile=profile(tmp_path, f"model = '{own}'", "max_num_seqs = 3"))
+            assert found.settings["max-num-seqs"].value == 3, (own, asked)
+    cached = caches_model(tmp_path / "hub" / "models--Qwen--Qwen3-0.6B" / "snapshots" / "1").folder
+    for own, asked in (("qwen3-0.6b", "Qwen/Qwen3-0.6B"), ("Qwen/Qwen3-0.6B", str(cached))):
+        own_profile = profile(tmp_path, f"model = '{own}'", "max_num_seqs = 3")
+        found = made(asked, profile=own_profile, inherited={"HF_HUB_CACHE": str(tmp_path / "hub")})
+        assert found.settings["max-num-seqs"].value == 3
+
+
 def test_windows_needs_more_variables(folder: Path) -> None:
     here = made(folder, found=WINDOWS, inherited={"PYTHONUTF8": "0"}).variables
     assert {name: here[name].value for name in environment.WINDOWS} == {
@@ -154,10 +180,9 @@ def test_on_windows_the_installed_triton_decides(folder: Path) -> None:
 def test_no_vllm_means_the_fallback(folder: Path) -> None:
     found = made(folder, found=BARE, api_key="k", kv_cache_dtype="fp8")
     assert found.engine is EngineKind.TRANSFORMERS
-    assert found.command[-2:] == ("--api-key", "k")
-    assert "k" not in found.as_data()["command"]
+    assert "k" not in found.command
+    assert found.variables["VLLM_API_KEY"].value == "k"
     assert found.as_data()["environment"]["VLLM_API_KEY"] == "***"
-    assert made(folder, found=BARE, inherited={"VLLM_API_KEY": "k"}).command[-2:] == ("--api-key", "k")
     assert found.arguments[:2] == ("--model", str(folder))
     assert not {"--enforce-eager", "--kv-cache-dtype", "--max-num-seqs"}.intersection(found.arguments)
     assert any("--kv-cache-dtype" in note for note in found.notes)
@@ -200,6 +225,7 @@ def test_a_python_without_the_engine(
         ({"port": 70000}, LINUX, ONE, "is no port"),
         ({"port": None, "passed": ("--port", "http")}, LINUX, ONE, "is no number"),
         ({"host": "no.such.host.invalid"}, LINUX, ONE, "is no address"),
+        ({"host": "a..b"}, LINUX, ONE, "is no address"),
         ({"host": "192.0.2.1"}, LINUX, ONE, "is no address of this machine"),
         ({"gpu_memory_utilization": 60.0}, LINUX, ONE, "60.0 is no share"),
         ({"max_model_len": "4k5"}, LINUX, ONE, "neither a number"),
@@ -304,6 +330,9 @@ def test_folders_that_are_no_models(tmp_path: Path, folder: Path) -> None:
         made(tmp_path / "part" / "x.bin")
     with pytest.raises(UsageError, match="does not exist"):
         made(tmp_path / "nowhere")
+    for name in ("~nosuchuser/x", "n" * 300):
+        with pytest.raises(UsageError, match="is no name of a model"):
+            made(name)
     with pytest.raises(UsageError, match="no model is named"):
         made(None)
     assert made(folder / "config.json").served.argument == str(folder)

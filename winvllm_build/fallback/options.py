@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -125,7 +126,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--device", choices=[each.value for each in Device], default="auto")
     made.add_argument("--gpu-memory-utilization", type=share, default=0.9, metavar="SHARE")
     made.add_argument(
-        "--api-key", nargs="+", default=[], metavar="KEY", help="one of them must be in a request"
+        "--api-key", nargs="+", default=[], metavar="KEY", help="one must be in a request (VLLM_API_KEY)"
     )
     made.add_argument(
         "--allowed-origins",
@@ -161,7 +162,7 @@ def read(arguments: Sequence[str]) -> Options:
         dtype=Dtype(found.dtype),
         device=Device(found.device),
         gpu_memory_utilization=found.gpu_memory_utilization,
-        api_keys=tuple(found.api_key),
+        api_keys=tuple(found.api_key or filter(None, [os.environ.get("VLLM_API_KEY")])),
         allowed_origins=found.allowed_origins,
         seed=found.seed,
         chat_template=found.chat_template,

@@ -9,6 +9,8 @@ from winvllm_build.runtime.setting import Setting
 from winvllm_build.serving.options import EngineKind, flag_names, value_of
 from winvllm_build.serving.values import AUTO, Values
 
+HIDDEN: Final = "***"
+SECRETS: Final = frozenset({"--api-key", "--hf-token", "--ssl-keyfile-password"})
 OF_VLLM_ALONE: Final = ("enforce_eager", "kv_cache_dtype")
 
 
@@ -49,6 +51,19 @@ def arguments(
             continue
         words += [f"--{flag}"] if setting.value is True else [f"--{flag}", str(setting.value)]
     return (*words, *_with_port(passed, place["port"][0]))
+
+
+def masked(words: Sequence[str]) -> tuple[str, ...]:
+    """A command line as it may be seen: what follows a secret's flag is hidden."""
+    shown, secret = [], False
+    for word in words:
+        flag = next(iter(flag_names([word])), None)
+        if flag is None:
+            shown.append(HIDDEN if secret else word)
+        else:
+            secret = flag in SECRETS
+            shown.append(f"{word.partition('=')[0]}={HIDDEN}" if secret and "=" in word else word)
+    return tuple(shown)
 
 
 def _with_port(passed: Sequence[str], number: str) -> tuple[str, ...]:

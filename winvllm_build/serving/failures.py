@@ -24,15 +24,17 @@ class Reason:
         sign: what is printed; its groups may be named in `fix`.
         what: the failure in a sentence.
         fix: what helps.
+        later: whether it may also end an engine that has been up.
     """
 
     sign: re.Pattern[str]
     what: str
     fix: str
+    later: bool = False
 
 
-def _reason(sign: str, what: str, fix: str) -> Reason:
-    return Reason(sign=re.compile(sign, re.IGNORECASE), what=what, fix=fix)
+def _reason(sign: str, what: str, fix: str, *, later: bool = False) -> Reason:
+    return Reason(sign=re.compile(sign, re.IGNORECASE), what=what, fix=fix, later=later)
 
 
 REASONS: Final = (
@@ -55,11 +57,13 @@ REASONS: Final = (
         r"CUDA out of memory|OutOfMemoryError|CUDA error: out of memory",
         "the card's memory is full",
         "a smaller --gpu-memory-utilization or --max-num-seqs, --enforce-eager, or a smaller model",
+        later=True,
     ),
     _reason(
         r"OSError.{0,40}\b1455\b|paging file is too small",
         "Windows cannot commit more memory: the page file is too small",
         "set VLLM_WIN32_READ_SAFETENSORS=1, or enlarge the page file",
+        later=True,
     ),
     _reason(
         r"User-specified max_model_len \((?P<asked>\d+)\) is greater than the derived max_model_len "
@@ -68,7 +72,7 @@ REASONS: Final = (
         "--max-model-len {length}",
     ),
     _reason(
-        r"trust_remote_code=True|trust-remote-code",
+        r"(?:argument|setting) `trust_remote_code=True`|the `--trust-remote-code` flag",
         "the model brings code of its own",
         "read that code; then: -- --trust-remote-code",
     ),
@@ -93,7 +97,7 @@ REASONS: Final = (
         "winvllm-build wheel verify, which names it",
     ),
     _reason(
-        r"No module named '(?P<module>[\w.]+)'",
+        r"ModuleNotFoundError: No module named '(?P<module>(?!vllm\b)[\w.]+)'",
         "the engine's environment lacks {module}",
         "install {module} there",
     ),
@@ -115,16 +119,16 @@ def explained(code: int, printed: str, *, was_ready: bool, plain: Sequence[str])
         was_ready: whether it had answered.
         plain: its command as a user would write it.
     """
-    usage = USAGE.search(printed)
+    usage, known = USAGE.search(printed), (reason for reason in REASONS if reason.later or not was_ready)
     if usage is not None and not was_ready:
         return UsageError(
             f"the engine does not know what it was given: {usage['said'].partition('error: ')[2]}",
-            fix=f"{' '.join(plain[:2])} --help lists what it takes",
+            fix=f"{' '.join(plain[: 3 if '-m' in plain[:2] else 2])} --help lists what it takes",
         )
     when = "ended by itself" if was_ready else "did not start"
     how = _end(code)
-    for reason in REASONS:
-        match = reason.sign.search(printed)
+    for reason in known:
+        match = next(reversed(list(reason.sign.finditer(printed))), None)
         if match is not None:
             said = {name: value or "" for name, value in match.groupdict().items()}
             return EngineError(

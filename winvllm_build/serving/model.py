@@ -13,6 +13,7 @@ from typing import Final
 
 from winvllm_build import process
 from winvllm_build.errors import OfflineError, RefusedError, ToolchainError, UsageError
+from winvllm_build.profile.loader import ResolvedProfile
 from winvllm_build.runtime import modelfiles
 from winvllm_build.runtime.modelfiles import CONFIG, Model
 
@@ -68,7 +69,15 @@ def find(name: str, python: Path, environment: Mapping[str, str], *, gguf: bool 
         OfflineError: it would have to be downloaded, and there is no network.
         RefusedError: the hub does not give it out.
     """
-    named, path = aliases().get(name.lower(), name), Path(name).expanduser()
+    try:
+        return _found(name, Path(name).expanduser(), python, environment, gguf=gguf)
+    except (OSError, RuntimeError, ValueError) as error:  # ~nobody, a name of 300 letters
+        words = getattr(error, "strerror", None) or error
+        raise UsageError(f"{name[:80]} is no name of a model: {words}", fix="name a folder") from error
+
+
+def _found(name: str, path: Path, python: Path, environment: Mapping[str, str], *, gguf: bool) -> Served:
+    named = aliases().get(name.lower(), name)
     if path.name == CONFIG and path.is_file():
         path = path.parent
     if path.suffix.lower() == ".gguf":
@@ -83,6 +92,33 @@ def find(name: str, python: Path, environment: Mapping[str, str], *, gguf: bool 
         )
     served = _at_the_hub(named, python, environment)
     return dataclasses.replace(served, names=_names(named, name))
+
+
+def is_the_profiles(
+    asked: str | None, profile: ResolvedProfile | None, served: Served, environment: Mapping[str, str]
+) -> bool:
+    """Whether the profile speaks of this model, or of none; however each of them is written.
+
+    Args:
+        asked: as the user named it; None for that of the profile.
+        profile: whose `[runtime]` may name one.
+        served: what was found.
+        environment: for the places of the cache.
+    """
+    own = "" if profile is None else profile.profile.runtime.model
+    if asked is None or not own or own == asked:
+        return True
+    named = aliases().get(own.lower(), own)
+    if named == served.argument:
+        return True
+    folder = Path(served.argument) if served.files is None else served.files.folder
+    try:
+        found = Path(named).expanduser()
+        if not found.exists():
+            found = modelfiles.locate(named, environment)
+        return (found.parent if found.name == CONFIG else found).resolve() == folder.resolve()
+    except (UsageError, OSError, RuntimeError):
+        return False
 
 
 def aliases() -> Mapping[str, str]:

@@ -26,7 +26,6 @@ MODULES: Final = {
 }
 STOP_SECONDS: Final = 30.0
 """How long a server gets to finish what it answers."""
-HIDDEN: Final = "***"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,23 +71,28 @@ class Plan:
         """The program with all its words."""
         folder = str(PACKAGES) if self.engine is EngineKind.TRANSFORMERS else ""
         start = (str(self.target.python), "-I", "-u", "-X", "utf8", str(START), str(STOP_SECONDS), folder)
-        said = () if self._key is None or self.engine is EngineKind.VLLM else ("--api-key", self._key)
-        return (*start, MODULES[self.engine], *self.arguments, *said)
+        return (*start, MODULES[self.engine], *self.arguments)
+
+    @property
+    def shown_command(self) -> tuple[str, ...]:
+        """The same without what nobody may read."""
+        return commandline.masked(self.command)
 
     @property
     def plain_command(self) -> tuple[str, ...]:
-        """The same as a user would write it."""
+        """The same as a user would write it, without what nobody may read."""
+        arguments = commandline.masked(self.arguments)
         match self.engine:
             case EngineKind.VLLM:
-                return ("vllm", *self.arguments)
+                return ("vllm", *arguments)
             case EngineKind.TRANSFORMERS:
-                return ("python", "-m", MODULES[self.engine], *self.arguments)
+                return ("python", "-m", MODULES[self.engine], *arguments)
         assert_never(self.engine)
 
     def as_data(self) -> dict[str, Any]:
         """Plain values for `--json`; a key is not among them."""
         return {
-            "command": [HIDDEN if word == self._key else word for word in self.command],
+            "command": list(self.shown_command),
             "engine": {"name": self.engine.value, "reason": self.reason},
             "environment": {name: self.shown(name) for name in sorted(self.variables)},
             "host": self.host,
@@ -100,14 +104,9 @@ class Plan:
             "url": self.url,
         }
 
-    @property
-    def _key(self) -> str | None:
-        key = self.variables.get(environment.API_KEY)
-        return None if key is None else key.value
-
     def shown(self, name: str) -> str:
         """The value of a variable as it may be seen."""
-        return HIDDEN if name == environment.API_KEY else self.variables[name].value
+        return commandline.HIDDEN if name == environment.API_KEY else self.variables[name].value
 
 
 def make(
@@ -144,7 +143,10 @@ def make(
     )
     used = Machine(cards=machine.cards[: split.cards], host=machine.host)
     vllm = engine is EngineKind.VLLM
-    found = values.values(opts, profile, used, target, served.files, launcher=vllm, relayed=split.relayed)
+    foreign = not model.is_the_profiles(request.model, profile, served, inherited)
+    found = values.values(
+        opts, profile, used, target, served.files, launcher=vllm, relayed=split.relayed, foreign=foreign
+    )
     names = values_of(opts.passed, "--served-model-name") or opts.served_model_name or served.names
     settings = commandline.settings(found, engine, split.tensor, opts.passed)
     key = opts.api_key or inherited.get(environment.API_KEY) or None

@@ -34,6 +34,8 @@ def free(host: str, port: int) -> int:
         raise UsageError(
             f'--host "{host}" is no address: {error.strerror}', fix="--host 127.0.0.1"
         ) from error
+    except UnicodeError as error:
+        raise UsageError(f'--host "{host}" is no address', fix="--host 127.0.0.1") from error
     except OSError as error:
         raise _refusal(host, port, error) from error
 

@@ -65,7 +65,10 @@ def serve(plan: Plan, told: Told, stops: Stops, inherited: Mapping[str, str]) ->
         InterruptedRunError: it was asked to stop twice, and is ended at once.
     """
     variables = environment.complete(inherited, plan.variables)
-    with attended.attended(plan.command, env=variables) as child, _client() as client:
+    with (
+        attended.attended(plan.command, env=variables, shown=plan.shown_command) as child,
+        _client() as client,
+    ):
         output = _Output(told.output)
         reader = threading.Thread(target=output.pass_on, args=(child,), daemon=True)
         reader.start()
@@ -85,6 +88,8 @@ def serve(plan: Plan, told: Told, stops: Stops, inherited: Mapping[str, str]) ->
             reader.join(LAST_WORDS_SECONDS)
             return ended
         reader.join(LAST_WORDS_SECONDS)
+        if stops.asked:  # what asked us reached the engine, too
+            return Ended(graceful=True, seconds=0.0)
         raise failures.explained(code, output.end, was_ready=ready, plain=plan.plain_command)
 
 

@@ -54,6 +54,7 @@ def values(
     *,
     launcher: bool = True,
     relayed: bool = False,
+    foreign: bool = False,
 ) -> Values:
     """The value of each key, from the first source that has one.
 
@@ -64,6 +65,7 @@ def values(
         target: the Python it runs in.
         model: its files.
         relayed: whether what several cards exchange goes through main memory.
+        foreign: whether the profile speaks of another model.
         launcher: whether the launcher's defaults stand where there is no card; else the engine's own.
 
     Raises:
@@ -74,7 +76,7 @@ def values(
     }
     if relayed:
         given["enforce_eager"] = Setting(value=True, reason=GRAPHLESS)
-    table, notes = _of_profile(profile, model)
+    table, notes = _of_profile(profile, foreign=foreign)
     computed = _computed(machine, target, model)
     layers: Sequence[Mapping[str, Setting[object]]] = (
         given,
@@ -105,7 +107,7 @@ def visible(cards: Sequence[Gpu], said: str | None) -> tuple[Gpu, ...]:
 
 
 def _of_profile(
-    profile: ResolvedProfile | None, model: Model | None
+    profile: ResolvedProfile | None, *, foreign: bool
 ) -> tuple[dict[str, Setting[object]], tuple[str, ...]]:
     """What the profile says of `[runtime]`; nothing of it for another model than its own."""
     if profile is None:
@@ -116,9 +118,8 @@ def _of_profile(
         for key in KEYS
         if profile.origins[PREFIX + key].layer is not LayerKind.DEFAULT
     }
-    own = str(runtime["model"])
-    if said and own and model is not None and model.name != own and str(model.folder) != own:
-        return {}, (f"[runtime] of the profile is for {own}, so it is not taken for {model.name}",)
+    if said and foreign:
+        return {}, (f"[runtime] of the profile is for {runtime['model']}, so it is not taken for this model",)
     return said, ()
 
 

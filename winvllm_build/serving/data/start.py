@@ -17,11 +17,16 @@ import time
 
 CLOSING = (2, 5, 6)
 """Windows' events for a window that is closed, a user who logs off and a machine that is shut down."""
+BREAK = 1
+"""Ctrl-Break, which reaches every program of a console; our starter hears it and ends our input."""
 INTERRUPTED = 130
+ASKED = threading.Lock()
 
 
 def interrupt() -> None:
-    """Ctrl-C, for the main thread, whatever it waits for."""
+    """Ctrl-C, for the main thread, whatever it waits for; once, since servers take the second for haste."""
+    if not ASKED.acquire(blocking=False):
+        return
     if sys.platform == "win32":
         _thread.interrupt_main(signal.SIGINT)
     else:
@@ -55,7 +60,7 @@ def stop_when_the_window_closes(seconds: float) -> object:
 
     def closing(event: int) -> bool:
         if event not in CLOSING:
-            return False
+            return event == BREAK
         interrupt()
         time.sleep(seconds)
         return True
