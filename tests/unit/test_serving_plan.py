@@ -23,11 +23,12 @@ from winvllm_build.serving.options import EngineKind, Options
 from winvllm_build.serving.plan import Plan, Request
 from winvllm_build.serving.target import Candidate, Target
 from winvllm_build.serving.values import Machine
+from winvllm_build.shells import of_system, typed
 
 LINUX = Target(
     python=Path(sys.executable), reason="--python", version="3.12.1", windows=False, vllm="0.33.0",
     torch="2.14.0+cu130", cuda="13.0", triton=True,
-    packages=dict.fromkeys(("vllm", *target.FALLBACK), "1"),
+    packages={**dict.fromkeys(("vllm", *target.FALLBACK), "1"), "transformers": "5.20.0"},
 )  # fmt: skip
 WINDOWS = dataclasses.replace(LINUX, windows=True, torch="2.10.0+cu128", triton=False)
 WITH_GLOO = dataclasses.replace(WINDOWS, torch="2.11.0+cu130")
@@ -206,6 +207,21 @@ def test_a_python_without_the_engine(
     with pytest.raises(ToolchainError, match=words) as caught:
         made(folder, found=found, engine=engine)
     assert "--python" in str(caught.value.fix)
+
+
+def test_what_is_missing_can_be_typed_as_it_is_told(folder: Path) -> None:
+    old = {**BARE.packages, "transformers": "5.19.9", "torch": None}
+    place = Path("/a b/python")
+    with pytest.raises(ToolchainError, match=r"no vLLM, nor torch, transformers>=5\.20") as caught:
+        made(folder, found=dataclasses.replace(BARE, packages=old, python=place))
+    uv = ["uv", "pip", "install", "--python", str(place), "torch", "transformers>=5.20"]
+    assert typed(uv, of_system())[-1] in str(caught.value.fix)
+    windows = dataclasses.replace(BARE, packages={**old, "pip": "25"}, python=place, windows=True)
+    with pytest.raises(ToolchainError) as caught:
+        made(folder, found=windows)
+    pip = [str(place), "-m", "pip", "install", "transformers>=5.20"]
+    assert typed(pip, of_system())[-1] in str(caught.value.fix)
+    assert "without CUDA" in str(caught.value.fix)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import venv
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,14 @@ def test_torch_is_named_with_the_build_for_the_toolkit(cuda: str, build: str) ->
     words = command(PYTHON, "2.9.1", Version(cuda))
     assert words[-1] == f"torch==2.9.1+{build}"
     assert words[words.index("--extra-index-url") + 1].endswith(f"/{build}")
+
+
+def test_an_environment_without_pip_is_installed_into_by_uv(tmp_path: Path) -> None:
+    venv.create(tmp_path / "env", with_pip=False, symlinks=os.name != "nt")
+    bare = tmp_path / "env" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    words = command(bare, "2.9.1", Version("13.0"))
+    assert words[:5] == ("uv", "pip", "install", "--python", str(bare))
+    assert words[-1] == "torch==2.9.1+cu130"
 
 
 def test_a_mirror_replaces_the_known_index() -> None:

@@ -10,6 +10,7 @@ from typing import Final
 from packaging.version import Version
 
 from winvllm_build import process
+from winvllm_build.build.editable import installer_of
 from winvllm_build.errors import ToolchainError
 from winvllm_build.shells import of_system, typed
 from winvllm_build.toolchain import torch, torch_index
@@ -72,11 +73,14 @@ def command(python: Path, release: str, cuda: Version, *, indexes: Sequence[str]
         indexes: addresses that replace the known ones.
 
     Raises:
-        ToolchainError: this torch has no build for that major version of CUDA.
+        ToolchainError: this torch has no build for that major version of CUDA, or nothing there installs.
     """
     build = torch_index.build_for(release, cuda, indexes=indexes)
     extra = [word for address in build.indexes for word in ("--extra-index-url", address)]
     pinned = f"torch=={release}+{build.local}"
+    if python.is_file() and installer_of(python, "auto") == "uv":  # which looks at one index, unless told
+        uv = ("uv", "pip", "install", "--python", str(python), "--index-strategy", "unsafe-best-match")
+        return (*uv, *extra, pinned)
     pip = (str(python), "-m", "pip", "install", "--no-input", "--disable-pip-version-check")
     return (*pip, *extra, pinned)
 

@@ -17,7 +17,7 @@ from .options import Options, read
 OK, CANNOT_START, ENGINE_DIED, NO_PACKAGES = 0, 1, 70, 3
 PACKAGES = ("torch", "transformers", "fastapi", "uvicorn", "prometheus_client", "psutil", "jinja2")
 OLDEST_TRANSFORMERS = (5, 20)
-NEEDED = 'pip install "winvllm-build[fallback]"'
+NEEDED = 'pip install fastapi jinja2 prometheus-client psutil torch "transformers>=5.20,<6" uvicorn'
 
 
 def check_transformers() -> None:

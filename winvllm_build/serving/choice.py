@@ -11,6 +11,7 @@ from winvllm_build.errors import ToolchainError, UsageError
 from winvllm_build.profile.loader import ResolvedProfile
 from winvllm_build.serving.options import PORT, EngineKind, Options, flag_names, value_of
 from winvllm_build.serving.target import RELAY, Target
+from winvllm_build.shells import of_system, typed
 
 REFUSED: Final = {
     "--uds": "a server here listens on a port, so that it can be asked whether it is up",
@@ -67,12 +68,24 @@ def engine(asked: EngineKind | None, target: Target) -> tuple[EngineKind, str]:
         words = f"no {lacks}" if target.vllm is not None else f"no vLLM, nor {lacks}"
         raise ToolchainError(
             f"{target.python} ({target.reason}) has {words}, which the fallback engine needs",
-            fix=f"--python, one that has; or {target.python} -m pip install {' '.join(target.missing)}",
+            fix="\n".join(["--python, one that has them; or install them there:", *_installs(target)]),
         )
     if asked is not None:
         return chosen, "as asked"
     found = "no vLLM" if target.vllm is None else f"vLLM {target.vllm}".rstrip()
     return chosen, f"{found} is installed there"
+
+
+def _installs(target: Target) -> list[str]:
+    """The lines to type; torch apart on Windows, where the package index has the one without CUDA."""
+    there = ["--python", str(target.python)]
+    has_pip = target.has("pip")
+    pip = [str(target.python), "-m", "pip", "install"] if has_pip else ["uv", "pip", "install", *there]
+    apart = target.windows and "torch" in target.missing
+    rest = [name for name in target.missing if name != "torch" or not apart]
+    lines = typed([*pip, *rest], of_system()) if rest else []
+    hint = "for a card of NVIDIA first the torch of docs/install.md: the package index has one without CUDA"
+    return [hint, *lines] if apart else lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,8 @@ FIRST_GLOO: Final = Version("2.11")
 """From this release on PyTorch's wheels for Windows have a transport for Gloo (docs/running.md)."""
 FALLBACK: Final = ("fastapi", "jinja2", "prometheus-client", "psutil", "torch", "transformers", "uvicorn")
 """What the fallback engine imports (`fallback` in pyproject.toml)."""
+OLDEST: Final = {"transformers": Version("5.20")}
+"""The same as `winvllm_build.fallback` refuses."""
 RELAY: Final = "winvllm-build"
 """Its plugin lets cards on Windows exchange through main memory (docs/layers.md)."""
 QUESTION: Final = """
@@ -81,7 +83,8 @@ class Target:
     @property
     def missing(self) -> tuple[str, ...]:
         """What the fallback engine would need and does not find."""
-        return tuple(name for name in FALLBACK if not self.has(name))
+        lacks = [n for n in FALLBACK if not self.has(n) or _older(self.packages[n], OLDEST.get(n))]
+        return tuple(f"{name}>={OLDEST[name]}" if name in OLDEST else name for name in lacks)
 
     def has(self, package: str) -> bool:
         return self.packages.get(package) is not None
@@ -119,7 +122,8 @@ def ask(candidate: Candidate) -> Target:
         ToolchainError: it does not answer like Python.
     """
     done = process.capture(
-        [candidate.python, "-I", "-X", "utf8", "-c", QUESTION, "vllm", RELAY, *FALLBACK], timeout=SECONDS
+        [candidate.python, "-I", "-X", "utf8", "-c", QUESTION, "vllm", "pip", RELAY, *FALLBACK],
+        timeout=SECONDS,
     )
     try:
         answer = json.loads(done.out)
@@ -190,6 +194,11 @@ def in_environment(folder: Path) -> Path | None:
     """The interpreter of a virtual environment."""
     names = ("Scripts/python.exe", "bin/python", "python.exe")
     return next((folder.absolute() / name for name in names if (folder / name).is_file()), None)
+
+
+def _older(text: str | None, oldest: Version | None) -> bool:
+    found = _version(text)
+    return found is not None and oldest is not None and found < oldest
 
 
 def _version(text: str | None) -> Version | None:
