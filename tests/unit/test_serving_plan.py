@@ -15,6 +15,7 @@ import pytest
 
 from tests.kv_caches import model as caches_model
 from winvllm_build.errors import OfflineError, ToolchainError, UsageError
+from winvllm_build.fallback import options as fallback_options
 from winvllm_build.profile.loader import ProfileRoots, ResolvedProfile, resolve
 from winvllm_build.runtime import stated
 from winvllm_build.runtime.host import GIB, Host
@@ -422,3 +423,11 @@ def test_what_is_no_python(tmp_path: Path) -> None:
 def test_a_flag_is_found_however_it_is_written() -> None:
     with pytest.raises(UsageError, match="api-server-count"):
         choice.refuse(("--seed", "-1", "--api_server_count=2"))
+
+
+def test_the_fallback_reads_its_key_from_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLLM_API_KEY", "-k")
+    assert fallback_options.read(["m"]).api_keys == ("-k",)
+    assert fallback_options.read(["m", "--api-key", "a", "b"]).api_keys == ("a", "b")
+    monkeypatch.delenv("VLLM_API_KEY")
+    assert fallback_options.read(["m"]).api_keys == ()

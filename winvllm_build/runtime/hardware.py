@@ -16,6 +16,7 @@ from winvllm_build.toolchain.gpu import Gpus
 
 CLASSES: Final = {2048: "entry", 4096: "prosumer", 8192: "enthusiast"}
 """The three sizes of cards by the length that each is good for (docs/detect.md)."""
+CPU_LENGTH: Final = 2048
 WHOLE: Final = 16
 """GiB from which a model of 7 to 8 billion parameters fits in 16 bits: its weights alone are 15."""
 
@@ -89,12 +90,14 @@ def of_cpu(gpus: Gpus, host: Host) -> Hardware:
     """A machine without a card: the fallback engine on its cores."""
     why = "no GPU was found" if gpus.absence is None else gpus.absence.value
     few = "a CPU computes a few words a second"
+    requests = 1 if host.memory_total < WHOLE * GIB else 4
+    said = f"`winvllm-build serve` takes these with --max-model-len {CPU_LENGTH} --max-num-seqs {requests}"
     recommended: dict[str, Setting[object]] = {
         "engine": Setting(
             value="transformers", reason="vLLM is built for CUDA; the fallback engine runs on a CPU"
         ),
-        "max_model_len": Setting(value=2048, reason=few),
-        "max_num_seqs": Setting(value=1 if host.memory_total < WHOLE * GIB else 4, reason="by the RAM"),
+        "max_model_len": Setting(value=CPU_LENGTH, reason=few),
+        "max_num_seqs": Setting(value=requests, reason="by the RAM"),
         "dtype": Setting(value="auto", reason="the model's own"),
         "quantization": Setting(value="none", reason="the fallback engine computes with what the files hold"),
     }
@@ -105,7 +108,7 @@ def of_cpu(gpus: Gpus, host: Host) -> Hardware:
         found={"cuda_driver": None, "driver": None, "fits": None, "gpus": [], "host": host.as_data()},
         recommended=recommended,
         build={},
-        notes=(gpus.detail,) if gpus.detail else (),
+        notes=(*filter(None, [gpus.detail]), f"{said}; without, what the model allows and 16"),
     )
 
 
