@@ -431,3 +431,29 @@ def test_the_fallback_reads_its_key_from_its_environment(monkeypatch: pytest.Mon
     assert fallback_options.read(["m", "--api-key", "a", "b"]).api_keys == ("a", "b")
     monkeypatch.delenv("VLLM_API_KEY")
     assert fallback_options.read(["m"]).api_keys == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "passed", "inherited"),
+    [
+        ("s3://bucket/model", (), {}),
+        ("author/model:Q4_K_M", (), {}),
+        ("author/model", ("--revision", "v1"), {}),
+        ("author/model", ("--hf-token=t",), {}),
+        ("author/model", (), {"VLLM_USE_MODELSCOPE": "True"}),
+    ],
+)
+def test_what_the_engine_gets_by_itself_is_left_to_it(
+    name: str, passed: tuple[str, ...], inherited: dict[str, str]
+) -> None:
+    found = made(name, passed=passed, inherited={**inherited, "HF_HUB_OFFLINE": "1"})
+    assert found.arguments[1] == name
+    assert any("is not looked at" in note for note in found.notes)
+
+
+def test_a_folder_that_is_read_otherwise_is_left_to_the_engine(tmp_path: Path, folder: Path) -> None:
+    for name, file, passed in (("a", "params.json", ()), ("b", "x.bin", ("--load-format", "tensorizer"))):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).touch()
+        assert made(tmp_path / name, passed=passed).served.names[0] == name
+    assert made(folder, passed=("--load-format", "auto")).served.files is not None

@@ -12,6 +12,7 @@ from typing_extensions import assert_never
 from winvllm_build.profile.loader import ResolvedProfile
 from winvllm_build.runtime.setting import Setting
 from winvllm_build.serving import choice, commandline, environment, model, port, values
+from winvllm_build.serving import unseen as unseen_models
 from winvllm_build.serving.model import Served
 from winvllm_build.serving.options import HOST, EngineKind, Options, flag_names, value_of, values_of
 from winvllm_build.serving.target import Target
@@ -24,6 +25,7 @@ MODULES: Final = {
     EngineKind.VLLM: "vllm.entrypoints.cli.main",
     EngineKind.TRANSFORMERS: "winvllm_build.fallback",
 }
+UNSEEN: Final = "the model is not looked at before it is loaded, so nothing is computed from its files"
 STOP_SECONDS: Final = 30.0
 """How long a server gets to finish what it answers."""
 
@@ -135,8 +137,10 @@ def make(
     host = _host(opts)
     number = port.free(host, choice.port(opts))
     given = set(flag_names(opts.passed))
-    served = model.find(
-        choice.model_name(request.model, profile),
+    name = choice.model_name(request.model, profile)
+    unseen = unseen_models.unseen(name, opts.passed, inherited) if engine is EngineKind.VLLM else None
+    served = unseen or model.find(
+        name,
         target.python,
         inherited,
         gguf=not given.isdisjoint({"--load-format", "--tokenizer"}),
@@ -162,7 +166,11 @@ def make(
         settings=settings,
         variables=environment.chosen(inherited, windows=target.windows, relayed=split.relayed, api_key=key),
         arguments=commandline.arguments(engine, served.argument, place, settings, opts.passed),
-        notes=(*found.notes, *_notes(request, engine, target, machine, inherited)),
+        notes=(
+            *found.notes,
+            *([UNSEEN] if unseen else []),
+            *_notes(request, engine, target, machine, inherited),
+        ),
     )
 
 
