@@ -101,6 +101,17 @@ def test_a_seed_decides_whatever_else_is_drawn(found: dict[str, Any]) -> None:
     assert len(set(alone)) > 1
 
 
+def test_an_answer_that_waits_takes_no_memory_for_its_penalties(found: dict[str, Any]) -> None:
+    assert found["waiting"] == 3
+
+
+def test_text_goes_on_from_the_last_tokens_of_a_prompt(found: dict[str, Any]) -> None:
+    whole, cut, broken = found["tails"]
+    assert whole == 4
+    assert 4 <= cut <= broken
+    assert broken < 30
+
+
 def test_what_was_said_often_is_said_less(found: dict[str, Any]) -> None:
     # 2, 1, 0, -1, ... less 0.6 for having been said and 0.6 for each time
     assert found["penalised"][:8] == [0, 1, 0, 0, 2, 1, 0, 1]

@@ -12,7 +12,7 @@ import torch
 from transformers import AutoTokenizer
 
 from winvllm_build.fallback.sampling import Draw, Sampling, draw_all
-from winvllm_build.fallback.text import FastDecoder, StopRule, Transcript, WindowDecoder, decoder
+from winvllm_build.fallback.text import FastDecoder, StopRule, Transcript, WindowDecoder, decoder, tail
 
 TEXT = "naïve 你好 🙂🙃 hello\nworld é"
 DRAWS = 4000
@@ -65,6 +65,20 @@ def sequence(sampling: Sampling, *, others: int) -> list[int]:
     return [int(draw_all(SCORES.expand(others + 1, -1).clone(), [*more, own])[-1]) for _ in range(10)]
 
 
+def waiting() -> int:
+    """Answers whose turn has not come, of a vocabulary that no memory holds."""
+    wanted = Sampling(frequency=1.0)
+    return len([Draw(wanted, [0], device=torch.device("cpu"), vocabulary=2**50) for _ in range(3)])
+
+
+def tails(folder: str) -> list[int]:
+    """Of a long prompt: whole characters at its end, a cut one, and nothing else but cut ones."""
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    long, cut = (tokenizer.encode(text, add_special_tokens=False) for text in ("hello world " * 500, "🙂"))
+    prompts = (long, [*long, *cut[:-1]], cut[:1] * 500)
+    return [len(tail(tokenizer, prompt, skip_special=True)) for prompt in prompts]
+
+
 def main(folder: str) -> dict[str, Any]:
     return {
         "texts": texts(folder),
@@ -76,6 +90,8 @@ def main(folder: str) -> dict[str, Any]:
             "none": stopped(folder, ("never", "worldwide")),
             "a character": stopped(folder, ("🙃",)),
         },
+        "waiting": waiting(),
+        "tails": tails(folder),
         "softmax": SCORES.softmax(-1).tolist(),
         "shares": {
             "plain": shares(Sampling()),
