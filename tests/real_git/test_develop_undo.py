@@ -101,7 +101,7 @@ def another(tree: Path, folder: Path) -> Path:
     """The same package for another tree."""
     made = folder / "another.develop"
     made.mkdir()
-    for file in placed.beside(tree).iterdir():
+    for file in placed.beside(tree).glob("*.*"):
         (made / file.name).write_bytes(file.read_bytes())
     return made
 
