@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -31,14 +32,24 @@ from winvllm_build.workspace import Workspace
 pytestmark = pytest.mark.network
 OLD, NEW = "v0.14.1", "v0.19.0"
 COUNTS = {
-    "offset": 22, "merged": 15, "identical": 13, "context": 8, "new file": 8, "conflict": 7, "moved": 2,
+    "offset": 22, "merged": 15, "identical": 13, "context": 8, "new file": 8, "conflict": 11, "moved": 2,
     "deleted": 1,
 }  # fmt: skip
 OPEN = {
     "CMakeLists.txt", "cmake/narrow_torch.cmake", "csrc/quantization/marlin/sparse/common/base.h",
     "vllm/distributed/parallel_state.py", "vllm/entrypoints/grpc_server.py", "vllm/envs.py",
     "vllm/v1/worker/gpu/states.py",
+    "vllm/entrypoints/openai/model_aliases.py", "vllm/entrypoints/openai/serving_models.py",
+    "vllm/reasoning/__init__.py", "vllm/reasoning/qwen3_text_reasoning_parser.py",
 }  # fmt: skip
+WAITED = {
+    "cmake/narrow_torch.cmake", "vllm/entrypoints/openai/model_aliases.py", "vllm/reasoning/__init__.py",
+    "vllm/reasoning/qwen3_text_reasoning_parser.py",
+}  # fmt: skip
+"""Of optional layers, which wait for the required one's and are carried then."""
+GONE = "csrc/quantization/marlin/sparse/common/base.h"
+ROUNDS = 2
+"""Hand-offs: of the required layer, and of an optional one."""
 OPEN_TWICE = 1
 """CMakeLists.txt is a patch of both layers; the optional one waits for the required one's."""
 STEADY = {"identical", "offset", "context", "moved", "new file"}
@@ -86,7 +97,7 @@ class Case:
 
 @pytest.fixture(scope="module")
 def ported(tmp_path_factory: pytest.TempPathFactory, test_cache: Path, checkout: Path) -> Case:
-    """The port, pinned by the tool itself; five patches are open."""
+    """The port, pinned by the tool itself; what is open is handed over."""
     case = Case(
         tmp_path_factory.mktemp("port"), Workspace(root=test_cache / "workspace"), checkout / "patches"
     )
@@ -132,32 +143,34 @@ def progress(case: Case) -> Progress:
 def finished(ported: Case) -> Case:
     """Each conflict ended with the patch's side, by plain git; what was clean stays as it was."""
     clean = {file: file.read_bytes() for file in (ported.root / NEW).rglob("*.patch")}
-    tree = progress(ported).place.folder
-    conflicts = [patch for patch in progress(ported).patches if patch.verdict.path.endswith((".py", ".txt"))]
-    assert all(patch.marks for patch in conflicts)
-    for patch in conflicts:
-        for command in (("checkout", "--theirs"), ("add",)):
-            done = process.capture(["git", "-C", tree, *command, "--", patch.verdict.path])
-            assert done.code == 0, done.error_text
-    done = process.capture(["git", "-C", tree, "rm", "-q", "csrc/quantization/marlin/sparse/common/base.h"])
-    assert done.code == 0, done.error_text
-    state = statefile.find(ported.workspace, NEW)
-    assert state is not None
-    job = open_job(ported.root, NEW, ported.doors, old=OLD)
-    end = driver.go_on(job, state, Choice(), tell=ported.events.append)
-    assert end.state is None
+    rounds = 0
+    while (state := statefile.find(ported.workspace, NEW)) is not None:
+        tree = progress(ported).place.folder
+        _take_the_patchs_side(tree, [patch.verdict.path for patch in progress(ported).patches if patch.marks])
+        job = open_job(ported.root, NEW, ported.doors, old=OLD)
+        driver.go_on(job, state, Choice(), tell=ported.events.append)
+        rounds += 1
+        assert rounds <= ROUNDS
+    assert rounds == ROUNDS
     assert not tree.exists()
     assert all(file.read_bytes() == content for file, content in clean.items())
     return ported
 
 
+def _take_the_patchs_side(tree: Path, paths: Sequence[RepoPath]) -> None:
+    for path in paths:
+        for command in (("checkout", "--theirs"), ("add",)):
+            done = process.capture(["git", "-C", tree, *command, "--", path])
+            assert done.code == 0, done.error_text
+    if (tree / GONE).exists():
+        done = process.capture(["git", "-C", tree, "rm", "-q", GONE])
+        assert done.code == 0, done.error_text
+
+
 def test_decided_by_plain_git(finished: Case) -> None:
     decisions = {entry.path: entry.decision for entry in finished.record(NEW).patches if entry.path in OPEN}
-    gone = RepoPath("csrc/quantization/marlin/sparse/common/base.h")
-    waited = RepoPath("cmake/narrow_torch.cmake")
-    assert decisions == dict.fromkeys(OPEN, Decision.RESOLVED) | {
-        gone: Decision.DROPPED, waited: Decision.CARRIED,
-    }  # fmt: skip
+    waited = dict.fromkeys(WAITED, Decision.CARRIED)
+    assert decisions == dict.fromkeys(OPEN, Decision.RESOLVED) | waited | {GONE: Decision.DROPPED}
     assert len(load(finished.root, NEW).patches) == sum(COUNTS.values()) - 1
 
 
@@ -191,7 +204,7 @@ def test_a_tag_without_a_manifest_is_pinned_on_the_way(
     assert run(words) == 3
     said = capsys.readouterr()
     assert f"{NEW} is not pinned yet: tags add {NEW}" in said.err
-    assert "76 patches, 68 carried, 8 open" in said.out
+    assert "80 patches, 68 carried, 12 open" in said.out
     assert (case.root / NEW / "patchset.toml").is_file()
     assert run([*words, "--abort"]) == 0
     assert not (case.root / NEW).exists()
