@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from winvllm_build import process
 from winvllm_build.cli.main import run
-from winvllm_build.git import Git, RepoPath
+from winvllm_build.git import Git
 from winvllm_build.index import Index
 from winvllm_build.intake.unpinned import released_source
 from winvllm_build.patchset.apply import apply
@@ -146,7 +145,7 @@ def finished(ported: Case) -> Case:
     rounds = 0
     while (state := statefile.find(ported.workspace, NEW)) is not None:
         tree = progress(ported).place.folder
-        _take_the_patchs_side(tree, [patch.verdict.path for patch in progress(ported).patches if patch.marks])
+        _take_the_patchs_side(tree)
         job = open_job(ported.root, NEW, ported.doors, old=OLD)
         driver.go_on(job, state, Choice(), tell=ported.events.append)
         rounds += 1
@@ -157,14 +156,15 @@ def finished(ported: Case) -> Case:
     return ported
 
 
-def _take_the_patchs_side(tree: Path, paths: Sequence[RepoPath]) -> None:
-    for path in paths:
-        for command in (("checkout", "--theirs"), ("add",)):
-            done = process.capture(["git", "-C", tree, *command, "--", path])
+def _take_the_patchs_side(tree: Path) -> None:
+    git = ("git", "-C", str(tree))
+    listed = process.capture([*git, "diff", "--name-only", "--diff-filter=U", "-z"]).text.split("\0")[:-1]
+    assert listed
+    for path in listed:
+        gone = [("rm", "-q")] if path == GONE else [("checkout", "--theirs"), ("add",)]
+        for command in gone:
+            done = process.capture([*git, *command, "--", path])
             assert done.code == 0, done.error_text
-    if (tree / GONE).exists():
-        done = process.capture(["git", "-C", tree, "rm", "-q", GONE])
-        assert done.code == 0, done.error_text
 
 
 def test_decided_by_plain_git(finished: Case) -> None:
