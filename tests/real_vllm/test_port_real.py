@@ -143,8 +143,9 @@ def finished(ported: Case) -> Case:
     """Each conflict ended with the patch's side, by plain git; what was clean stays as it was."""
     clean = {file: file.read_bytes() for file in (ported.root / NEW).rglob("*.patch")}
     rounds = 0
+    tree = progress(ported).place.folder
     while (state := statefile.find(ported.workspace, NEW)) is not None:
-        tree = progress(ported).place.folder
+        assert progress(ported).place.folder == tree
         _take_the_patchs_side(tree)
         job = open_job(ported.root, NEW, ported.doors, old=OLD)
         driver.go_on(job, state, Choice(), tell=ported.events.append)
