@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import ntpath
 import socket
+import sys
 import types
 from typing import NoReturn
 
@@ -176,13 +177,20 @@ def test_unix_sockets_are_refused_on_windows(modules: Modules) -> None:
 @pytest.mark.parametrize(
     ("platform", "processes", "expected"),
     [
-        ("win32", True, "inproc"),
-        ("win32", False, "inproc"),
+        ("win32", True, "counted"),
+        ("win32", False, "counted"),
         ("linux", True, "sync"),
         ("linux", False, "inproc"),
     ],
 )
-def test_engine_client_of_llm(modules: Modules, platform: str, *, processes: bool, expected: str) -> None:
+def test_engine_client_of_llm(
+    modules: Modules, monkeypatch: pytest.MonkeyPatch, platform: str, *, processes: bool, expected: str
+) -> None:
+    if platform == "win32":
+        counted = types.SimpleNamespace(CountedInprocClient=lambda *_: "counted")
+        monkeypatch.setitem(sys.modules, "vllm.v1.engine.inproc_async_client", counted)
+        for name in ("vllm", "vllm.v1", "vllm.v1.engine"):
+            monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
     make = modules.cut(
         CLIENT,
         "EngineCoreClient.make_client",
