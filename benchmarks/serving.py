@@ -1,13 +1,14 @@
 """The same load on any server of the protocol: answers per second, first token, /health meanwhile, memory.
 
-    python benchmarks/serving.py --base URL --model NAME [--pid N]
-    python benchmarks/serving.py --start fallback --python PYTHON    transformers (winvllm_build.fallback)
-    python benchmarks/serving.py --start patched --python PYTHON     the set's server in one process, emulated
-    python benchmarks/serving.py --start upstream --python PYTHON    `vllm serve` as published
-                                 [--requests 200] [--at-once 16] [--tokens 64] [--rounds 1] [--json]
+    python -m benchmarks.serving --base URL --model NAME [--pid N]
+    python -m benchmarks.serving --start fallback --python PYTHON    transformers (winvllm_build.fallback)
+    python -m benchmarks.serving --start patched --python PYTHON     the set's server in one process, emulated
+    python -m benchmarks.serving --start upstream --python PYTHON    `vllm serve` as published
+                                   [--requests 200] [--at-once 16] [--tokens 64] [--rounds 1] [--json]
 
 PYTHON has the packages of tests/fallback or, for the last two, of tests/winsim; the model is their small one.
-Half of the requests stream. --rounds repeats the load and tells the memory after each, so that growth shows.
+Half of the requests stream. --rounds repeats the load and tells memory, open files and threads after
+each, so that growth shows.
 """
 
 from __future__ import annotations
@@ -28,15 +29,13 @@ from pathlib import Path
 import httpx2
 import psutil
 
+from tests.fallback.served import served
+from tests.tag_trees import published
+from tests.winsim.test_serve import arguments as serve_arguments
+from tests.winsim.test_serve import free_port, wait_until_up
+from tests.winsim.trees import EMULATION, Machine
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from tests.fallback.served import served  # noqa: E402 - the checkout, not an installed copy
-from tests.tag_trees import published  # noqa: E402 - as above
-from tests.winsim.test_serve import arguments as serve_arguments  # noqa: E402 - as above
-from tests.winsim.test_serve import free_port, wait_until_up  # noqa: E402 - as above
-from tests.winsim.trees import EMULATION, Machine  # noqa: E402 - as above
-
 TAG = "v0.33.0"
 MIB = 2**20
 LOOK_SECONDS = 0.02
@@ -59,13 +58,15 @@ class Load:
 
 @dataclass(slots=True, kw_only=True)
 class Round:
-    """What one load measured; milliseconds, MiB."""
+    """What one load measured: seconds, MiB."""
 
     wall: float = 0.0
     failed: int = 0
     first: list[float] = field(default_factory=list)
     health: list[float] = field(default_factory=list)
     memory: float = 0.0
+    handles: int = 0
+    threads: int = 0
 
     def told(self, load: Load) -> dict[str, float]:
         answered = load.requests - self.failed
@@ -79,6 +80,8 @@ class Round:
             "health_ms_p99": share(self.health, 0.99),
             "health_ms_max": share(self.health, 1.0),
             "rss_mib": round(self.memory, 1),
+            "handles": self.handles,
+            "threads": self.threads,
         }
 
 
@@ -130,12 +133,14 @@ async def look(target: Target, found: Round, done: asyncio.Event) -> None:
         await asyncio.gather(*probes)
 
 
-def resident(pid: int | None) -> float:
-    """Of the server and its children, in MiB."""
+def weigh(pid: int | None, found: Round) -> None:
+    """What the server and its children hold."""
     if pid is None:
-        return 0.0
+        return
     family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    return float(sum(member.memory_info().rss for member in family)) / MIB
+    found.memory = float(sum(member.memory_info().rss for member in family)) / MIB
+    found.handles = sum(member.num_fds() for member in family)
+    found.threads = sum(member.num_threads() for member in family)
 
 
 async def measured(target: Target, load: Load) -> Round:
@@ -153,7 +158,7 @@ async def measured(target: Target, load: Load) -> Round:
         found.wall = time.perf_counter() - begun
         done.set()
         await looking
-    found.memory = resident(target.pid)
+    weigh(target.pid, found)
     return found
 
 

@@ -1,6 +1,6 @@
 """Shards against one process: a recorded build replayed whole, in shares on runners of their own, and linked.
 
-python benchmarks/shards.py --shards 2 --cores 2 --build v0.14.1-sm86
+python -m benchmarks.shards --shards 2 --cores 2 --build v0.14.1-sm86
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.replay import compiler, gated, project, recorded
 from benchmarks.replay.compiler import Scale, Toolkit
@@ -34,6 +32,7 @@ from winvllm_build.build.store.objects import Store
 from winvllm_build.profile.model import Profile
 from winvllm_build.workspace import Workspace
 
+ROOT = Path(__file__).resolve().parents[1]
 CAP = 1 << 40
 
 
@@ -113,13 +112,15 @@ def compare(arguments: argparse.Namespace) -> int:
         subprocess.Popen(
             [
                 sys.executable,
-                __file__,
+                "-m",
+                "benchmarks.shards",
                 *options,
                 "--root",
                 str(arguments.root),
                 "--runner",
                 f"{n}/{arguments.shards}",
             ],
+            cwd=ROOT,
             stdout=subprocess.PIPE,
         )
         for n in range(1, arguments.shards + 1)

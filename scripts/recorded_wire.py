@@ -1,6 +1,6 @@
 """Ask upstream's own server what tests/fallback asks ours, and record the answers.
 
-`WINVLLM_TEST_WINSIM_PYTHON=... python scripts/recorded_wire.py` writes tests/recorded/serving/v0.33.0.json;
+`WINVLLM_TEST_WINSIM_PYTHON=... python -m scripts.recorded_wire` writes tests/recorded/serving/v0.33.0.json;
 it needs the environment of tests/winsim. The server is the tag as published,
 its engine a process of its own, on a CPU.
 """
@@ -10,18 +10,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+from tests.fallback.wire import EQUAL, REFUSED, answers
+from tests.tag_trees import published
+from tests.winsim.test_serve import arguments, free_port, wait_until_up
+from tests.winsim.trees import EMULATION, Machine
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from tests.fallback.wire import EQUAL, REFUSED, answers  # noqa: E402 - the checkout, not an installed copy
-from tests.tag_trees import published  # noqa: E402
-from tests.winsim.test_serve import arguments, free_port, wait_until_up  # noqa: E402
-from tests.winsim.trees import EMULATION, Machine  # noqa: E402
-
 TAG = "v0.33.0"
 CACHE = Path(os.environ.get("WINVLLM_TEST_CACHE", ROOT / "build" / "test-cache"))
 RECORD = ROOT / "tests" / "recorded" / "serving" / f"{TAG}.json"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+
+import httpx2
 
 from tests.webdriver import Page
 
@@ -44,7 +44,6 @@ window.control = new AbortController();
 """
 STATE: Final = "return window.state"
 WAIT_SECONDS: Final = 120.0
-JSON: Final = {"Content-Type": "application/json"}
 
 
 def question(model: str, **more: object) -> dict[str, object]:
@@ -73,14 +72,15 @@ def until(page: Page, script: str) -> Mapping[str, Any]:
 
 def whole(base: str, body: Mapping[str, object]) -> str:
     """The same answer without streaming and without a browser."""
-    content = json.loads(_http(f"{base}/v1/chat/completions", body))["choices"][0]["message"]["content"]
+    answer = httpx2.post(f"{base}/v1/chat/completions", json=body, timeout=WAIT_SECONDS).raise_for_status()
+    content = answer.json()["choices"][0]["message"]["content"]
     assert isinstance(content, str)
     return content
 
 
 def metric(base: str, name: str) -> int:
     """The sum of upstream's counter or gauge over its labels."""
-    page = _http(f"{base}/metrics").decode()
+    page = httpx2.get(f"{base}/metrics", timeout=WAIT_SECONDS).raise_for_status().text
     counts = re.findall(rf"^vllm:{name}\{{.*\}} (\S+)$", page, re.MULTILINE)
     assert counts
     return int(sum(map(float, counts)))
@@ -94,12 +94,3 @@ def is_idle(base: str) -> bool:
             return False
         time.sleep(0.05)
     return True
-
-
-def _http(address: str, body: Mapping[str, object] | None = None) -> bytes:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(address, data, JSON)  # noqa: S310 - our own server
-    with urllib.request.urlopen(request, timeout=WAIT_SECONDS) as answer:  # noqa: S310 - our own server
-        found = answer.read()
-    assert isinstance(found, bytes)
-    return found

@@ -1,6 +1,6 @@
 """What the fallback server says, field by field beside what upstream's server said to the same requests.
 
-`python scripts/recorded_wire.py` wrote the record.
+`python -m scripts.recorded_wire` wrote the record.
 """
 
 from __future__ import annotations

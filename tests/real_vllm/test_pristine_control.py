@@ -16,6 +16,13 @@ from tests.real_vllm.modules import Modules
 
 pytestmark = pytest.mark.network
 Proof = Callable[[Modules], None]
+
+
+def counted_client(modules: Modules) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        engine.test_engine_client_of_llm(modules, patch, "win32", processes=True, expected="counted")
+
+
 PROOFS: dict[str, tuple[type[BaseException], Proof]] = {
     "fork": (AssertionError, engine.test_get_mp_context_always_spawns_on_windows),
     "SIGKILL": (AttributeError, engine.test_kill_process_tree_without_sigkill),
@@ -33,10 +40,7 @@ PROOFS: dict[str, tuple[type[BaseException], Proof]] = {
         lambda modules: engine.test_server_socket_options(modules, "win32"),
     ),
     "AF_UNIX": (AttributeError, engine.test_unix_sockets_are_refused_on_windows),
-    "InprocClient": (
-        AssertionError,
-        lambda modules: engine.test_engine_client_of_llm(modules, "win32", processes=True, expected="inproc"),
-    ),
+    "InprocClient": (AssertionError, counted_client),
     "sentinels": (TypeError, lambda modules: engine.test_a_dead_engine_is_noticed(modules, "win32")),
     "device properties": (
         AssertionError,
