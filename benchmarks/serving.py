@@ -187,9 +187,10 @@ def started(kind: str, python: Path, scratch: Path) -> Iterator[Target]:
         yield Target(base=f"http://127.0.0.1:{port}", model="tiny", pid=running.popen.pid)
 
 
-def run(target: Target, load: Load, rounds: int) -> list[dict[str, float]]:
+def run(target: Target, load: Load, rounds: int) -> Iterator[dict[str, float]]:
     asyncio.run(measured(target, Load(requests=load.at_once, at_once=load.at_once, tokens=8)))  # warm
-    return [asyncio.run(measured(target, load)).told(load) for _ in range(rounds)]
+    for _ in range(rounds):
+        yield asyncio.run(measured(target, load)).told(load)
 
 
 def arguments() -> argparse.Namespace:
@@ -219,12 +220,14 @@ def main() -> None:
         else:
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             target = stack.enter_context(started(given.start, given.python, scratch))
-        rounds = run(target, load, given.rounds)
+        rounds = []
+        for number, told in enumerate(run(target, load, given.rounds), 1):
+            rounds.append(told)
+            if not given.json:
+                listed = ", ".join(f"{name} {value}" for name, value in told.items())
+                print(f"{number}: {listed}", flush=True)
     if given.json:
         print(json.dumps({"load": asdict(load), "rounds": rounds}, indent=1))
-        return
-    for number, told in enumerate(rounds, 1):
-        print(f"{number}: " + ", ".join(f"{name} {value}" for name, value in told.items()))
 
 
 if __name__ == "__main__":
