@@ -40,6 +40,8 @@ TAG = "v0.33.0"
 MIB = 2**20
 LOOK_SECONDS = 0.02
 PATIENCE = 600.0
+IDLE_SECONDS = 1.0
+"""Less than the 5 s after which uvicorn closes an idle connection, perhaps just when it is used again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +120,8 @@ async def one(client: httpx2.AsyncClient, target: Target, load: Load, number: in
 
 async def look(target: Target, found: Round, done: asyncio.Event) -> None:
     """Ask /health at a fixed rate, whatever it answers; each counts from when it was due."""
-    async with httpx2.AsyncClient(base_url=target.base, timeout=PATIENCE) as client:
+    limits = httpx2.Limits(keepalive_expiry=IDLE_SECONDS)
+    async with httpx2.AsyncClient(base_url=target.base, timeout=PATIENCE, limits=limits) as client:
 
         async def probe(due: float) -> None:
             await client.get("/health")
@@ -145,7 +148,7 @@ def weigh(pid: int | None, found: Round) -> None:
 
 async def measured(target: Target, load: Load) -> Round:
     found, done, places = Round(), asyncio.Event(), asyncio.Semaphore(load.at_once)
-    limits = httpx2.Limits(max_connections=load.at_once)
+    limits = httpx2.Limits(max_connections=load.at_once, keepalive_expiry=IDLE_SECONDS)
     async with httpx2.AsyncClient(base_url=target.base, timeout=PATIENCE, limits=limits) as client:
 
         async def placed(number: int) -> None:

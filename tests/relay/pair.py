@@ -59,6 +59,10 @@ def moved(rank: int, both: list[torch.Tensor], call: Relay | Through) -> Iterato
     whole = both[0].new_empty((PAIR, *both[0].shape))
     call.all_gather(whole, both[rank])
     yield "all_gather", same(whole, torch.stack(both))
+    if both[0].dim() and both[0].shape[0] % PAIR == 0:
+        mixed = torch.empty_like(both[0])
+        call.all_to_all(mixed, both[rank])
+        yield "all_to_all", same(mixed, torch.cat([one.chunk(PAIR)[rank] for one in both]))
     outputs = [torch.empty_like(both[0]) for _ in both] if rank == 0 else None
     call.gather(both[rank], outputs, 0)
     yield "gather", outputs is None or all(map(same, outputs, both))
@@ -87,14 +91,23 @@ class Through:
         dist.all_reduce(tensor, group=self.group, async_op=True).wait()
 
     def reduce_scatter(self, output: torch.Tensor, tensor: torch.Tensor) -> None:
-        dist.reduce_scatter_tensor(output, tensor, group=self.group)
+        for name in "reduce_scatter_tensor", "reduce_scatter_single":
+            if hasattr(dist, name):
+                output.zero_()
+                getattr(dist, name)(output, tensor, group=self.group)
 
     def broadcast(self, tensor: torch.Tensor, src: int) -> None:
         dist.broadcast(tensor, src=src, group=self.group)
 
     def all_gather(self, output: torch.Tensor, tensor: torch.Tensor) -> None:
         dist.all_gather(list(output), tensor, group=self.group)
-        dist.all_gather_into_tensor(output, tensor, group=self.group)
+        for name in "all_gather_into_tensor", "all_gather_single":
+            if hasattr(dist, name):
+                output.zero_()
+                getattr(dist, name)(output, tensor, group=self.group)
+
+    def all_to_all(self, output: torch.Tensor, tensor: torch.Tensor) -> None:
+        dist.all_to_all_single(output, tensor, group=self.group, async_op=True).wait()
 
     def gather(self, tensor: torch.Tensor, outputs: list[torch.Tensor] | None, dst: int) -> None:
         dist.gather(tensor, outputs, dst=dst, group=self.group)

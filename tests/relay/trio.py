@@ -67,6 +67,17 @@ def reduced(group: dist.ProcessGroup, own: int) -> Said:
     yield "a type that is not added is named", "torch.bool" in told and "bfloat16" in told
 
 
+def dealt(group: dist.ProcessGroup, own: int) -> Said:
+    """Rows of other numbers for each process, none among them."""
+    for sent in [[1, 3], [2, 2]], [[0, 4], [4, 0]], [[4, 0], [4, 0]]:
+        for dtype in MOVED:
+            both = pieces(dtype)
+            got = [one.split(rows)[own] for one, rows in zip(both, sent, strict=True)]
+            output = both[0].new_empty((sum(map(len, got)), *both[0].shape[1:]))
+            dist.all_to_all_single(output, both[own], list(map(len, got)), sent[own], group)
+            yield f"all_to_all {sent} {dtype}", same(output, torch.cat(got))
+
+
 def empty(group: dist.ProcessGroup, own: int) -> Said:
     for shape in EMPTY:
         nothing = torch.empty(shape)
@@ -74,6 +85,7 @@ def empty(group: dist.ProcessGroup, own: int) -> Said:
         dist.broadcast(nothing, 2, group)
         whole = torch.empty((2, *shape))
         dist.all_gather_into_tensor(whole, nothing, group=group)
+        dist.all_to_all_single(torch.empty_like(nothing), nothing, group=group)
         dist.gather(nothing, [nothing, nothing] if own == 0 else None, 1, group)
         dist.reduce_scatter_tensor(nothing, whole, group=group)
         if own == 0:
@@ -119,7 +131,13 @@ def main() -> None:
         relay = Relay(hosts, needs=everything)
         direct.relay_group(devices, relay)
         said = [pair for dtype in MOVED for pair in chosen(devices, own, dtype)]
-        said += [*reduced(devices, own), *empty(devices, own), *unclear(devices), *left(devices, relay)]
+        said += [
+            *reduced(devices, own),
+            *dealt(devices, own),
+            *empty(devices, own),
+            *unclear(devices),
+            *left(devices, relay),
+        ]
     else:
         own_group = dist.new_group([0], backend="gloo", use_local_synchronization=True)
         direct.relay_group(own_group, Relay(dist.group.WORLD, needs=everything))

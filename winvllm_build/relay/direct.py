@@ -84,6 +84,10 @@ def _reduce_scatter_tensor(relay: Relay, a: Arguments) -> None:
     relay.reduce_scatter(a["output"], a["input"], a.get("op", dist.ReduceOp.SUM))
 
 
+def _all_to_all_single(relay: Relay, a: Arguments) -> None:
+    relay.all_to_all(a["output"], a["input"], a.get("output_split_sizes"), a.get("input_split_sizes"))
+
+
 def _gather(relay: Relay, a: Arguments) -> None:
     relay.gather(a["tensor"], a.get("gather_list"), _rank(a, "dst") or 0)
 
@@ -108,8 +112,11 @@ HANDLERS: Final[dict[str, tuple[str, Handler]]] = {
     "all_reduce": ("tensor", _all_reduce),
     "broadcast": ("tensor", _broadcast),
     "all_gather_into_tensor": ("input_tensor", _all_gather_into_tensor),
+    "all_gather_single": ("input_tensor", _all_gather_into_tensor),
     "all_gather": ("tensor", _all_gather),
     "reduce_scatter_tensor": ("input", _reduce_scatter_tensor),
+    "reduce_scatter_single": ("input", _reduce_scatter_tensor),
+    "all_to_all_single": ("input", _all_to_all_single),
     "gather": ("tensor", _gather),
     "isend": ("tensor", _isend),
     "irecv": ("tensor", _irecv),
@@ -122,8 +129,8 @@ HANDLERS: Final[dict[str, tuple[str, Handler]]] = {
 def install() -> None:
     """Put the relay before torch's functions; a second time changes nothing."""
     for name, (deciding, handler) in HANDLERS.items():
-        original = getattr(distributed_c10d, name)
-        if hasattr(original, "winvllm_relay"):
+        original = getattr(distributed_c10d, name, None)  # two of them came with torch 2.13
+        if original is None or hasattr(original, "winvllm_relay"):
             continue
         made = _before(original, deciding, handler)
         for module in (dist, distributed_c10d):

@@ -17,6 +17,9 @@ import torch.distributed as dist
 from winvllm_build.relay.buffers import HostBuffers
 
 SUM = dist.ReduceOp.SUM
+# torch 2.13 gives these two new names, and warns of the old ones
+ALL_GATHER = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
+REDUCE_SCATTER = getattr(dist, "reduce_scatter_single", None) or dist.reduce_scatter_tensor
 Needs = Callable[[torch.Tensor], bool]
 
 ADDED: Final = frozenset(
@@ -131,7 +134,7 @@ class Relay:
     def all_gather(self, output: torch.Tensor, tensor: torch.Tensor) -> None:
         """`output` gets the tensors of all processes one after the other."""
         with self._host(tensor) as host, self._host(output, filled=False) as whole:
-            dist.all_gather_into_tensor(_bytes(whole), _bytes(host), group=self.group)
+            ALL_GATHER(_bytes(whole), _bytes(host), group=self.group)
             self._back(output, whole)
 
     def reduce_scatter(
@@ -141,9 +144,27 @@ class Relay:
         with self._host(tensor) as host, self._host(output, filled=False) as part:
             dtype = _summed_in(host.dtype)
             wide = part.to(dtype)
-            dist.reduce_scatter_tensor(wide.view(-1), host.view(-1).to(dtype), op=op, group=self.group)
+            REDUCE_SCATTER(wide.view(-1), host.view(-1).to(dtype), op=op, group=self.group)
             self._back(part, wide)
             self._back(output, part)
+
+    def all_to_all(
+        self,
+        output: torch.Tensor,
+        tensor: torch.Tensor,
+        rows: Sequence[int] | None = None,
+        rows_sent: Sequence[int] | None = None,
+    ) -> None:
+        """Every process gets rows of every other's `tensor`: so many of each, or as many of all."""
+        with self._host(tensor) as host, self._host(output, filled=False) as whole:
+            dist.all_to_all_single(
+                _rows(whole),
+                _rows(host),
+                None if rows is None else list(rows),
+                None if rows_sent is None else list(rows_sent),
+                group=self.group,
+            )
+            self._back(output, whole)
 
     def gather(self, tensor: torch.Tensor, outputs: Sequence[torch.Tensor] | None, dst: int) -> None:
         """`outputs`, of the process `dst` alone, get the tensors of all."""
@@ -219,3 +240,9 @@ def _summed_in(dtype: torch.dtype) -> torch.dtype:
 
 def _bytes(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.view(-1).view(torch.uint8)
+
+
+def _rows(tensor: torch.Tensor) -> torch.Tensor:
+    """The bytes of each row."""
+    count = tensor.shape[0]
+    return _bytes(tensor).view(count, tensor.nbytes // count if count else 0)
