@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.serving import END_SECONDS, TOOL, UP_SECONDS, Running, model, tool
+from winvllm_build.cli.talk import PROMPT
 from winvllm_build.errors import InterruptedRunError
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="pseudo terminals are POSIX'")
@@ -43,14 +44,27 @@ def asked(tmp_path: Path, *words: str, typed: bytes | None = None, code: int = 0
 
 @dataclass(slots=True)
 class Terminal:
-    """A chat at a terminal: what is typed, and what is seen."""
+    """A chat at a terminal: what is typed, and what is seen.
+
+    Between two prompts the terminal echoes what is typed into the answer, keeps Ctrl-V for itself, and makes
+    a signal of Ctrl-C: only what is typed at a prompt means the same each time.
+    """
 
     child: int
     master: int
     seen: str = ""
 
-    def type(self, text: str) -> None:
-        os.write(self.master, text.encode())
+    def type(self, text: str | bytes) -> None:
+        os.write(self.master, text.encode() if isinstance(text, str) else text)
+
+    def say(self, text: str | bytes, told: str) -> None:
+        """Type at a prompt; that is seen, and the next prompt."""
+        before = len(self.seen)
+        self.type(text)
+        self.prompted(told, after=before)
+
+    def prompted(self, told: str, *, after: int = 0) -> None:
+        self.wait_for(lambda seen: told in seen[after:] and seen.endswith(PROMPT))
 
     def wait_for(self, seen: Callable[[str], bool]) -> None:
         end = time.monotonic() + UP_SECONDS
@@ -97,25 +111,18 @@ def terminal(*words: str, cwd: Path) -> Iterator[Terminal]:
 def test_a_conversation_at_a_terminal(engine_python: Path, tmp_path: Path) -> None:
     """The small engine answers with all that was said to it, so the history is seen."""
     with served(engine_python, tmp_path, split=1) as (url, _), terminal("--url", url, cwd=tmp_path) as chat:
-        chat.wait_for(lambda seen: "/help lists" in seen)
-        chat.type("naïve 你好\n")
-        chat.wait_for(lambda seen: seen.count("naïve 你好") >= 2)
-        chat.type("second\n")
-        chat.wait_for(lambda seen: "naïve 你好 | naïve 你好 | second" in seen)
-        chat.type("/system be short\n")
-        chat.type("/retry\n")
-        chat.wait_for(lambda seen: "be short | naïve 你好 | naïve 你好 | second" in seen)
-        chat.type("\x16\x1b[31m red\n")  # as a model may answer
-        chat.wait_for(lambda seen: "| ^[[31m red" in seen)
-        os.write(chat.master, b"caf\xe9 latin\n")
-        chat.wait_for(lambda seen: " latin" in seen.rpartition("| ")[2])
-        chat.type("/clear\n")
-        chat.type("/multi\nline 1\n/line 2\n.\n")
-        chat.wait_for(lambda seen: "be short | line 1\r\n/line 2" in seen)
-        chat.type("/sav x\n")
-        chat.wait_for(lambda seen: 'did you mean "/save"' in seen)
-        chat.type("/save talk.json\n/save talk.md\n")
-        chat.wait_for(lambda seen: "written: talk.md" in seen)
+        chat.prompted("/help lists")
+        chat.say("naïve 你好\n", "naïve 你好\r\nnaïve 你好\r\n")
+        chat.say("second\n", "naïve 你好 | naïve 你好 | second")
+        chat.say("/system be short\n", "system: be short")
+        chat.say("/retry\n", "be short | naïve 你好 | naïve 你好 | second")
+        chat.say("\x16\x1b[31m red\n", "| ^[[31m red")  # as a model may answer
+        chat.say(b"caf\xe9 latin\n", "^[[31m red | caf")  # no UTF-8: what is made of it is readline's
+        chat.say("/clear\n", "forgotten")
+        chat.say("/multi\nline 1\n/line 2\n.\n", "be short | line 1\r\n/line 2")
+        chat.say("/sav x\n", 'did you mean "/save"')
+        chat.say("/save talk.json\n", "written: talk.json")
+        chat.say("/save talk.md\n", "written: talk.md")
         chat.type("/exit\n")
         assert chat.ended() == 0
     saved = json.loads((tmp_path / "talk.json").read_text(encoding="utf-8"))
@@ -132,16 +139,13 @@ def test_ctrl_c_stops_the_answer_and_not_the_chat(engine_python: Path, tmp_path:
         served(engine_python, tmp_path, says=says, delay=0.02) as (url, folder),
         terminal("--url", url, cwd=tmp_path) as chat,
     ):
-        chat.wait_for(lambda seen: "/help lists" in seen)
+        chat.prompted("/help lists")
         chat.type("go\n")
         chat.wait_for(lambda seen: "word3" in seen)
-        chat.type("\x03")
-        chat.wait_for(lambda seen: "stopped" in seen)
+        chat.say("\x03", "stopped")
         chat.wait_for(lambda _: (folder / "cancelled").exists())  # the server heard of it
-        chat.type("/save part.json\n")
-        chat.wait_for(lambda seen: "written: part.json" in seen)
-        chat.type("\x03")
-        chat.wait_for(lambda seen: "once more ends" in seen)
+        chat.say("/save part.json\n", "written: part.json")
+        chat.say("\x03", "once more ends")
         chat.type("\x03")
         assert chat.ended() == 0
     kept = json.loads((tmp_path / "part.json").read_text(encoding="utf-8"))["messages"][1]["content"]
