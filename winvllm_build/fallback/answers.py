@@ -155,6 +155,11 @@ def usage(prompts: int, answers: int) -> dict[str, Any]:
     return {"prompt_tokens": prompts, "total_tokens": prompts + answers, "completion_tokens": answers}
 
 
+def whole_usage(prompts: int, found: Sequence[Whole]) -> dict[str, Any]:
+    made = sum(len(each.tokens) for each in found)
+    return usage(prompts, made) | {"prompt_tokens_details": None, "completion_tokens_details": None}
+
+
 async def unless_gone(work: Coroutine[Any, Any, Result], gone: Coroutine[Any, Any, None]) -> Result | None:
     """What `work` returns; None if the client left before that, which ends it."""
     working, leaving = asyncio.create_task(work), asyncio.create_task(gone)

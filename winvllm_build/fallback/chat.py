@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from .answers import Answerer, Asked, Piece, Whole, together, usage
+from .answers import Answerer, Asked, Piece, Whole, together, usage, whole_usage
 from .protocol import ChatRequest
 from .told import Teller
 from .wishes import Wishes
@@ -54,14 +54,12 @@ class Chat:
 
     async def whole(self) -> dict[str, Any]:
         found = await together(self.answerer.pieces(self.asked, self.wishes), len(self.asked))
-        made = sum(len(each.tokens) for each in found)
         return {
             **self._head("chat.completion"),
             "choices": [self._choice(index, each) for index, each in enumerate(found)],
             "service_tier": None,
             "system_fingerprint": None,
-            "usage": usage(len(self.prompt), made)
-            | {"prompt_tokens_details": None, "completion_tokens_details": None},
+            "usage": whole_usage(len(self.prompt), found),
             "prompt_logprobs": None,
             "prompt_token_ids": self.prompt if self.body.return_token_ids else None,
             "prompt_text": None,
@@ -82,9 +80,6 @@ class Chat:
         }
 
     async def events(self) -> AsyncGenerator[str, None]:
-        options = self.body.stream_options
-        with_usage = options is not None and bool(options.include_usage)
-        each_usage = with_usage and options is not None and bool(options.continuous_usage_stats)
         made = [0] * len(self.asked)
         tellers = [Teller(self.answerer.loaded.tokenizer) for _ in self.asked]
         async with aclosing(self.answerer.pieces(self.asked, self.wishes)) as pieces:
@@ -92,24 +87,24 @@ class Chat:
             async for piece in pieces:
                 if first:  # not before the engine has taken the request
                     for index in range(len(self.asked)):
-                        yield event(self._role(index, each_usage=each_usage))
+                        yield event(self._role(index))
                     first = False
                 made[piece.index] += len(piece.tokens)
                 value = self._chunk(piece, tellers[piece.index])
-                if each_usage:
+                if self.body.each_usage:
                     value["usage"] = usage(len(self.prompt), made[piece.index])
                 if piece.text or piece.finish or piece.logprobs or self.body.return_token_ids:
                     yield event(value)
-        if with_usage:
+        if self.body.with_usage:
             found = {**self._head("chat.completion.chunk"), "choices": []}
             yield event(found | {"usage": usage(len(self.prompt), sum(made))})
         yield DONE
 
-    def _role(self, index: int, *, each_usage: bool) -> dict[str, Any]:
+    def _role(self, index: int) -> dict[str, Any]:
         delta = {"role": "assistant", "content": ""}
         choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
         shown = self.prompt if self.body.return_token_ids else None
-        more = {"usage": usage(len(self.prompt), 0)} if each_usage else {}
+        more = {"usage": usage(len(self.prompt), 0)} if self.body.each_usage else {}
         return {
             **self._head("chat.completion.chunk"),
             "choices": [choice],

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from .answers import Answerer, Asked, Piece, Whole, together, usage
+from .answers import Answerer, Asked, Piece, Whole, together, usage, whole_usage
 from .chat import DONE, NOT_HERE, event
 from .protocol import CompletionRequest
 from .told import Teller
@@ -50,14 +50,12 @@ class Completion:
 
     async def whole(self) -> dict[str, Any]:
         found = await together(self.answerer.pieces(self.asked, self.wishes), len(self.asked))
-        made = sum(len(each.tokens) for each in found)
         return {
             **self._head(),
             "choices": [self._choice(index, each) for index, each in enumerate(found)],
             "service_tier": None,
             "system_fingerprint": None,
-            "usage": usage(self._read, made)
-            | {"prompt_tokens_details": None, "completion_tokens_details": None},
+            "usage": whole_usage(self._read, found),
             **NOT_HERE,
         }
 
@@ -80,19 +78,16 @@ class Completion:
         }
 
     async def events(self) -> AsyncGenerator[str, None]:
-        options = self.body.stream_options
-        with_usage = options is not None and bool(options.include_usage)
-        each_usage = with_usage and options is not None and bool(options.continuous_usage_stats)
         made = [0] * len(self.asked)
         tellers = [Teller(self.answerer.loaded.tokenizer) for _ in self.asked]
         async with aclosing(self.answerer.pieces(self.asked, self.wishes)) as pieces:
             async for piece in pieces:
                 value = self._chunk(piece, tellers[piece.index], first=not made[piece.index])
                 made[piece.index] += len(piece.tokens)
-                if each_usage:
+                if self.body.each_usage:
                     value["usage"] = usage(len(self.prompts[self._of(piece.index)]), made[piece.index])
                 yield event(value)
-        if with_usage:
+        if self.body.with_usage:
             yield event({**self._head(), "choices": [], "usage": usage(self._read, sum(made))})
         yield DONE
 

@@ -170,6 +170,17 @@ class Generation(Body):
         """How many of the best tokens' logarithms are wanted beside the drawn one's."""
         return None
 
+    @property
+    def with_usage(self) -> bool:
+        """The end of a stream tells what it took."""
+        return self.stream_options is not None and bool(self.stream_options.include_usage)
+
+    @property
+    def each_usage(self) -> bool:
+        """Each of its events does, too."""
+        options = self.stream_options
+        return self.with_usage and options is not None and bool(options.continuous_usage_stats)
+
 
 class Message(BaseModel):
     """Of a chat; what else it has is the template's business."""
