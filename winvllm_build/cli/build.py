@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from winvllm_build.cli import render
+from winvllm_build.cli.profile_options import CudaHomeOption, PythonOption, TagOption
 from winvllm_build.errors import CompileError, UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def build(
         list[str] | None,
         typer.Option("--profile", "-p", help="Profile name or TOML file; repeat for --shard."),
     ] = None,
-    tag: Annotated[str | None, typer.Option(help="vLLM tag; it needs a patch set.")] = None,
+    tag: TagOption = None,
     arch: Annotated[
         list[str] | None,
         typer.Option("--arch", metavar="ARCH", help="CUDA architecture such as 8.6; repeat for more."),
@@ -71,8 +72,8 @@ def build(
             "--object", "--objects", metavar="PATTERN", help="Compile single files, such as csrc/*.cu."
         ),
     ] = None,
-    cuda_home: Annotated[str | None, typer.Option(help="CUDA toolkit folder, or auto.")] = None,
-    python: Annotated[str | None, typer.Option(help="The interpreter to build for, or auto.")] = None,
+    cuda_home: CudaHomeOption = None,
+    python: PythonOption = None,
     source: Annotated[str | None, typer.Option(help="auto, git, local or sdist.")] = None,
     location: Annotated[
         str | None, typer.Option(help="Repository or folder for --source local or git.")

@@ -42,6 +42,10 @@ Cards = Annotated[
     list[str] | None,
     typer.Option("--gpu", metavar="NAME,SIZE,CC", help="A card instead of those found; repeat for more."),
 ]
+Memory = Annotated[str | None, typer.Option(metavar="SIZE", help="RAM to reckon with, all of it free.")]
+System = Annotated[
+    str | None, typer.Option(metavar="windows|linux", help="The system it is for; else this one.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -55,12 +59,8 @@ def hardware(
         typer.Argument(metavar="[MODEL]", help="Folder or name that the settings are computed for."),
     ] = None,
     gpu: Cards = None,
-    ram: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="RAM to reckon with, all of it free.")
-    ] = None,
-    system: Annotated[
-        str | None, typer.Option(metavar="windows|linux", help="The system it is for; else this one.")
-    ] = None,
+    ram: Memory = None,
+    system: System = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print data as JSON.")] = False,
 ) -> int:
     from winvllm_build.runtime import hardware as room
@@ -98,12 +98,8 @@ def detect(
     vram: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Memory of the cards that were found, such as 12GB.")
     ] = None,
-    ram: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="RAM to reckon with, all of it free.")
-    ] = None,
-    system: Annotated[
-        str | None, typer.Option(metavar="windows|linux", help="The system it is for; else this one.")
-    ] = None,
+    ram: Memory = None,
+    system: System = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the profile there.")
     ] = None,

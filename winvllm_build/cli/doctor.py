@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from winvllm_build.cli import detect, render, rows, upkeep
+from winvllm_build.cli.profile_options import (
+    ArchOption,
+    CudaHomeOption,
+    ProfileOption,
+    PythonOption,
+    SetOption,
+    TagOption,
+)
 from winvllm_build.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,24 +52,18 @@ def register(app: typer.Typer) -> None:
 def doctor(
     context: typer.Context,
     *,
-    profile: Annotated[
-        str | None, typer.Option("--profile", "-p", help="Profile name or TOML file (see `profile list`).")
-    ] = None,
-    tag: Annotated[str | None, typer.Option(help="vLLM tag; it needs a patch set.")] = None,
-    arch: Annotated[
-        list[str] | None, typer.Option("--arch", help="CUDA architecture such as 8.6; repeat for more.")
-    ] = None,
-    cuda_home: Annotated[str | None, typer.Option(help="CUDA toolkit folder, or auto.")] = None,
-    python: Annotated[str | None, typer.Option(help="The interpreter to build for, or auto.")] = None,
+    profile: ProfileOption = None,
+    tag: TagOption = None,
+    arch: ArchOption = None,
+    cuda_home: CudaHomeOption = None,
+    python: PythonOption = None,
     write_profile: Annotated[
         Path | None,
         typer.Option(
             "--write-profile", metavar="FILE", help="Write what `profile detect` finds, and check it."
         ),
     ] = None,
-    setting: Annotated[
-        list[str] | None, typer.Option("--set", help="Any profile key, as section.key=value.")
-    ] = None,
+    setting: SetOption = None,
     every: Annotated[bool, typer.Option("--all", "-a", help="Also what is well or does not apply.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print data as JSON.")] = False,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from winvllm_build.cli import render
+from winvllm_build.cli.profile_options import TagOption
 from winvllm_build.errors import ToolchainError, UsageError
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def _newest() -> Path:
 def develop(
     *,
     profile: Annotated[str | None, typer.Option("--profile", "-p", help="Profile name or TOML file.")] = None,
-    tag: Annotated[str | None, typer.Option(help="vLLM tag; it needs a patch set.")] = None,
+    tag: TagOption = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the profile.")
     ] = None,

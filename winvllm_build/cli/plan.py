@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from winvllm_build.cli import render
+from winvllm_build.cli.profile_options import TagOption
 
 if TYPE_CHECKING:
     from winvllm_build.build.plan.planning import WhatIf
@@ -36,7 +37,7 @@ def plan(
         list[str] | None,
         typer.Option("--profile", "-p", help="Profile name or TOML file; repeat to compare."),
     ] = None,
-    tag: Annotated[str | None, typer.Option(help="vLLM tag; it needs a patch set.")] = None,
+    tag: TagOption = None,
     arch: Annotated[
         list[str] | None,
         typer.Option("--arch", metavar="ARCH", help="CUDA architecture of one build; repeat for more."),

@@ -8,6 +8,14 @@ import typer
 
 from winvllm_build.cli import found_text, render, rows
 from winvllm_build.cli.plain import plain
+from winvllm_build.cli.profile_options import (
+    ArchOption,
+    CudaHomeOption,
+    ProfileOption,
+    PythonOption,
+    SetOption,
+    TagOption,
+)
 from winvllm_build.errors import WinvllmError
 
 if TYPE_CHECKING:
@@ -52,18 +60,12 @@ def register(app: typer.Typer) -> None:
 
 def show(
     *,
-    profile: Annotated[
-        str | None, typer.Option("--profile", "-p", help="Profile name or TOML file (see `profile list`).")
-    ] = None,
-    tag: Annotated[str | None, typer.Option(help="vLLM tag; it needs a patch set.")] = None,
-    arch: Annotated[
-        list[str] | None, typer.Option("--arch", help="CUDA architecture such as 8.6; repeat for more.")
-    ] = None,
-    cuda_home: Annotated[str | None, typer.Option(help="CUDA toolkit folder, or auto.")] = None,
-    python: Annotated[str | None, typer.Option(help="The interpreter to build for, or auto.")] = None,
-    setting: Annotated[
-        list[str] | None, typer.Option("--set", help="Any profile key, as section.key=value.")
-    ] = None,
+    profile: ProfileOption = None,
+    tag: TagOption = None,
+    arch: ArchOption = None,
+    cuda_home: CudaHomeOption = None,
+    python: PythonOption = None,
+    setting: SetOption = None,
     offline: Annotated[bool, typer.Option("--offline", help="Use only what is cached.")] = False,
     no_laydown: Annotated[
         bool, typer.Option("--no-laydown", help="Only an installed toolkit will do.")
@@ -159,18 +161,12 @@ def _equipped(resolved: ResolvedProfile, *, offline: bool) -> Toolchain:
 
 def torch(
     *,
-    profile: Annotated[
-        str | None, typer.Option("--profile", "-p", help="Profile name or TOML file (see `profile list`).")
-    ] = None,
-    tag: Annotated[str | None, typer.Option(help="vLLM tag; it needs a patch set.")] = None,
-    arch: Annotated[
-        list[str] | None, typer.Option("--arch", help="CUDA architecture such as 8.6; repeat for more.")
-    ] = None,
-    cuda_home: Annotated[str | None, typer.Option(help="CUDA toolkit folder, or auto.")] = None,
-    python: Annotated[str | None, typer.Option(help="The interpreter to build for, or auto.")] = None,
-    setting: Annotated[
-        list[str] | None, typer.Option("--set", help="Any profile key, as section.key=value.")
-    ] = None,
+    profile: ProfileOption = None,
+    tag: TagOption = None,
+    arch: ArchOption = None,
+    cuda_home: CudaHomeOption = None,
+    python: PythonOption = None,
+    setting: SetOption = None,
     index: Annotated[
         list[str] | None, typer.Option("--index", help="Address in place of PyTorch's; repeat for more.")
     ] = None,
