@@ -158,6 +158,8 @@ def test_one_question_and_its_answer_as_json(engine_python: Path, tmp_path: Path
         words = ("--url", f"{url}/v1/", "--api-key", "abc", "--message", "Sum up:")
         found = asked(tmp_path, *words, "--system", "s", typed="line ü\n".encode())
         assert found.printed == "s | Sum up:\n\nline ü\n"
+        found = asked(tmp_path, *words, "--system", os.fsdecode(b"caf\xe9"))
+        assert found.printed == "caf\ufffd | Sum up:\n", "a byte that is no UTF-8"
         found = asked(tmp_path, *words, "--json")
         assert json.loads(found.printed) == {
             "content": "Sum up:", "finish_reason": "stop", "model": "tiny", "reasoning": None,

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from typing import Final
 
 from winvllm_build.errors import UsageError
 from winvllm_build.suggest import did_you_mean
 from winvllm_build.workspace import storage_errors, write_atomic
+
+HALVES: Final = re.compile("[\ud800-\udfff]")
 
 
 class Command(Enum):
@@ -116,7 +120,8 @@ class Conversation:
 
     def messages(self, asked: Asked) -> list[Mapping[str, str]]:
         """All that goes with a question."""
-        return [*self._system(), *self.turns[: asked.before], {"role": "user", "content": asked.text}]
+        question = {"role": "user", "content": asked.text}
+        return _readable([*self._system(), *self.turns[: asked.before], question])
 
     def answered(self, asked: Asked, answer: str) -> None:
         self.unanswered = None
@@ -151,17 +156,25 @@ class Conversation:
                 raise UsageError(
                     f"{name} exists already", fix=f"another name, or /save! {name} to replace it"
                 )
-            write_atomic(file, self._text(file, model).encode("utf-8", "surrogatepass"))
+            write_atomic(file, self._text(file, model).encode())
         self.written.add(file)
 
-    def _system(self) -> list[Mapping[str, str]]:
+    def _system(self) -> list[dict[str, str]]:
         return [{"role": "system", "content": self.system}] if self.system else []
 
     def _text(self, file: Path, model: str) -> str:
-        messages = [*self._system(), *self.turns]
+        messages = _readable([*self._system(), *self.turns])
         if file.suffix.lower() == ".md":
             return "".join(f"## {turn['role']}\n\n{turn['content']}\n\n" for turn in messages)
         return json.dumps({"model": model, "messages": messages}, ensure_ascii=False, indent=2) + "\n"
+
+
+def _readable(messages: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    """As UTF-8 can hold them: half of a pair, or what Python made of a byte that is no UTF-8, is U+FFFD."""
+    return [
+        {name: HALVES.sub("\N{REPLACEMENT CHARACTER}", text) for name, text in message.items()}
+        for message in messages
+    ]
 
 
 def _place(name: str) -> Path:
