@@ -11,7 +11,10 @@ from pathlib import Path
 
 from winvllm_build.git import Oid
 from winvllm_build.index import Index
+from winvllm_build.intake.unpinned import released_source
 from winvllm_build.pip_settings import PipSettings
+from winvllm_build.sources.pins import SourcePin
+from winvllm_build.sources.source import Source
 from winvllm_build.workspace import Workspace
 
 OLD, NEW, WHEELS_ONLY, CANDIDATE = "v1.0.0", "v1.1.0", "v1.0.5", "v1.2.0rc1"
@@ -267,3 +270,10 @@ class SmallVllm:
         git(folder, "commit", "-qm", tag)
         git(folder, "tag", tag)
         return Oid(git(folder, "rev-parse", "HEAD"))
+
+
+def take(small: SmallVllm, tag: str, *, offline: bool = False) -> tuple[SourcePin, Source]:
+    return released_source(
+        tag, workspace=small.workspace, index=small.index(offline=offline), offline=offline, on_event=unheard,
+        url=small.upstream.as_uri(),
+    )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.real_build.test_build import Builder
+from tests.builder import Builder
 
 pytestmark = [pytest.mark.network, pytest.mark.nvcc, pytest.mark.usefixtures("quickstart_tree")]
 KERNEL, PYTHON = "csrc/cuda_utils_kernels.cu", "vllm/version.py"

@@ -2,136 +2,33 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import io
 import threading
 import time
 import zipfile
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from tests.small_index import (
+    BULK,
+    FILES,
+    HEADER,
+    LINUX,
+    SDIST,
+    WHEEL,
+    WINDOWS,
+    Server,
+    digest,
+    record_of,
+    wheel,
+)
 from winvllm_build.errors import OfflineError, RefusedError, SourceError
 from winvllm_build.index import Index, PlatformTag
-from winvllm_build.pip_settings import PipSettings, environment_values, parse_config_list, settings_from
+from winvllm_build.pip_settings import PipSettings
 from winvllm_build.web import coalesce
 from winvllm_build.workspace import Workspace
-
-LINUX = "demo-1.0-cp312-cp312-manylinux_2_28_x86_64.whl"
-SDIST = "demo-1.0.tar.gz"
-WINDOWS = "demo-1.0-cp312-cp312-win_amd64.whl"
-RECORD = "demo-1.0.dist-info/RECORD"
-HEADER = b"#pragma once\n" * 100
-BULK = 3_000_000
-"""Bytes of the member nobody wants; far more than the gap that is fetched along."""
-
-
-def digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def wheel(files: dict[str, bytes], *, lie: str | None = None) -> bytes:
-    """A stored wheel with a RECORD; the member `lie` is recorded with another content's hash."""
-    rows = []
-    for name, content in files.items():
-        told = base64.urlsafe_b64encode(hashlib.sha256(b"x" if name == lie else content).digest())
-        rows.append(f"{name},sha256={told.rstrip(b'=').decode()},{len(content)}")
-    record = "\n".join([*rows, f"{RECORD},,"]).encode()
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for name, content in {**files, RECORD: record}.items():
-            archive.writestr(name, content)
-    return out.getvalue()
-
-
-def record_of(content: bytes) -> str:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return digest(archive.read(RECORD))
-
-
-FILES = {"demo/include/a.h": HEADER, "demo/lib/big.bin": b"\0" * BULK, "demo/include/z.h": HEADER + b"z"}
-WHEEL = wheel(FILES)
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        self.server.seen.append((self.path, self.headers.get("Range", "")))
-        if self.server.fail_first > 0:
-            self.server.fail_first -= 1
-            self.send_error(503)
-            return
-        if self.path == "/simple/demo/":
-            self._answer(200, self.server.page().encode(), "text/html")
-            return
-        content = self.server.files.get(self.path.removeprefix("/files/"))
-        if content is None:
-            self.send_error(404)
-            return
-        self._file(content)
-
-    def _file(self, content: bytes) -> None:
-        asked = self.headers.get("Range")
-        if asked is None or not self.server.ranges:
-            self._answer(200, content, "application/octet-stream")
-            return
-        first, _, last = asked.removeprefix("bytes=").partition("-")
-        start, end = int(first), int(last) + 1 if last else len(content)
-        if start >= len(content):
-            self.send_error(416)
-            return
-        self._answer(
-            206, content[start:end], "application/octet-stream", f"bytes {start}-{end - 1}/{len(content)}"
-        )
-
-    def _answer(self, status: int, body: bytes, kind: str, content_range: str | None = None) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        if content_range is not None:
-            self.send_header("Content-Range", content_range)
-        self.end_headers()
-        cut = self.server.cut_at if kind != "text/html" and len(body) > self.server.cut_at > 0 else len(body)
-        if cut < len(body):
-            self.server.cut_at = 0
-        self.wfile.write(body[:cut])
-        self.server.sent += cut
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-class Server(ThreadingHTTPServer):
-    """`files` by name; `hashes` overrides what the page says; the other fields make it misbehave."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.files: dict[str, bytes] = {LINUX: WHEEL, WINDOWS: wheel({"demo/w.h": b"w"})}
-        self.hashes: dict[str, str] = {}
-        self.ranges = True
-        self.fail_first = 0
-        self.cut_at = 0
-        self.sent = 0
-        self.seen: list[tuple[str, str]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/simple"
-
-    def page(self) -> str:
-        return "".join(
-            f'<a href="/files/{name}{self.fragment(name, content)}">{name}</a>\n'
-            for name, content in self.files.items()
-        )
-
-    def fragment(self, name: str, content: bytes) -> str:
-        """What the page says of a file's hash; an empty override says nothing."""
-        told = self.hashes.get(name, digest(content))
-        return f"#sha256={told}" if told else ""
 
 
 @pytest.fixture
@@ -428,32 +325,6 @@ def test_a_file_of_a_folder_is_hashed_where_it_lies(tmp_path: Path, events: list
     settings = PipSettings(no_index=True, find_links=(str(tmp_path / "links"),))
     index = Index(Workspace(root=tmp_path / "ws"), on_event=events.append, settings=settings)
     assert index.hashed(index.files("demo")[0]).sha256 == digest(b"archive")
-
-
-def test_pips_settings_and_their_precedence() -> None:
-    text = (
-        "global.index-url='https://a.example/simple'\n"
-        "install.index-url='https://b.example/simple'\n"
-        ":env:.find-links='/x /y'\n"
-        "global.extra-index-url='https://c.example/simple\\nhttps://d.example/simple'\n"
-        "freeze.timeout='1'\n"
-        "global.no-index='true'\n"
-        "garbage\n"
-    )
-    settings = settings_from(parse_config_list(text))
-    assert settings == PipSettings(
-        index_url="https://b.example/simple",
-        find_links=("/x", "/y"),
-        extra_index_urls=("https://c.example/simple", "https://d.example/simple"),
-        no_index=True,
-    )
-
-
-def test_pips_variables_are_options() -> None:
-    values = environment_values(
-        {"PIP_INDEX_URL": "u", "PIP_CERT": "", "OTHER": "x", "PIP_DEFAULT_TIMEOUT": "3"}
-    )
-    assert settings_from(values) == PipSettings(index_url="u", timeout=3.0)
 
 
 def test_near_spans_are_fetched_together() -> None:
