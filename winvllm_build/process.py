@@ -20,6 +20,19 @@ from pathlib import Path
 from typing import IO
 
 from winvllm_build.errors import ToolchainError
+from winvllm_build.process_trees import (
+    TERMINATE_SECONDS,
+    ancestors,
+    end_orphans,
+    end_session,
+    end_tree,
+    kill_tree,
+)
+
+__all__ = [
+    "Background", "Completed", "ancestors", "background", "capture", "end_orphans", "end_session", "end_tree",
+    "environment_difference", "interactive", "kill_tree", "started", "stream", "which",
+]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +40,6 @@ SECRET = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|ACCESS_KEY
 """Names of variables whose values no log gets."""
 NEW_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 """Ctrl-C on Windows reaches us alone; we end the tree ourselves."""
-TERMINATE_SECONDS = 5.0
-"""How long an ended process tree gets before it is killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,73 +251,6 @@ def _signals_left_to_others() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def ancestors() -> tuple[Path, ...]:
-    """The programs that started us, the nearest first; those that may not be looked at are left out."""
-    import psutil  # noqa: PLC0415 - it costs every command 10 ms, and only a sub-shell needs it
-
-    found: list[Path] = []
-    for parent in psutil.Process().parents():
-        with contextlib.suppress(psutil.Error, OSError):
-            found.append(Path(parent.exe()))
-    return tuple(found)
-
-
-def end_tree(pid: int, *, created: float | None = None) -> bool:
-    """End a process and everything it started; True if there was something to end.
-
-    Args:
-        pid: the root of the tree.
-        created: the start time noted for it (seconds since the epoch); a reused pid is left alone.
-    """
-    import psutil  # noqa: PLC0415 - it costs every command 10 ms, and only ended programs need it
-
-    try:
-        root = psutil.Process(pid)
-        if created is not None and abs(root.create_time() - created) > 1.0:
-            return False
-        family = [root, *root.children(recursive=True)]  # a shell whose command ends first runs the next one
-    except psutil.NoSuchProcess:
-        return False
-    for member in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            member.terminate()
-    _, alive = psutil.wait_procs(family, timeout=TERMINATE_SECONDS)
-    for member in alive:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            member.kill()
-    psutil.wait_procs(alive, timeout=TERMINATE_SECONDS)
-    return True
-
-
-def kill_tree(pid: int) -> None:
-    """The same at once, without asking."""
-    import psutil  # noqa: PLC0415 - as above
-
-    with contextlib.suppress(psutil.NoSuchProcess):
-        root = psutil.Process(pid)
-        for member in (root, *root.children(recursive=True)):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                member.kill()
-
-
-def end_session(pid: int, *, created: float) -> bool:
-    """End what is left of a tree that `stream` started, its root alive or not; True if there was something.
-
-    Args:
-        pid: the root, which led its own session on POSIX; its orphans still carry that session.
-        created: the root's start time (seconds since the epoch), so that a reused pid is left alone.
-    """
-    import psutil  # noqa: PLC0415 - it costs every command 10 ms, and only ended programs need it
-
-    found = end_tree(pid, created=created)
-    if sys.platform != "win32":
-        for orphan in psutil.process_iter():
-            with contextlib.suppress(psutil.Error, OSError):
-                if os.getsid(orphan.pid) == pid and orphan.create_time() >= created - 1.0:
-                    found = end_tree(orphan.pid) or found
-    return found
-
-
 def _interrupt(child: subprocess.Popen[bytes]) -> None:
     """Ask the child to stop as Ctrl-C would, so that it can tidy up; end whatever is left of its tree."""
     with contextlib.suppress(OSError, ValueError, SystemError):  # SystemError: Windows without a console
@@ -314,21 +258,6 @@ def _interrupt(child: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(timeout=TERMINATE_SECONDS)
     end_tree(child.pid)
-
-
-def end_orphans(program: str, argument: str) -> int:
-    """End what a killed run left running: trees of `program` that were given `argument`; how many.
-
-    The caller holds the lock that a living run would hold.
-    """
-    import psutil  # noqa: PLC0415 - it costs every command 10 ms, and only ended programs need it
-
-    ended = 0
-    for found in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):  # OSError: Windows, of a process that is just ending
-            if Path(found.name()).stem.lower() == program and argument in found.cmdline():
-                ended += end_tree(found.pid)
-    return ended
 
 
 @contextlib.contextmanager
