@@ -21,6 +21,7 @@ import typer
 from typer.exceptions import TyperException
 
 from winvllm_build.cli import render
+from winvllm_build.cli.values import unconverted
 from winvllm_build.errors import InterruptedRunError, StorageError, UsageError, WinvllmError
 
 READER_GONE: Final = 141
@@ -95,7 +96,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command; the exit code tells the class of failure (see `errors`)."""
     try:
         _need_folder()
-        code = application(arguments)(list(arguments), standalone_mode=False, prog_name="winvllm-build")
+        command = unconverted(typer.main.get_command(application(arguments)))
+        code = command(list(arguments), standalone_mode=False, prog_name="winvllm-build")
         sys.stdout.flush()
         if code == InterruptedRunError.exit_code:  # typer makes a code of Ctrl-C
             raise KeyboardInterrupt  # noqa: TRY301 - back to what it was
