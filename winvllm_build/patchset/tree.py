@@ -94,14 +94,22 @@ def prove(
         raise PatchError(f"{what}:\n" + "\n".join(f"  {fault}" for fault in faults), fix=fix)
 
 
-def export(git: Git, base: Oid, tree: Oid) -> dict[RepoPath, Diff]:
+def export(
+    git: Git, base: Oid, tree: Oid, *, steps: Mapping[RepoPath, Entry] | None = None
+) -> dict[RepoPath, Diff]:
     """The diff of each file between two trees, in canonical bytes.
+
+    Args:
+        git: where the objects are.
+        base: the tree before.
+        tree: the tree after.
+        steps: their `difference`, where it is known.
 
     Raises:
         PatchError: a path or mode that no patch may have.
         TreeStateError: a file became a link, a folder or a submodule.
     """
-    raw = difference(git, base, tree)
+    raw = difference(git, base, tree) if steps is None else steps
     for path, entry in raw.items():
         kinds = {mode[:3] for mode in entry.modes if mode != "000000"}
         if kinds != {"100"}:
@@ -135,6 +143,19 @@ def contents(git: Git, oids: Iterable[Oid]) -> dict[Oid, bytes]:
             found[oid] = out[at : at + size]
             at += size + 1
     return found
+
+
+class Blobs:
+    """Contents by id, each read once."""
+
+    def __init__(self, git: Git) -> None:
+        self._git = git
+        self._known: dict[Oid, bytes] = {}
+
+    def of(self, oids: Iterable[Oid]) -> Mapping[Oid, bytes]:
+        """These, and all that were read before."""
+        self._known |= contents(self._git, {*oids} - self._known.keys())
+        return self._known
 
 
 def write_blobs(git: Git, texts: Sequence[bytes]) -> list[Oid]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,7 +15,7 @@ from winvllm_build.patchset.merge import BASE, THEIRS, Conflict, Merge, transpla
 from winvllm_build.patchset.tree import Entry
 from winvllm_build.port import evidence
 from winvllm_build.port.doubts import doubts
-from winvllm_build.port.renames import Rename, renames, tree_of
+from winvllm_build.port.renames import Rename, renames
 from winvllm_build.port.resolve import Resolution, resolutions
 from winvllm_build.port.strict import at_path, could_apply, strict_results
 from winvllm_build.port.verdict import Kind, Verdict
@@ -55,10 +55,8 @@ class OldSide:
 
 def old_side(git: Git, base: Oid, patched: Oid) -> OldSide:
     """The change from one tree to another."""
-    return OldSide(
-        files=git.entries(base), diffs=tree.export(git, base, patched),
-        steps=tree.difference(git, base, patched),
-    )  # fmt: skip
+    steps = tree.difference(git, base, patched)
+    return OldSide(files=git.entries(base), diffs=tree.export(git, base, patched, steps=steps), steps=steps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,17 +99,22 @@ def carry(git: Git, unit: Unit, *, resolve: bool = True, old: Callable[[], OldSi
         )
         side = old() if old else old_side(git, unit.old_base, unit.old_patched)
         files = git.entries(unit.new_base)
-        met = {step.pre for step in side.steps.values()}
-        read = tree.contents(git, met | {files[path].oid for path in side.steps if path in files})
+        blobs = tree.Blobs(git)
+        met = {oid for step in side.steps.values() for oid in (step.pre, step.post)}
+        blobs.of(met | {files[path].oid for path in side.steps if path in files})
         merge = merging.result()
-    resolved = resolutions(git, merge) if resolve else {}
-    case = _Case(git, unit, merge, resolved, old=side, new=files, read=read)
-    case.examine()
+    marked = _in_conflict(git, merge)
+    resolved = resolutions(git, merge, marked, blobs) if resolve else {}
+    case = _Case(git, unit, merge, resolved, old=side, new=files, blobs=blobs)
+    case.examine(marked)
     verdicts = {path: case.verdict(path) for path in case.before}
     verdicts |= case.unowned(verdicts)
     contested = case.contested(verdicts)
     verdicts |= contested
-    doubtful = contested | case.ambiguous(verdicts) | case.doubted(verdicts)
+    with ThreadPoolExecutor(1) as beside:  # git applies the patches while the files are read here
+        applying = case.applied(verdicts, beside)
+        doubted = case.doubted(verdicts)
+        doubtful = contested | case.ambiguous(verdicts, applying.result()) | doubted
     verdicts |= doubtful
     clean = case.reset(case.clean, [place for verdict in doubtful.values() for place in verdict.places])
     diffs = {path: diff for path, diff in case.diffs.items() if path not in _places(doubtful)}
@@ -124,6 +127,12 @@ def carry(git: Git, unit: Unit, *, resolve: bool = True, old: Callable[[], OldSi
     )
 
 
+def _in_conflict(git: Git, merge: Merge) -> dict[RepoPath, Oid]:
+    """The files in conflict that the merged tree has."""
+    there = git.entries(merge.tree, tuple(merge.conflicts)) if merge.conflicts else {}
+    return {path: entry.oid for path, entry in there.items() if path in merge.conflicts}
+
+
 def _places(verdicts: Mapping[RepoPath, Verdict]) -> set[RepoPath]:
     return {place for verdict in verdicts.values() for place in verdict.places}
 
@@ -133,7 +142,7 @@ class _Case:
 
     def __init__(
         self, git: Git, unit: Unit, merge: Merge, resolved: Mapping[RepoPath, Resolution], *,
-        old: OldSide, new: Mapping[RepoPath, TreeEntry], read: Mapping[Oid, bytes],
+        old: OldSide, new: Mapping[RepoPath, TreeEntry], blobs: tree.Blobs,
     ) -> None:  # fmt: skip
         self.git = git
         self.unit = unit
@@ -142,33 +151,33 @@ class _Case:
         self.merge = merge
         self.old, self.before, self.steps = old.files, old.diffs, old.steps
         self.new = new
-        self._read = dict(read)
+        self.blobs = blobs
 
-    def contents(self, oids: Iterable[Oid]) -> Mapping[Oid, bytes]:
-        """These blobs, and all that were read before."""
-        self._read |= tree.contents(self.git, {*oids} - self._read.keys())
-        return self._read
-
-    def examine(self) -> None:
+    def examine(self, marked: Mapping[RepoPath, Oid]) -> None:
         """The clean tree and its diffs, the files upstream moved, and whose each conflict is."""
         self.clean = self.reset(self.merge.tree, self.conflicts, settled=self.resolved.values())
-        self.diffs = tree.export(self.git, self.unit.new_base, self.clean)
-        self.moved = self._moved()
-        self.regions = evidence.regions_of(self.git, self.merge, self.conflicts)
+        steps = tree.difference(self.git, self.unit.new_base, self.clean)
+        with ThreadPoolExecutor(1) as beside:
+            exporting = beside.submit(tree.export, self.git, self.unit.new_base, self.clean, steps=steps)
+            self.moved = self._moved(steps)
+            self.diffs = exporting.result()
+        left = {path: oid for path, oid in marked.items() if path in self.conflicts}
+        read = self.blobs.of(left.values())
+        self.regions = evidence.regions_of({path: read[oid] for path, oid in left.items()})
         self.owned: dict[RepoPath, list[Conflict]] = {}
         for path, conflict in self.conflicts.items():
             owner = self._owner(path, conflict)
             if owner is not None:
                 self.owned.setdefault(owner, []).append(conflict)
 
-    def _moved(self) -> dict[RepoPath, Rename]:
+    def _moved(self, steps: Collection[RepoPath]) -> dict[RepoPath, Rename]:
         """Looked for first among the few files that the merge touched, then among all that are new."""
         gone = {
             path: self.old[path]
             for path, diff in self.before.items()
             if diff.change is not Change.ADDED and path not in self.new
         }
-        known = {*self.diffs, *self.merge.conflicts} & self.new.keys() - self.steps.keys()
+        known = {*steps, *self.merge.conflicts} & self.new.keys() - self.steps.keys()
         found = renames(self.git, gone.values(), [self.new[path] for path in sorted(known)])
         settled = {*found, *self.conflicts}
         rest = [entry for path, entry in gone.items() if path not in settled]
@@ -279,24 +288,32 @@ class _Case:
                 )  # fmt: skip
         return found
 
-    def ambiguous(self, verdicts: Mapping[RepoPath, Verdict]) -> dict[RepoPath, Verdict]:
-        """Verdicts that strict application contradicts: it succeeds, with another result."""
-        asked = {path: verdict for path, verdict in verdicts.items() if self._is_unsure(verdict)}
-        places = [verdict.to for verdict in asked.values() if verdict.to is not None]
-        base = tree_of(self.git, [self.new[place] for place in places])
+    def applied(
+        self, verdicts: Mapping[RepoPath, Verdict], beside: Executor
+    ) -> Future[Mapping[RepoPath, Oid]]:
+        """What strict application makes of the patches that it could see differently, by their new path."""
+        asked = {path: v for path, v in verdicts.items() if self._is_unsure(v)}
         diffs = {path: at_path(self.before[path], v.to) for path, v in asked.items() if v.to is not None}
         likely = [diff for path, diff in diffs.items() if asked[path].kind in (Kind.OFFSET, Kind.MOVED)]
-        blobs = self.contents([self.new[diff.path].oid for diff in diffs.values()])
+        read = self.blobs.of([self.new[diff.path].oid for diff in diffs.values()])
         others = [
             diff
             for diff in diffs.values()
-            if diff not in likely and could_apply(diff, blobs[self.new[diff.path].oid])
+            if diff not in likely and could_apply(diff, read[self.new[diff.path].oid])
         ]
-        results = strict_results(self.git, base, others, likely=likely)
+        files = [self.new[diff.path] for diff in diffs.values()]
+        return beside.submit(strict_results, self.git, files, others, likely=likely)
+
+    def ambiguous(
+        self, verdicts: Mapping[RepoPath, Verdict], results: Mapping[RepoPath, Oid]
+    ) -> dict[RepoPath, Verdict]:
+        """Verdicts that strict application contradicts: it succeeds, with another result."""
         merged = {path: diff.post for path, diff in self.diffs.items()}
         found = {}
-        for path, verdict in asked.items():
-            place = diffs[path].path
+        for path, verdict in verdicts.items():
+            place = verdict.to
+            if place is None or not self._is_unsure(verdict):
+                continue
             strict = results.get(place)
             ours = merged.get(place) or self.new[place].oid
             if strict not in (None, ours):
@@ -311,7 +328,7 @@ class _Case:
         """Clean merges that are wrong, as the text of the files says."""
         asked = {path: v.to for path, v in verdicts.items() if self._is_edited(v) and v.to}
         pairs = {path: (self.old[path].oid, self.new[to].oid) for path, to in asked.items()}
-        blobs = self.contents([oid for pair in pairs.values() for oid in pair])
+        blobs = self.blobs.of([oid for pair in pairs.values() for oid in pair])
         found = {}
         for path, (old, new) in pairs.items():
             place = asked[path] or path
@@ -345,13 +362,11 @@ class _Case:
             return made
         there = [self.new[path] for path in sorted(places) if path in self.new]
         there += [TreeEntry(mode=answer.mode, oid=answer.oid, path=answer.path) for answer in settled]
-        removed = "".join(f"0 {NO_OBJECT}\t{path}\0" for path in sorted(places))
-        added = "".join(f"{entry.mode} {entry.oid}\t{entry.path}\0" for entry in there)
+        records = "".join(f"0 {NO_OBJECT}\t{path}\0" for path in sorted(places))
+        records += "".join(f"{entry.mode} {entry.oid}\t{entry.path}\0" for entry in there)
         with self.git.temporary_index(made) as index:
-            for records in (removed, added):
-                stdin = records.encode("utf-8", "surrogateescape")
-                options = ("-z", "--add", "--replace", "--index-info")
-                self.git.out("update-index", *options, stdin=stdin, index=index)
+            stdin = records.encode("utf-8", "surrogateescape")
+            self.git.out("update-index", "-z", "--add", "--replace", "--index-info", stdin=stdin, index=index)
             return Oid(self.git.line("write-tree", index=index))
 
 

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from winvllm_build.git import Git, Oid, RepoPath
+from winvllm_build.git import Oid, RepoPath
 from winvllm_build.patchset.diff import Diff
-from winvllm_build.patchset.merge import BASE, OURS, THEIRS, Conflict, Merge
-from winvllm_build.patchset.tree import contents
+from winvllm_build.patchset.merge import BASE, OURS, THEIRS, Conflict
 from winvllm_build.port import regions
 from winvllm_build.port.verdict import Kind
 
@@ -87,14 +86,11 @@ def contested(place: RepoPath, owners: Sequence[RepoPath]) -> str:
     return f"git merges {' and '.join(owners)} into {place}"
 
 
-def regions_of(git: Git, merge: Merge, paths: Iterable[RepoPath]) -> dict[RepoPath, int]:
+def regions_of(marked: Mapping[RepoPath, bytes]) -> dict[RepoPath, int]:
     """How many conflicting regions each of these files has."""
-    wanted = tuple(paths)
-    there = git.entries(merge.tree, wanted) if wanted else {}
-    blobs = contents(git, [entry.oid for entry in there.values()])
     return {
-        path: sum(regions.marker(line) == regions.OURS for line in blobs[entry.oid].split(b"\n"))
-        for path, entry in there.items()
+        path: sum(regions.marker(line) == regions.OURS for line in content.split(b"\n"))
+        for path, content in marked.items()
     }
 
 

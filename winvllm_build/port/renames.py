@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from winvllm_build.git import Git, Oid, RepoPath, TreeEntry
@@ -28,7 +30,7 @@ def renames(
 ) -> dict[RepoPath, Rename]:
     """The new places of files that are gone, by their old one.
 
-    Two small trees are compared, so that nothing else is read.
+    A small tree and a small index are compared, so that nothing else is read.
 
     Args:
         git: a scratch repository.
@@ -39,8 +41,10 @@ def renames(
     before, after = list(gone), list(added)
     if not before or not after:
         return {}
-    options = ("-r", "-z", "--raw", f"-M{similarity}%", "-l0", "--diff-filter=R", "--no-abbrev")
-    out = git.out("diff-tree", *options, tree_of(git, before), tree_of(git, after))
+    options = ("--cached", "-z", "--raw", f"-M{similarity}%", "-l0", "--diff-filter=R", "--no-abbrev")
+    base = tree_of(git, before)
+    with filled_index(git, after) as index:
+        out = git.out("diff-index", *options, base, index=index)
     fields = [field.decode("utf-8", "surrogateescape") for field in out.split(b"\0")[:-1]]
     found = {}
     for meta, old, new in zip(fields[0::3], fields[1::3], fields[2::3], strict=True):
@@ -51,8 +55,15 @@ def renames(
 
 def tree_of(git: Git, entries: Iterable[TreeEntry]) -> Oid:
     """A tree of just these files."""
+    with filled_index(git, entries) as index:
+        return Oid(git.line("write-tree", index=index))
+
+
+@contextmanager
+def filled_index(git: Git, entries: Iterable[TreeEntry]) -> Iterator[Path]:
+    """An index of just these files."""
     records = "".join(f"{entry.mode} {entry.oid}\t{entry.path}\0" for entry in entries)
     with git.temporary_index() as index:
         stdin = records.encode("utf-8", "surrogateescape")
         git.out("update-index", "-z", "--add", "--index-info", stdin=stdin, index=index)
-        return Oid(git.line("write-tree", index=index))
+        yield index

@@ -9,7 +9,7 @@ from typing import Final
 
 from winvllm_build.git import Git, Oid, RepoPath
 from winvllm_build.patchset.merge import BASE, OURS, THEIRS, Conflict, Merge
-from winvllm_build.patchset.tree import contents, write_blobs
+from winvllm_build.patchset.tree import Blobs, write_blobs
 from winvllm_build.port import adjacent, import_lines, regions, requirement_lines
 from winvllm_build.port.doubles import elsewhere
 from winvllm_build.port.import_lines import is_python
@@ -61,17 +61,24 @@ WAYS: Final = (
 )
 
 
-def resolutions(git: Git, merge: Merge) -> dict[RepoPath, Resolution]:
-    """The conflicts of `merge` all of whose regions have one answer; their blobs are written."""
-    wanted = {path: found for path, found in merge.conflicts.items() if _is_between_lines(found)}
-    there = git.entries(merge.tree, tuple(wanted)) if wanted else {}
-    ids = [entry.oid for entry in there.values()]
-    ids += [stage.oid for found in wanted.values() for stage in found.stages.values()]
-    blobs = contents(git, ids)
+def resolutions(
+    git: Git, merge: Merge, marked: Mapping[RepoPath, Oid], blobs: Blobs
+) -> dict[RepoPath, Resolution]:
+    """The conflicts of `merge` all of whose regions have one answer; their blobs are written.
+
+    Args:
+        git: a scratch repository.
+        merge: git's.
+        marked: the files in conflict as git left them.
+        blobs: of that repository.
+    """
+    wanted = {path: merge.conflicts[path] for path in marked if _is_between_lines(merge.conflicts[path])}
+    ids = [stage.oid for found in wanted.values() for stage in found.stages.values()]
+    read = blobs.of([*marked.values(), *ids])
     answers: dict[RepoPath, tuple[bytes, tuple[str, ...]]] = {}
-    for path, entry in there.items():
-        sides = [blobs[wanted[path].stages[side].oid] for side in (BASE, OURS, THEIRS)]
-        answer = _settle(path, blobs[entry.oid], sides)
+    for path, found in wanted.items():
+        sides = [read[found.stages[side].oid] for side in (BASE, OURS, THEIRS)]
+        answer = _settle(path, read[marked[path]], sides)
         if answer is not None and _is_sound(path, answer[0], sides):
             answers[path] = answer
     written = write_blobs(git, [content for content, _ in answers.values()])

@@ -7,26 +7,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from winvllm_build.git import Git, Oid, RepoPath
+from winvllm_build.git import Git, Oid, RepoPath, TreeEntry
 from winvllm_build.patchset.diff import Diff, Hunk
+from winvllm_build.port.renames import filled_index
 
 REFUSED: Final = (1, 128)
 
 
 def strict_results(
-    git: Git, tree: Oid, diffs: Sequence[Diff], *, likely: Sequence[Diff]
+    git: Git, files: Sequence[TreeEntry], diffs: Sequence[Diff], *, likely: Sequence[Diff]
 ) -> dict[RepoPath, Oid]:
     """The blob that `git apply` makes of each file, for the diffs it takes.
 
     Args:
         git: a scratch repository.
-        tree: the files to apply to, and no others, which keeps each call short.
-        diffs: one per file, with the paths they have in `tree`; tried one by one.
+        files: what to apply to, and no others, which keeps each call short.
+        diffs: one per file, with the paths they have in `files`; tried one by one.
         likely: diffs that git should take; tried all at once.
     """
     if not diffs and not likely:
         return {}
-    with git.temporary_index(tree) as index:
+    with filled_index(git, files) as index:
         taken = _applied(git, index, likely) if likely else []
         taken += [diff for diff in diffs if _takes(git, index, [diff])]
         if not taken:

@@ -84,8 +84,8 @@ def carry_layers(
             on_layer(layer)
         after = Composer(git, done, trees.new, fix=_FIX)
         made = _carry(git, before, after, selection, layer, resolve=resolve)
-        done += patches_of(git, made, trees.target)
         yield made
+        done += patches_of(git, made, trees.target)
 
 
 def selection_of(manifest: Manifest, layer: str) -> Selection:
