@@ -195,11 +195,10 @@ class Git:
         """Every file of `tree` (or just `paths`, taken literally)."""
         listed = self.out("--literal-pathspecs", "ls-tree", "-r", "-z", "--full-tree", tree, "--", *paths)
         found: dict[RepoPath, TreeEntry] = {}
-        for record in listed.split(b"\0")[:-1]:
-            meta, name = record.split(b"\t", 1)
-            mode, _, oid = meta.decode().split()
-            path = RepoPath(name.decode("utf-8", "surrogateescape"))
-            found[path] = TreeEntry(mode=mode, oid=Oid(oid), path=path)
+        for record in listed.decode("utf-8", "surrogateescape").split("\0")[:-1]:
+            meta, _, name = record.partition("\t")
+            mode, _, oid = meta.split(" ")
+            found[RepoPath(name)] = TreeEntry(mode=mode, oid=Oid(oid), path=RepoPath(name))
         return found
 
     def commit_tree(self, tree: Oid, message: str, *, parents: tuple[str, ...] = ()) -> Oid:

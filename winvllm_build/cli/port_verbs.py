@@ -57,7 +57,10 @@ def preview(call: Call, old: str | None, *, resolve: bool) -> int:
     from winvllm_build.port.port import Options
     from winvllm_build.port.port import preview as look
 
-    computed = look(open_job(call.root, call.new, call.doors, old=old), Options(resolve=resolve))
+    job = open_job(call.root, call.new, call.doors, old=old)
+    if not call.as_json:
+        render.prepare()
+    computed = look(job, Options(resolve=resolve))
     if call.as_json:
         render.data(port_text.record_data(computed.record) | {"seconds": round(computed.seconds, 3)})
     else:
@@ -165,12 +168,12 @@ def _program(name: str | None) -> Path | None:
         UsageError: this tool does not know it.
         ToolchainError: it is not there.
     """
+    if name is None:
+        return None
     from winvllm_build.errors import UsageError
     from winvllm_build.port import proposal
     from winvllm_build.suggest import did_you_mean
 
-    if name is None:
-        return None
     if name != proposal.MERGIRAF:
         known = [proposal.MERGIRAF]
         raise UsageError(f"no resolver named {name!r}{did_you_mean(name, known)}", fix=f"known: {known[0]}")

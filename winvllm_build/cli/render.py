@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,11 @@ def console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False, soft_wrap=True, emoji=False, markup=False)
+
+
+def prepare() -> None:
+    """Load the console beside work of other programs, for a command that will want it."""
+    threading.Thread(target=console).start()
 
 
 def out(text: str) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from winvllm_build.errors import PatchError
@@ -97,7 +98,16 @@ def parse(text: bytes, *, path: str, where: str, first_line: int = 1) -> Diff:
     Raises:
         PatchError: unsafe, incomplete or not in the canonical form; file and line are named.
     """
-    return _Reader(text, path, where, first_line).read()
+    try:
+        return _read(text, path)
+    except PatchError:
+        return _Reader(text, path, where, first_line).read()
+
+
+@lru_cache(maxsize=512)
+def _read(text: bytes, path: str) -> Diff:
+    """A port reads most diffs twice: from the patch file, and as git exports them."""
+    return _Reader(text, path, path, 1).read()
 
 
 class _Reader:

@@ -45,6 +45,7 @@ def remaining(was: Diff, now: Diff | None, *, old: bytes, new: bytes) -> tuple[s
 def elsewhere(lines: Iterable[bytes], *, old: bytes, new: bytes) -> set[bytes]:
     """Those of the lines, taken from the old file, that it has once and the new one has too."""
     wanted = {line.strip() for line in lines if _letters(line) >= ENOUGH_ONCE}
+    wanted = {line for line in wanted if line in old and line in new}
     if not wanted:
         return set()
     counts = Counter(line.strip() for line in old.split(b"\n"))

@@ -33,8 +33,9 @@ def lost(was: Diff, now: Diff, *, old: bytes, new: bytes) -> tuple[str, ...]:
     comment = COMMENTS.get(PurePosixPath(was.path).suffix)
     if comment is None:
         return ()
-    used = _code_words(b"\n".join(_added(now)), comment)
-    missing = (used & _code_words(old, comment)) - set(WORD.findall(new))
+    used = {name for name in _code_words(b"\n".join(_added(now)), comment) if name in old}
+    gone = used - set(WORD.findall(new))
+    missing = gone & _code_words(old, comment) if gone else ()
     return tuple(sorted(name.decode("ascii", "replace") for name in missing))
 
 

@@ -13,6 +13,10 @@ def header_of(old: Header, was: Diff, now: Diff) -> Header:
     before, after = {hunk.id for hunk in was.hunks}, {hunk.id for hunk in now.hunks}
     gone = [hunk for hunk in was.hunks if hunk.id not in after]
     added = [hunk for hunk in now.hunks if hunk.id not in before]
-    became = {changed.old.id: changed.new.id for changed in pair(gone, added).changed} if gone else {}
+    became = (
+        {changed.old.id: changed.new.id for changed in pair(gone, added).changed}
+        if gone and old.notes
+        else {}
+    )
     notes = [Note(hunk=became.get(note.hunk, note.hunk), why=note.why) for note in old.notes]
     return patchfile.carried(old.with_notes(notes, old.orphans), now)

@@ -34,29 +34,31 @@ def read(content: bytes) -> list[Part]:
         ValueError: the markers do not fit together; some may be lines of the file itself.
     """
     parts: list[Part] = []
-    blocks: list[list[bytes]] = [[]]
-    for line in LINE.findall(content):
-        mark = marker(line)
+    blocks: list[tuple[bytes, ...]] = []
+    lines = LINE.findall(content)
+    start = 0
+    for at in [at for at, line in enumerate(lines) if line.startswith(ORDER)]:
+        mark = marker(lines[at])
         if mark is None:
-            blocks[-1].append(line)
             continue
-        if mark != ORDER[len(blocks) - 1]:
+        if mark != ORDER[len(blocks)]:
             raise ValueError("the conflict markers do not fit together")
-        blocks.append([])
+        blocks.append(tuple(lines[start:at]))
+        start = at + 1
         if mark == END:
-            before, ours, base, theirs = (tuple(block) for block in blocks[:-1])
+            before, ours, base, theirs = blocks
             parts += [before, Region(base=base, ours=ours, theirs=theirs)]
-            blocks = [[]]
-    if len(blocks) > 1:
+            blocks = []
+    if blocks:
         raise ValueError("a conflict region has no end")
-    return [*parts, tuple(blocks[0])]
+    return [*parts, tuple(lines[start:])]
 
 
 def marker(line: bytes) -> bytes | None:
     """The mark that git wrote in this line: a label follows it, but for the one in the middle."""
-    mark = line[:MARKER_SIZE]
-    if mark not in ORDER:
+    if not line.startswith(ORDER):
         return None
+    mark = line[:MARKER_SIZE]
     rest = line[MARKER_SIZE:]
     return mark if (rest in (b"\n", b"\r\n") if mark == THEIRS else rest[:1] == b" ") else None
 
