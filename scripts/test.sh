@@ -1,12 +1,14 @@
 #!/bin/sh
 # Every check of this checkout, in an environment of its own (.venv-test): ruff, mypy, pytest.
 #
-#   sh scripts/test.sh                           everything
-#   sh scripts/test.sh tests/unit -k profile     arguments go to pytest
+#   sh scripts/test.sh                           everything but tests marked `long`: the fast tests, then tests/winsim
+#   sh scripts/test.sh tests/unit -k profile     arguments go to pytest, which then runs once
 #
 # Needs git, a C++ compiler and Python >= 3.10 (PYTHON names another one than python3).
-# On CI the environment of tests/fallback (scripts/runtime_environment.sh) is made beside ruff and mypy, where pip can.
-# WINVLLM_TEST_JOBS (2): pytest processes. WINVLLM_TEST_CACHE (build/test-cache): what slow tests download once.
+# On CI the environment of tests/winsim (scripts/winsim_environment.sh) is made beside ruff and mypy; it serves
+# tests/fallback and tests/relay as well, and where it cannot be had theirs is tried (scripts/runtime_environment.sh).
+# WINVLLM_TEST_JOBS (2): pytest processes.
+# WINVLLM_TEST_CACHE (build/test-cache): what is downloaded and made once; a CI that keeps it has it at once.
 set -u
 . "$(dirname -- "$0")/environment.sh"
 
@@ -26,25 +28,64 @@ check() {
     "$bin/$command" "$@" 9>&- || failed="$failed, $command${1:+ $1}"
 }
 
-runtime=
-runtime_log=${WINVLLM_TEST_CACHE:-$root/build/test-cache}/runtime.log
+cache=${WINVLLM_TEST_CACHE:-$root/build/test-cache}
+
+# make_engines: what the scripts say is the reason that the tests skip with
+make_engines() {
+    for name in winsim runtime; do # kept from another machine, where its Python was
+        [ ! -f "$cache/$name/$name.state" ] || "$cache/$name/bin/python" -c '' 2>/dev/null || rm -rf "${cache:?}/$name"
+    done
+    winsim_python=$python
+    ! python3.11 -c '' 2>/dev/null || winsim_python=python3.11
+    if [ -f "$cache/winsim/winsim.state" ] || has_space; then
+        PYTHON=$winsim_python sh "$root/scripts/winsim_environment.sh"
+    else
+        echo "test: error: less than 6 GB free for the environment of tests/winsim in $cache" >&2
+        false
+    fi >"$cache/winsim.log" 2>&1 || sh "$root/scripts/runtime_environment.sh" >"$cache/runtime.log" 2>&1
+}
+
+has_space() {
+    # shellcheck disable=SC2046 # the fourth word is what is free, in KiB
+    set -- $(df -Pk "$cache" | tail -n 1)
+    [ "${4:-0}" -ge 6000000 ]
+}
+
+run_pytest() {
+    say "pytest -n ${WINVLLM_TEST_JOBS:-2} --dist loadfile $*"
+    "$bin/python" -m pytest -n "${WINVLLM_TEST_JOBS:-2}" --dist loadfile "$@" 9>&-
+    code=$?
+    [ "$status" -ne 0 ] || status=$code
+}
+
+engines=
 if [ -n "${CI:-}" ] && [ -z "${WINVLLM_TEST_RUNTIME_PYTHON:-}${WINVLLM_TEST_WINSIM_PYTHON:-}" ]; then
-    mkdir -p "$(dirname -- "$runtime_log")"
-    sh "$root/scripts/runtime_environment.sh" >"$runtime_log" 2>&1 9>&- &
-    runtime=$!
+    mkdir -p "$cache"
+    rm -f "$cache/winsim.log" "$cache/runtime.log"
+    make_engines 9>&- &
+    engines=$!
 fi
 
 check ruff check .
 check ruff format --check .
 check mypy
 check mypy --platform win32 winvllm_build
-if [ -n "$runtime" ]; then
-    wait "$runtime" || true # what it said is the reason that tests/fallback skips with
-    say "$(tail -n 2 "$runtime_log" | tr '\n' ' ')"
+if [ -n "$engines" ]; then
+    wait "$engines" || true
+    for log in "$cache/winsim.log" "$cache/runtime.log"; do
+        [ ! -f "$log" ] || say "$(tail -n 2 "$log" | tr '\n' ' ')"
+    done
 fi
-say "pytest -n ${WINVLLM_TEST_JOBS:-2} --dist loadfile $*"
-"$bin/python" -m pytest -n "${WINVLLM_TEST_JOBS:-2}" --dist loadfile "$@" 9>&-
-status=$?
+
+status=0
+if [ $# -gt 0 ]; then
+    run_pytest "$@"
+else
+    run_pytest --ignore=tests/winsim
+    fast=$status
+    run_pytest -m "not long" tests/winsim
+    say "pytest ended with $fast for the fast tests, with $code for tests/winsim"
+fi
 if [ -n "$failed" ]; then
     printf 'test: error: failed before pytest: %s (see above)\n' "${failed#, }" >&2
     [ "$status" -ne 0 ] || status=1

@@ -32,11 +32,11 @@ def chosen(test_cache: Path) -> Path | None:
     return None
 
 
-def why_not(test_cache: Path) -> str:
-    """What scripts/test.sh was told when it tried, or what to do."""
-    log = test_cache / "runtime.log"
+def why_not(test_cache: Path, name: str, make: str) -> str:
+    """What scripts/test.sh was told when it tried to make an environment, or what to do."""
+    log = test_cache / f"{name}.log"
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
-    return next((line for line in lines if "error: " in line), MAKE)
+    return next((line for line in lines if "error: " in line), make)
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +44,7 @@ def interpreter(test_cache: Path) -> Path:
     """A Python with what `winvllm-build[fallback]` asks for, and the openai client."""
     found = chosen(test_cache)
     if found is None:
-        pytest.skip(f"no environment with PyTorch and transformers: {why_not(test_cache)}")
+        pytest.skip(f"no environment with PyTorch and transformers: {why_not(test_cache, 'runtime', MAKE)}")
     return found
 
 

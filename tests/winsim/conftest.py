@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fallback.conftest import why_not
 from tests.tag_trees import published
 from tests.winsim.trees import EMULATION, Machine
 
@@ -24,7 +25,8 @@ def interpreter(test_cache: Path) -> Path:
         return Path(chosen)
     folder = test_cache / "winsim"
     if not (folder / "winsim.state").is_file():
-        pytest.skip(f"no environment with PyTorch and vLLM's requirements: {MAKE}")
+        reason = why_not(test_cache, "winsim", MAKE)
+        pytest.skip(f"no environment with PyTorch and vLLM's requirements: {reason}")
     return folder / "bin" / "python"
 
 

@@ -61,6 +61,7 @@ def batch(emulated: Machine, model: Path, prompts: list[str], workers: int) -> l
     return [item["response"]["body"]["choices"][0]["message"]["content"] for item in found]
 
 
+@pytest.mark.long
 def test_two_spawned_workers_answer_as_one(machine: Machines, model: Path) -> None:
     prompts = json.loads((model / "expected.json").read_text(encoding="utf-8"))["prompts"]
     alone = batch(machine(TAG), model, prompts, workers=1)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.winsim.conftest import Machines
 from tests.winsim.kinds import GENERATED, POOLED, Asked, adapter, answer
-from tests.winsim.test_serve import TAGS, arguments, ask, free_port, wait_until_up
+from tests.winsim.test_serve import NEWEST, arguments, ask, free_port, wait_until_up
 from tests.winsim.trees import Machine
 
 pytestmark = pytest.mark.network
@@ -81,7 +81,7 @@ def differing(ours: dict[str, Any], upstream: dict[str, Any]) -> dict[str, tuple
     }
 
 
-@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize("tag", NEWEST)
 def test_a_text_model_does_what_upstreams_does(machine: Machines, model: Path, tag: str) -> None:
     flags = [*PARSED, "--enable-lora", "--max-lora-rank", "8", "--lora-modules", "friend=ADAPTER"]
     ours, moved, log = said(machine(tag), model, GENERATED, *flags)
@@ -106,7 +106,7 @@ def test_a_text_model_does_what_upstreams_does(machine: Machines, model: Path, t
     assert total(moved, "vllm:generation_tokens_total") > 0
 
 
-@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize("tag", NEWEST)
 def test_a_pooling_model_does_what_upstreams_does(machine: Machines, model: Path, tag: str) -> None:
     ours, moved, log = said(machine(tag), model, POOLED, "--runner", "pooling")
     assert "(EngineCore" not in log

@@ -17,7 +17,7 @@ from tests.winsim.conftest import Machines
 from tests.winsim.test_inproc import ASKED, read
 from tests.winsim.test_serve import END_SECONDS, TAGS, arguments, ask, free_port, wait_until_up
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.long]
 SECONDS = 60
 AT_ONCE = 32
 KINDS = ("completion", "streamed", "chat", "chat streamed", "schema", "tokenize", "unknown model", "too long")

@@ -20,6 +20,13 @@ from tests.winsim.trees import Started
 
 pytestmark = pytest.mark.network
 TAGS = ("v0.14.1", "v0.19.0", "v0.33.0")
+NEWEST = [*(pytest.param(tag, marks=pytest.mark.long) for tag in TAGS[:-1]), TAGS[-1]]
+"""Every tag, of which only the newest is in the continuous check."""
+APART_OR_NOT = [
+    *(pytest.param(tag, False, id=f"{tag}-one process") for tag in TAGS),
+    *(pytest.param(tag, True, id=f"{tag}-two processes", marks=pytest.mark.long) for tag in TAGS[:-1]),
+    pytest.param(TAGS[-1], True, id=f"{TAGS[-1]}-two processes"),
+]
 UP_SECONDS, END_SECONDS = 300, 60
 APART = {"VLLM_ENABLE_V1_MULTIPROCESSING": "1"}
 """Asks for an engine process of its own."""
@@ -61,8 +68,7 @@ def wait_until_up(server: Started, port: int) -> None:
     raise AssertionError(server.text[-3000:])
 
 
-@pytest.mark.parametrize("apart", [False, True], ids=["one process", "two processes"])
-@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize(("tag", "apart"), APART_OR_NOT)
 def test_a_server_completes_streams_and_ends_at_ctrl_c(
     machine: Machines, model: Path, tag: str, *, apart: bool
 ) -> None:
@@ -95,7 +101,7 @@ def test_a_server_completes_streams_and_ends_at_ctrl_c(
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["one process", "two processes"])
-@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize("tag", NEWEST)
 def test_an_engine_that_dies_while_starting_is_noticed(
     machine: Machines, model: Path, tmp_path: Path, tag: str, *, apart: bool
 ) -> None:
