@@ -5,7 +5,7 @@
 #   sh scripts/test.sh tests/unit -k profile     arguments go to pytest, which then runs once
 #
 # Needs git, a C++ compiler and Python >= 3.10 (PYTHON names another one than python3).
-# On CI the environment of tests/winsim (scripts/winsim_environment.sh) is made beside ruff and mypy; it serves
+# On CI the environment of tests/winsim (scripts/winsim_environment.sh) is made beside what is before pytest; it serves
 # tests/fallback and tests/relay as well, and where it cannot be had theirs is tried (scripts/runtime_environment.sh).
 # WINVLLM_TEST_JOBS (2): pytest processes.
 # WINVLLM_TEST_CACHE (build/test-cache): what is downloaded and made once; a CI that keeps it has it at once.
@@ -15,20 +15,9 @@ set -u
 begin test
 need_programs
 find_python
-make_environment "$root/.venv-test" "[lint,test]"
-
-bin=$root/.venv-test/bin
-cd "$root" || exit 5
-failed=
-
-check() {
-    say "$*"
-    command=$1
-    shift
-    "$bin/$command" "$@" 9>&- || failed="$failed, $command${1:+ $1}"
-}
 
 cache=${WINVLLM_TEST_CACHE:-$root/build/test-cache}
+case $cache in /*) ;; *) cache=$root/$cache ;; esac
 
 # make_engines: what the scripts say is the reason that the tests skip with
 make_engines() {
@@ -51,13 +40,6 @@ has_space() {
     [ "${4:-0}" -ge 6000000 ]
 }
 
-run_pytest() {
-    say "pytest -n ${WINVLLM_TEST_JOBS:-2} --dist loadfile $*"
-    "$bin/python" -m pytest -n "${WINVLLM_TEST_JOBS:-2}" --dist loadfile "$@" 9>&-
-    code=$?
-    [ "$status" -ne 0 ] || status=$code
-}
-
 engines=
 if [ -n "${CI:-}" ] && [ -z "${WINVLLM_TEST_RUNTIME_PYTHON:-}${WINVLLM_TEST_WINSIM_PYTHON:-}" ]; then
     mkdir -p "$cache"
@@ -65,6 +47,26 @@ if [ -n "${CI:-}" ] && [ -z "${WINVLLM_TEST_RUNTIME_PYTHON:-}${WINVLLM_TEST_WINS
     make_engines 9>&- &
     engines=$!
 fi
+
+make_environment "$root/.venv-test" "[lint,test]"
+
+bin=$root/.venv-test/bin
+cd "$root" || exit 5
+failed=
+
+check() {
+    say "$*"
+    command=$1
+    shift
+    "$bin/$command" "$@" 9>&- || failed="$failed, $command${1:+ $1}"
+}
+
+run_pytest() {
+    say "pytest -n ${WINVLLM_TEST_JOBS:-2} --dist loadfile $*"
+    "$bin/python" -m pytest -n "${WINVLLM_TEST_JOBS:-2}" --dist loadfile "$@" 9>&-
+    code=$?
+    [ "$status" -ne 0 ] || status=$code
+}
 
 check ruff check .
 check ruff format --check .

@@ -15,7 +15,7 @@ from winvllm_build.cli.main import run
 from winvllm_build.git import Git
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell script")
-TOOLS = "basename cat chmod cksum cp date dirname find flock git grep mkdir rm sed sh tail touch tr uname"
+TOOLS = "basename cat chmod cksum cp date df dirname find flock git grep mkdir rm sed sh tail touch tr uname"
 
 FAKE_PYTHON = """\
 #!/bin/sh
@@ -27,8 +27,9 @@ case "$1 $2" in
         [ 12 -ge "${asked%%)*}" ] ;;
     "-m ensurepip") touch "${0%python}pip-was-added" ;;
     "-c import ensurepip, venv") exit "${FAKE_ENSUREPIP:-0}" ;;
-    "-m venv") mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+    "-m venv") mkdir -p "$3/bin" && touch "$3/pyvenv.cfg" && cp "$0" "$3/bin/python" ;;
     "-m virtualenv") exit 1 ;;
+    "-m pytest") case "$*" in *"${FAKE_PYTEST_FAILS:-nothing}"*) exit 3 ;; esac ;;
     "-m pip")
         if [ "$3" != install ]; then
             [ -z "${FAKE_PIP_LATER:-}" ] || [ -e "${0%python}pip-was-added" ] || exit 1
@@ -268,6 +269,90 @@ def test_a_python_without_venv_and_pip_is_told_with_the_package_to_install(machi
     assert done.code == 4
     assert "cannot make environments" in done.error_text
     assert "python3-venv" in done.error_text
+
+
+class Checked(BareMachine):
+    """With linters that are content, and the folders of the tests that need PyTorch."""
+
+    def __init__(self, folder: Path, checkout: Path) -> None:
+        super().__init__(folder, checkout)
+        for name in ("fallback", "winsim"):
+            path = self.checkout / "tests" / name / "requirements.txt"
+            path.parent.mkdir(parents=True)
+            path.write_text("torch==2.13.0\n", encoding="utf-8")
+        self.add("python3.11", FAKE_PYTHON)
+        self.commit()
+        self.run("--version", script="test.sh")
+        for name in ("ruff", "mypy"):
+            (self.checkout / ".venv-test" / "bin" / name).symlink_to(self.bin / "c++")
+
+    def runs(self) -> list[str]:
+        """The arguments of each pytest, behind those that all have."""
+        lines = self.log.read_text(encoding="utf-8").splitlines()
+        return [line.partition(" loadfile ")[2] for line in lines if line.startswith("-m pytest ")]
+
+    def made(self) -> list[str]:
+        """The environments that are there beside the checkout's own."""
+        return sorted(path.stem for path in self.checkout.glob("build/test-cache/*/*.state"))
+
+    def told(self, name: str) -> str:
+        return (self.checkout / "build" / "test-cache" / f"{name}.log").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def checked(tmp_path: Path, checkout: Path) -> Checked:
+    return Checked(tmp_path, checkout)
+
+
+@posix_only
+def test_the_check_has_a_step_of_its_own_for_engines(checked: Checked) -> None:
+    done = checked.run(script="test.sh")
+    assert (done.code, checked.runs()) == (0, ["--ignore=tests/winsim", "-m not long tests/winsim"])
+    assert checked.made() == []  # only on CI
+    given = checked.run("tests/unit", "-k", "profile", script="test.sh")
+    assert (given.code, checked.runs()) == (0, ["tests/unit -k profile"])
+
+
+@posix_only
+@pytest.mark.parametrize(
+    ("failing", "told"),
+    [
+        ("--ignore", "3 for the fast tests, with 0 for tests/winsim"),
+        ("not long", "0 for the fast tests, with 3 for tests/winsim"),
+    ],
+)
+def test_either_step_fails_the_check_and_both_run(checked: Checked, failing: str, told: str) -> None:
+    done = checked.run(script="test.sh", FAKE_PYTEST_FAILS=failing)
+    assert (done.code, len(checked.runs())) == (3, 2)
+    assert told in done.error_text
+
+
+@posix_only
+def test_the_check_of_ci_makes_one_environment_for_all_engines_and_keeps_it(checked: Checked) -> None:
+    done = checked.run(script="test.sh", CI="true")
+    assert (done.code, checked.made()) == (0, ["winsim"]), done.error_text
+    assert "test-cache/winsim is ready" in done.error_text
+    again = checked.run(script="test.sh", CI="true")
+    assert (again.code, checked.asked()) == (0, []), again.error_text
+    (checked.checkout / "build" / "test-cache" / "winsim" / "bin" / "python").unlink()
+    assert checked.run(script="test.sh", CI="true").code == 0
+    assert checked.asked() == ["venv", "pip"]
+    chosen = checked.run(script="test.sh", CI="true", WINVLLM_TEST_WINSIM_PYTHON="python3")
+    assert (chosen.code, checked.asked()) == (0, [])
+
+
+@posix_only
+def test_without_disk_or_packages_the_check_says_what_tests_will_skip_with(checked: Checked) -> None:
+    failing = checked.run(script="test.sh", CI="true", FAKE_PIP_FAILS="1")
+    assert (failing.code, checked.made()) == (0, []), failing.error_text
+    for name in ("winsim", "runtime"):
+        assert f"pip could not install tests/{name}".replace("runtime", "fallback") in checked.told(name)
+    assert failing.error_text.count("pip could not install") == 2
+    (checked.bin / "df").unlink()
+    checked.add("df", "#!/bin/sh\necho head\necho disk 90 80 5000000 90% /\n")
+    full = checked.run(script="test.sh", CI="true")
+    assert (full.code, checked.made()) == (0, ["runtime"]), full.error_text
+    assert "error: less than 6 GB free" in checked.told("winsim")
 
 
 @posix_only

@@ -40,10 +40,13 @@ def model(interpreter: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def machine(interpreter: Path, test_cache: Path, tmp_path: Path) -> Machines:
+def machine(
+    interpreter: Path, test_cache: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Machines:
     def made(tag: str, *, patched: bool = True, emulated: bool = True, layers: Sequence[str] = ()) -> Machine:
         tree = published(tag, test_cache, patched=patched, layers=layers)
         scratch = tmp_path / f"{tag}-{int(patched)}{int(emulated)}"
-        return Machine(python=interpreter, tree=tree, tag=tag, scratch=scratch, emulated=emulated)
+        kept = tmp_path_factory.getbasetemp() / "vllm-cache" / f"{tree.name}-{int(emulated)}"
+        return Machine(python=interpreter, tree=tree, tag=tag, scratch=scratch, emulated=emulated, kept=kept)
 
     return made

@@ -20,8 +20,9 @@ from tests.winsim.trees import EMULATION
 pytestmark = pytest.mark.network
 UP_SECONDS = 300
 FLAGS = ("--max-model-len", "256", "--max-num-seqs", "8", "--dtype", "float32", "--port", "0")
-FROM_OUTSIDE = ("HF_HUB_OFFLINE", "OMP_NUM_THREADS", "TORCHDYNAMO_DISABLE", "VLLM_CPU_KVCACHE_SPACE",
-                "VLLM_CPU_OMP_THREADS_BIND", "VLLM_NO_USAGE_STATS", "WINSIM")  # fmt: skip
+FROM_OUTSIDE = ("HF_HUB_OFFLINE", "OMP_NUM_THREADS", "TORCHDYNAMO_DISABLE", "VLLM_CACHE_ROOT",
+                "VLLM_CPU_KVCACHE_SPACE", "VLLM_CPU_OMP_THREADS_BIND", "VLLM_NO_USAGE_STATS",
+                "WINSIM")  # fmt: skip
 CLIENT = """
 import json, sys
 from openai import NotFoundError, OpenAI

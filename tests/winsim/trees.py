@@ -79,6 +79,8 @@ class Machine:
     tag: str
     scratch: Path
     emulated: bool = True
+    kept: Path | None = None
+    """vLLM's own cache: what it asks a process of its own about a model class, half of an engine's start."""
 
     def environment(self, **more: str) -> dict[str, str]:
         information = self.scratch / "metadata" / f"vllm-{self.tag.removeprefix('v')}+empty.dist-info"
@@ -97,6 +99,7 @@ class Machine:
             "VLLM_CPU_OMP_THREADS_BIND": "nobind" if self.tag < "v0.20" else "0",
             "VLLM_NO_USAGE_STATS": "1",
             "WINSIM": str(int(self.emulated)),
+            **({"VLLM_CACHE_ROOT": str(self.kept)} if self.kept else {}),
             **self._measured(),
             **more,
         }
