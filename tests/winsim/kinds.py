@@ -138,6 +138,18 @@ GENERATED: dict[str, Asked] = {
     "cache": ("/reset_prefix_cache", NOW),
     "not kept": ("/v1/completions", {**GREEDY, "prompt": LONG}),
 }
+SLEPT: dict[str, Asked] = {
+    name: asked
+    for level in (1, 2)
+    for name, asked in {
+        f"sleep {level}": (f"/sleep?level={level}", NOW),
+        f"sleeping {level}": ("/is_sleeping", None),
+        f"wake {level}": ("/wake_up", NOW),
+        f"awake {level}": ("/is_sleeping", None),
+        f"after {level}": ("/v1/completions", {**GREEDY, "prompt": "hello"}),
+    }.items()
+}
+"""The levels that free memory: a CPU says so, and frees none."""
 POOLED: dict[str, Asked] = {
     "embeddings": ("/v1/embeddings", {"model": "tiny", "input": ["hello world", "naïve 你好"]}),
     "of tokens": ("/v1/embeddings", {"model": "tiny", "input": [[5, 9, 20], [7]]}),

@@ -10,19 +10,20 @@ from typing import Any
 import pytest
 
 from tests.winsim.conftest import Machines
-from tests.winsim.kinds import GENERATED, POOLED, Asked, adapter, answer
+from tests.winsim.kinds import GENERATED, POOLED, SLEPT, Asked, adapter, answer
 from tests.winsim.test_serve import NEWEST, arguments, ask, free_port, wait_until_up
 from tests.winsim.trees import Machine
 
 pytestmark = pytest.mark.network
 DEVELOPED = {"VLLM_SERVER_DEV_MODE": "1", "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1"}
 """Endpoints to sleep and to call every worker, and to load an adapter."""
+TOLD_APART = ["--enable-auto-tool-choice", "--tool-call-parser", "hermes"]
 PARSED = [
-    *["--enable-auto-tool-choice", "--tool-call-parser", "hermes", "--reasoning-parser", "qwen3"],
+    *[*TOLD_APART, "--reasoning-parser", "qwen3"],
     *["--structured-outputs-config", '{"enable_in_reasoning": true}'],
 ]
 CALLED = ("named tool", "required tool", "written tool")
-"""What calls the function; older tags stream it as reasoning, whatever the chat template is told."""
+"""What calls the function; beside a parser of reasoning older tags stream it as that."""
 OUTSIDE = "vllm:"
 STEPS = re.compile(
     r"vllm:(iteration_tokens|inter_token|time_per_output_token|estimated|tool_call_parser\w+\{mode=\"streaming\")"
@@ -104,6 +105,24 @@ def test_a_text_model_does_what_upstreams_does(machine: Machines, model: Path, t
     assert differing(ours, upstream) == {}
     assert differing(steady(moved), steady(moved_there)) == {}
     assert total(moved, "vllm:generation_tokens_total") > 0
+
+
+@pytest.mark.parametrize("tag", NEWEST)
+def test_calls_are_streamed_without_reasoning_and_every_sleep_ends(
+    machine: Machines, model: Path, tag: str
+) -> None:
+    asked = {**{name: GENERATED[name] for one in CALLED for name in (one, f"{one} streamed")}, **SLEPT}
+    ours, moved, log = said(machine(tag), model, asked, *TOLD_APART)
+    assert "(EngineCore" not in log
+    for name in CALLED:
+        for way in (name, f"{name} streamed"):
+            assert [function for function, _ in calls(ours[way])] == ["weather"], way
+            assert "Oslo" in json.dumps(calls(ours[way])), way
+    slept = [ours[f"{name} {level}"][1] for level in (1, 2) for name in ("sleeping", "awake")]
+    assert slept == [{"is_sleeping": True}, {"is_sleeping": False}] * 2
+    upstream, moved_there, _ = said(machine(tag, patched=False, emulated=False), model, asked, *TOLD_APART)
+    assert differing(ours, upstream) == {}
+    assert differing(steady(moved), steady(moved_there)) == {}
 
 
 @pytest.mark.parametrize("tag", NEWEST)
