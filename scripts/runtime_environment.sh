@@ -12,8 +12,6 @@ set -eu
 
 begin runtime tests/fallback/requirements.txt "${1:-}"
 make_environment "${PYTHON:-$(command -v python3.11 || echo python3)}" '>= (3, 10)' 'Python >= 3.10'
-pip_install -qq --dry-run --no-deps --report "$folder/torch.json" "$(grep '^torch==' "$root/$requirements")"
-! grep -qE '"(nvidia|cuda)-' "$folder/torch.json" ||
-    fail "pip's settings lead to a PyTorch for CUDA" "add an index that has one without: PIP_EXTRA_INDEX_URL=..., or PIP_FIND_LINKS=FOLDER"
+refuse_cuda
 pip_install -qq --requirement "$root/$requirements"
 finish

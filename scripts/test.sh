@@ -21,23 +21,11 @@ case $cache in /*) ;; *) cache=$root/$cache ;; esac
 
 # make_engines: what the scripts say is the reason that the tests skip with
 make_engines() {
-    for name in winsim runtime; do # kept from another machine, where its Python was
-        [ ! -f "$cache/$name/$name.state" ] || "$cache/$name/bin/python" -c '' 2>/dev/null || rm -rf "${cache:?}/$name"
-    done
+    # shellcheck disable=SC2154 # set by find_python
     winsim_python=$python
     ! python3.11 -c '' 2>/dev/null || winsim_python=python3.11
-    if [ -f "$cache/winsim/winsim.state" ] || has_space; then
-        PYTHON=$winsim_python sh "$root/scripts/winsim_environment.sh"
-    else
-        echo "test: error: less than 6 GB free for the environment of tests/winsim in $cache" >&2
-        false
-    fi >"$cache/winsim.log" 2>&1 || sh "$root/scripts/runtime_environment.sh" >"$cache/runtime.log" 2>&1
-}
-
-has_space() {
-    # shellcheck disable=SC2046 # the fourth word is what is free, in KiB
-    set -- $(df -Pk "$cache" | tail -n 1)
-    [ "${4:-0}" -ge 6000000 ]
+    PYTHON=$winsim_python sh "$root/scripts/winsim_environment.sh" >"$cache/winsim.log" 2>&1 ||
+        sh "$root/scripts/runtime_environment.sh" >"$cache/runtime.log" 2>&1
 }
 
 engines=
