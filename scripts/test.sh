@@ -21,6 +21,7 @@ case $cache in /*) ;; *) cache=$root/$cache ;; esac
 
 # make_engines: what the scripts say is the reason that the tests skip with
 make_engines() {
+    export WINVLLM_TEST_CACHE="$cache"
     # shellcheck disable=SC2154 # set by find_python
     winsim_python=$python
     ! python3.11 -c '' 2>/dev/null || winsim_python=python3.11

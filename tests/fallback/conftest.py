@@ -22,11 +22,11 @@ ARGUMENTS = [
 
 
 def chosen(test_cache: Path) -> Path | None:
-    """The Python of the environment made for these tests, or of tests/winsim's, which has more."""
+    """The Python that was named, tests/winsim's, which has more than is asked for, or these tests' own."""
     for variable in ("WINVLLM_TEST_RUNTIME_PYTHON", "WINVLLM_TEST_WINSIM_PYTHON"):
         if os.environ.get(variable):
             return Path(os.environ[variable])
-    for name in ("runtime", "winsim"):
+    for name in ("winsim", "runtime"):  # the order in which scripts/test.sh makes them
         if (test_cache / name / f"{name}.state").is_file():
             return test_cache / name / "bin" / "python"
     return None
