@@ -36,6 +36,7 @@ case "$1 $2" in
             exit "${FAKE_HAS_PIP:-0}"
         fi
         echo "pip says hello"
+        case "$*" in *--report*) printf '%s\\n' "${FAKE_REQUIRES:-}" >"${0%bin/python}torch.json" ;; esac
         [ -z "${FAKE_PIP_FAILS:-}" ] || { echo "no such index"; exit 1; }
         printf '#!/bin/sh\\nfor x in "$@"; do echo "<$x>"; done\\n' >"${0%python}winvllm-build"
         chmod +x "${0%python}winvllm-build" ;;
@@ -342,12 +343,15 @@ def test_the_check_of_ci_makes_one_environment_for_all_engines_and_keeps_it(chec
 
 
 @posix_only
-def test_without_disk_or_packages_the_check_says_what_tests_will_skip_with(checked: Checked) -> None:
+def test_without_disk_or_fitting_packages_the_check_says_what_tests_will_skip_with(checked: Checked) -> None:
     failing = checked.run(script="test.sh", CI="true", FAKE_PIP_FAILS="1")
     assert (failing.code, checked.made()) == (0, []), failing.error_text
     for name in ("winsim", "runtime"):
         assert f"pip could not install tests/{name}".replace("runtime", "fallback") in checked.told(name)
     assert failing.error_text.count("pip could not install") == 2
+    cuda = checked.run(script="test.sh", CI="true", FAKE_REQUIRES='"nvidia-cublas"')
+    assert (cuda.code, checked.made()) == (0, []), cuda.error_text
+    assert cuda.error_text.count("settings lead to a PyTorch for CUDA") == 2
     (checked.bin / "df").unlink()
     checked.add("df", "#!/bin/sh\necho head\necho disk 90 80 5000000 90% /\n")
     full = checked.run(script="test.sh", CI="true")
