@@ -11,7 +11,7 @@ import pytest
 
 from tests.winsim.conftest import Machines
 from tests.winsim.kinds import GENERATED, POOLED, SLEPT, Asked, adapter, answer
-from tests.winsim.test_serve import NEWEST, arguments, ask, free_port, wait_until_up
+from tests.winsim.test_serve import NEWEST, TAGS, arguments, ask, free_port, wait_until_up
 from tests.winsim.trees import Machine
 
 pytestmark = pytest.mark.network
@@ -107,7 +107,8 @@ def test_a_text_model_does_what_upstreams_does(machine: Machines, model: Path, t
     assert total(moved, "vllm:generation_tokens_total") > 0
 
 
-@pytest.mark.parametrize("tag", NEWEST)
+@pytest.mark.long
+@pytest.mark.parametrize("tag", TAGS)
 def test_calls_are_streamed_without_reasoning_and_every_sleep_ends(
     machine: Machines, model: Path, tag: str
 ) -> None:
