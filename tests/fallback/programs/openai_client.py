@@ -15,12 +15,18 @@ MANY = 32
 TOKENS = 24
 
 
+def greeting(number: int) -> dict[str, Any]:
+    return {
+        "model": MODEL,
+        "messages": [{"role": "user", "content": f"hello {number}"}],
+        "temperature": 0,
+        "max_completion_tokens": TOKENS,
+    }
+
+
 async def streamed_chat(client: AsyncOpenAI, number: int) -> dict[str, Any]:
     stream = await client.chat.completions.create(
-        model=MODEL,
-        messages=[{"role": "user", "content": f"hello {number}"}],
-        temperature=0,
-        max_completion_tokens=TOKENS,
+        **greeting(number),
         stream=True,
         stream_options={"include_usage": True},
     )
@@ -35,12 +41,7 @@ async def streamed_chat(client: AsyncOpenAI, number: int) -> dict[str, Any]:
 
 
 async def whole_chat(client: AsyncOpenAI, number: int) -> dict[str, Any]:
-    found = await client.chat.completions.create(
-        model=MODEL,
-        messages=[{"role": "user", "content": f"hello {number}"}],
-        temperature=0,
-        max_completion_tokens=TOKENS,
-    )
+    found = await client.chat.completions.create(**greeting(number))
     choice = found.choices[0]
     ends, tokens = [choice.finish_reason], found.usage.completion_tokens
     return {"text": choice.message.content, "ends": ends, "roles": [choice.message.role], "tokens": tokens}
