@@ -81,6 +81,18 @@ def test_there_and_back(bench: Bench, tmp_path: Path, name: str, capsys: pytest.
     assert bench.run(*(bench.compile_edge(f"f{n}.cpp") for n in range(FILES))) == []
 
 
+def test_a_pattern_that_no_shell_expanded_names_the_files(
+    bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in (1, 2):
+        transfer.export(bench.store, tmp_path / f"shard-{number}.tar")
+    inventory.clear(bench.store)
+    code, text = asked(capsys, "import", str(tmp_path / "shard-*.tar"), "--json")
+    assert code == 0
+    told = [(Path(one["file"]).name, one["new"]) for one in json.loads(text)]
+    assert told == [("shard-1.tar", FILES), ("shard-2.tar", 0)]
+
+
 def test_only_what_was_asked_for(bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     del bench
     assert run(["state", "export", str(tmp_path / "x.tar"), "--tag", "v2"]) == UsageError.exit_code

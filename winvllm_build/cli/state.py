@@ -46,7 +46,7 @@ Examples:
 IMPORT_HELP = """Take over what `state export` wrote, here or on another machine.
 
 Each file is checked whole before anything of it is used. Import only files that you trust as you trust a
-compiler: an object from them goes into the wheel as it is.
+compiler: an object from them goes into the wheel as it is. A pattern works in every shell.
 
 \b
 Examples:
@@ -126,14 +126,18 @@ def export(
 
 
 def import_(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="What `state export` wrote.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE...", help="What `state export` wrote; a pattern such as *.tar."),
+    ],
     *,
     as_json: JsonOption = False,
 ) -> None:
     from winvllm_build.build.store import transfer
+    from winvllm_build.cli import patterns
 
     rows: list[dict[str, Any]] = []
-    for file in files:
+    for file in patterns.files(files):
         done = transfer.import_(_root(), file.absolute())
         rows.append({"file": str(file.absolute()), **asdict(done)})
         if not as_json:
