@@ -152,6 +152,7 @@ SICK: tuple[tuple[str, Facts, Status, str], ...] = (
     ("disk", living(Role.WORKSPACE, free=2 * GB), PROBLEM, "2.0 GB free"),
     ("disk", living(Role.WORKSPACE, free=10 * GB), ADVICE, "several builds"),
     ("disk", living(Role.TEMPORARY, writable=False), PROBLEM, "cannot be written"),
+    ("disk", living(Role.WORKSPACE, blocked_by=Path("C:/w")), PROBLEM, "is no folder"),
     ("disk", living(Role.ENVIRONMENT, free=None), UNKNOWN, "does not tell"),
     ("antivirus", windows(defender=replace(HIDDEN, exclusions=("C:\\Users",))), ADVICE, "Add-MpPreference"),
     ("antivirus", windows(defender=HIDDEN), ADVICE, "administrator may see"),
@@ -255,6 +256,15 @@ def test_cards_of_one_kind_are_named_for_both_shells() -> None:
     cards = (SECOND, replace(patient.CARD, index=2), patient.CARD)
     (kinds, *_) = told(gpus(gpus=cards), "gpu-several")
     assert kinds.fix.splitlines()[1].startswith('setx CUDA_VISIBLE_DEVICES "2,0"')
+
+
+@pytest.mark.parametrize("free", [0, 10 * GB])
+def test_only_a_workspace_that_is_there_can_be_pruned(free: int) -> None:
+    def fix(facts: Facts) -> str:
+        return next(one.fix for one in examine(facts) if one.id == "disk")
+
+    assert "state prune" in fix(living(Role.WORKSPACE, free=free))
+    assert fix(living(Role.WORKSPACE, free=free, there=False)).startswith("setx WINVLLM_BUILD_HOME")
 
 
 def test_a_profile_in_a_folder_with_a_blank_is_one_word_of_the_command() -> None:

@@ -38,6 +38,29 @@ def test_a_variable_that_names_bin_is_a_problem_with_its_repair(
     assert lines[first + 1].strip() == f"fix: export CUDA_HOME={tmp_path / 'cuda'}"
 
 
+@pytest.mark.parametrize("below", ["", "sub/folder"])
+def test_a_workspace_that_cannot_be_made_is_a_problem(
+    below: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a-file"
+    file.touch()
+    monkeypatch.setenv("WINVLLM_BUILD_HOME", str(file / below))
+    code, said = asked(capsys, "--json")
+    disk = next(one for one in json.loads(said)["findings"] if one["id"] == "disk")
+    assert (code, disk["status"]) == (1, "problem")
+    assert disk["detail"] == f"the workspace {file / below} cannot be made: {file} is no folder"
+    assert disk["fix"].startswith("export WINVLLM_BUILD_HOME=")
+
+
+def test_a_workspace_that_has_yet_to_be_made_is_none(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WINVLLM_BUILD_HOME", str(tmp_path / "new" / "folder"))
+    _, said = asked(capsys, "--json")
+    assert "is no folder" not in said
+    assert not (tmp_path / "new").exists()
+
+
 def test_warnings_fail_only_where_they_are_to(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

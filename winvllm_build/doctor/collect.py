@@ -183,12 +183,16 @@ def _prefix(site: Path) -> Path:
 
 
 def _folder(role: Role, path: Path) -> Folder:
-    there = next((one for one in (path, *path.parents) if one.is_dir()), path)
+    there = next((one for one in (path, *path.parents) if os.path.lexists(one)), None)
+    if there is None:  # a drive that Windows does not have
+        return Folder(role=role, path=path, free=None, writable=False, there=False)
+    if not os.path.isdir(there):  # noqa: PTH112 - is_dir() raises for what may not be looked at
+        return Folder(role=role, path=path, free=None, writable=False, there=False, blocked_by=there)
     try:
         free: int | None = shutil.disk_usage(there).free
     except OSError:
         free = None
-    return Folder(role=role, path=path, free=free, writable=is_writable(there))
+    return Folder(role=role, path=path, free=free, writable=is_writable(there), there=there == path)
 
 
 def is_writable(folder: Path) -> bool:

@@ -32,12 +32,16 @@ class Folder:
         path: as the programs are given it.
         free: bytes on its disk for this user; None where the disk does not tell.
         writable: whether a file can be made in it, or in the nearest folder above that exists.
+        there: whether it exists; else it has yet to be made.
+        blocked_by: what lies at its place, or at that of a folder above, and is no folder.
     """
 
     role: Role
     path: Path
     free: int | None
     writable: bool = True
+    there: bool = True
+    blocked_by: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

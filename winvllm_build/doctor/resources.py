@@ -82,7 +82,12 @@ def disk(facts: Facts) -> Iterator[Outcome]:
         needed = NEEDED.get(folder.role)
         if needed is None:
             continue
-        if not folder.writable:
+        if folder.blocked_by is not None:
+            yield problem(
+                f"{folder.role.value} {folder.path} cannot be made: {folder.blocked_by} is no folder",
+                _other_place(folder, facts.system),
+            )
+        elif not folder.writable:
             yield problem(
                 f"{folder.role.value} {folder.path} cannot be written", _other_place(folder, facts.system)
             )
@@ -92,15 +97,13 @@ def disk(facts: Facts) -> Iterator[Outcome]:
             yield problem(
                 f"{memory_size(folder.free)} free for {folder.role.value} {folder.path}; a build needs "
                 f"{memory_size(needed)}",
-                "winvllm-build state prune --keep 5GB"
-                if folder.role is Role.WORKSPACE
-                else _other_place(folder, facts.system),
+                _more_room(folder, facts.system),
             )
         elif folder.role is Role.WORKSPACE and folder.free < COMFORT:
             yield advice(
                 f"{memory_size(folder.free)} free for {folder.role.value}; "
                 f"several builds take {memory_size(COMFORT)}",
-                "winvllm-build state prune --keep 5GB",
+                _more_room(folder, facts.system),
             )
 
 
@@ -123,6 +126,13 @@ def antivirus(facts: Facts) -> Iterator[Outcome]:
         )
     else:
         yield advice(f"Microsoft Defender scans what compilers write to {place.path}", command)
+
+
+def _more_room(folder: Folder, system: PlatformTag) -> str:
+    """A store that is there can be pruned."""
+    if folder.role is Role.WORKSPACE and folder.there:
+        return "winvllm-build state prune --keep 5GB"
+    return _other_place(folder, system)
 
 
 def _other_place(folder: Folder, system: PlatformTag) -> str:
