@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +22,7 @@ HELP = """Build vLLM: source, patches, toolkit, configure, compile, link, wheel.
 Examples:
   winvllm-build build --profile quickstart             cumem_allocator and a few kernels
   winvllm-build build --profile sm86                   everything for one card, and the wheel
+  winvllm-build build --profile sm86 --tag v0.33.0     the same of another tag than the profile's
   winvllm-build build --profile sm86 --dry-run         the edges that would run
   winvllm-build build --arch 8.9 --targets _moe_C      one extension
   winvllm-build build --layer NAME                     with an optional layer of patches, in a tree of its own
@@ -205,11 +206,12 @@ def _show(result: BuildResult, record: Path | None, indexes: Sequence[str]) -> N
             render.out(line)
     if record is not None:
         render.out(f"  record        {record} (winvllm-build report --html FILE shows it)")
-    for index, line in enumerate(_next(result, indexes)):
+    for index, line in enumerate(next_steps(result, indexes)):
         render.out(f"      {line}" if index else f"next: {line}")
 
 
-def _next(result: BuildResult, indexes: Sequence[str]) -> list[str]:
+def next_steps(result: BuildResult, indexes: Sequence[str]) -> list[str]:
+    """What a user may want to type now, the first line behind `next:`."""
     if result.failed:
         return ["do what stands above, then run the same command again; winvllm-build why says it again"]
     if result.wheel is not None and result.loadable:
@@ -219,8 +221,16 @@ def _next(result: BuildResult, indexes: Sequence[str]) -> list[str]:
     if result.wheel is not None:
         return ["for a wheel that runs: install the CUDA torch of the tag, then the same command again"]
     if any(target.reason == "not asked for" for target in result.left_out):
-        return ["winvllm-build build --profile sm86 builds everything for an RTX 30xx and packs the wheel"]
+        again = " ".join(["winvllm-build build --profile sm86", *_same_source(result)])
+        return [again, "builds everything for an RTX 30xx and packs the wheel"]
     return ["the same command with --wheel packs what was built"]
+
+
+def _same_source(result: BuildResult) -> Iterator[str]:
+    """A profile has a tag and layers of its own; the required layer, the first, is in every build."""
+    yield from ("--tag", result.tag)
+    for layer in result.layers[1:]:
+        yield from ("--layer", layer)
 
 
 def _by_reason(left_out: Sequence[LeftOut]) -> dict[str, list[str]]:

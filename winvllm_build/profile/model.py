@@ -250,7 +250,11 @@ class Profile(Section):
         description="Profile whose values apply where this file says nothing. In winvllm-build.toml and "
         "config.toml: the profile taken when none is named.",
     )
-    tag: Tag = Field(default=DEFAULT_TAG, description="vLLM tag to build; it needs a patch set.")
+    tag: Tag = Field(
+        default=DEFAULT_TAG,
+        description="vLLM tag to build; it needs a patch set. The shipped profiles of cards name none and so "
+        "build the default; `--tag` names another, `profile detect` writes the newest.",
+    )
     source: SourceSection = Field(default_factory=SourceSection)
     cuda: CudaSection = Field(default_factory=CudaSection)
     build: BuildSection = Field(default_factory=BuildSection)

@@ -62,7 +62,9 @@ def of_cards(detected: Detected, gpus: Gpus) -> Hardware:
     size = settings.tier(card)
     values = detected.values
     recommended: dict[str, Setting[object]] = {
-        "engine": Setting(value="vllm", reason="`winvllm-build build` makes it for these cards"),
+        "engine": Setting(
+            value="vllm", reason="`build` makes it from the file of `profile detect --output FILE`"
+        ),
         **{key.removeprefix("runtime."): s for key, s in values.items() if key.startswith("runtime.")},
         "quantization": _quantization(card.memory_total),
         "attention": _attention(card.capability),
