@@ -152,12 +152,12 @@ def test_what_is_missing_can_be_typed_as_it_is_told(folder: Path) -> None:
     place = Path("/a b/python")
     with pytest.raises(ToolchainError, match=r"no vLLM, nor torch, transformers>=5\.20") as caught:
         made(folder, found=dataclasses.replace(BARE, packages=old, python=place))
-    uv = ["uv", "pip", "install", "--python", str(place), "torch", "transformers>=5.20"]
+    uv = ["uv", "pip", "install", "--python", str(place), "torch", "transformers>=5.20,<6"]
     assert typed(uv, of_system())[-1] in str(caught.value.fix)
     windows = dataclasses.replace(BARE, packages={**old, "pip": "25"}, python=place, windows=True)
     with pytest.raises(ToolchainError) as caught:
         made(folder, found=windows)
-    pip = [str(place), "-m", "pip", "install", "transformers>=5.20"]
+    pip = [str(place), "-m", "pip", "install", "transformers>=5.20,<6"]
     assert typed(pip, of_system())[-1] in str(caught.value.fix)
     assert "without CUDA" in str(caught.value.fix)
 
@@ -184,7 +184,7 @@ def test_what_is_missing_can_be_typed_as_it_is_told(folder: Path) -> None:
         ({"gpu_memory_utilization": 60.0}, LINUX, ONE, "60.0 is no share"),
         ({"max_model_len": "4k5"}, LINUX, ONE, "neither a number"),
         ({"max_num_seqs": 0}, LINUX, ONE, "less than 1"),
-        ({"dtype": "floot16"}, LINUX, ONE, 'did you mean "float16"'),
+        ({"dtype": "float8"}, LINUX, ONE, r'"float8" is none of auto, .*; did you mean "float32"\?'),
     ],
 )
 def test_what_cannot_be_is_refused(

@@ -53,14 +53,15 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="Port (8100); 0 picks a free one.")] = None,
     gpu_memory_utilization: Annotated[
-        float | None, typer.Option(metavar="SHARE", help="Share of the card's memory (computed; 0.6).")
+        float | None,
+        typer.Option(metavar="SHARE", help="Share of the card's memory (computed; 0.6, fallback 0.9)."),
     ] = None,
     max_model_len: Annotated[
         str | None,
         typer.Option(metavar="TOKENS", help="Longest request, such as 8192, 32K, auto (computed)."),
     ] = None,
     max_num_seqs: Annotated[
-        int | None, typer.Option(metavar="N", help="Requests computed at a time (computed; 64).")
+        int | None, typer.Option(metavar="N", help="Requests computed at a time (computed; 64, fallback 16).")
     ] = None,
     enforce_eager: Annotated[
         bool | None,
@@ -163,8 +164,9 @@ def planned(
 
     resolved: ResolvedProfile = resolve_profile(profile, overrides={})
     workspace = Workspace.default()
-    target = interpreters.choose(python, resolved, workspace, os.environ)
     request = plan.Request(model=model, options=options, engine=engine)
+    plan.check(request, resolved, os.environ)
+    target = interpreters.choose(python, resolved, workspace, os.environ)
     return plan.make(request, resolved, target, _machine(workspace.root), os.environ)
 
 

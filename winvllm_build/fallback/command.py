@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import re
 import signal
 import sys
 import threading
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from types import FrameType
 
 from .errors import StartError
 from .options import Options, read
 
 OK, CANNOT_START, ENGINE_DIED, NO_PACKAGES = 0, 1, 70, 3
-PACKAGES = ("torch", "transformers", "fastapi", "uvicorn", "prometheus_client", "psutil", "jinja2")
-OLDEST_TRANSFORMERS = (5, 20)
-NEEDED = 'pip install fastapi jinja2 prometheus-client psutil torch "transformers>=5.20,<6" uvicorn'
+REQUIREMENTS: tuple[str, ...] = tuple(json.loads(Path(__file__).with_name("packages.json").read_bytes()))
+PACKAGES = frozenset(re.split("[<>=]", each)[0].replace("-", "_") for each in REQUIREMENTS)
+NEEDED = " ".join(("pip install", *(f'"{each}"' if "=" in each else each for each in REQUIREMENTS)))
 
 
 def check_transformers() -> None:
@@ -30,10 +33,13 @@ def check_transformers() -> None:
         found = version("transformers")
     except PackageNotFoundError as error:
         raise ModuleNotFoundError("no transformers", name="transformers") from error
-    numbers = tuple(int(part) for part in found.split(".")[:2] if part.isdecimal())
-    if numbers < OLDEST_TRANSFORMERS:
-        oldest = ".".join(map(str, OLDEST_TRANSFORMERS))
+    oldest = next(m[1] for m in map(re.compile(r"transformers>=([\d.]+)").match, REQUIREMENTS) if m)
+    if _numbers(found) < _numbers(oldest):
         raise ImportError(f"transformers {found} of {sys.executable} is older than {oldest}")
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".")[:2] if part.isdecimal())
 
 
 def say(line: str) -> None:

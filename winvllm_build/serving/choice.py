@@ -109,9 +109,7 @@ def split(opts: Options, kind: EngineKind, target: Target, cards: int, inherited
     Raises:
         UsageError: so many cannot, or not with CUDA graphs.
     """
-    asked = {
-        name: number for name in OF_CARDS if (number := _number_of(opts, name)) is not None and number != 1
-    }
+    asked = shares(opts)
     count = math.prod(asked.values())
     if count > 1:
         _refuse_several(
@@ -126,6 +124,16 @@ def split(opts: Options, kind: EngineKind, target: Target, cards: int, inherited
             fix="leave it out",
         )
     return Split(tensor=asked.get(OF_CARDS[0], 1), cards=count, relayed=relayed)
+
+
+def shares(opts: Options) -> dict[str, int]:
+    """The numbers of cards that flags ask for, by flag; one card is not worth a word.
+
+    Raises:
+        UsageError: one is no number of cards.
+    """
+    found = {name: _number_of(opts, name) for name in OF_CARDS}
+    return {name: number for name, number in found.items() if number is not None and number != 1}
 
 
 def _number_of(opts: Options, name: str) -> int | None:

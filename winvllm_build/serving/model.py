@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import re
@@ -69,15 +68,25 @@ def find(name: str, python: Path, environment: Mapping[str, str], *, gguf: bool 
         OfflineError: it would have to be downloaded, and there is no network.
         RefusedError: the hub does not give it out.
     """
+    served = here(name, environment, gguf=gguf)
+    return served or _from_the_hub(name, python, environment)
+
+
+def here(name: str, environment: Mapping[str, str], *, gguf: bool = False) -> Served | None:
+    """The model as this machine has it, for which no Python is needed; None where the hub has to be asked.
+
+    Raises:
+        UsageError: it is not there, or no engine can load it.
+        OfflineError: it would have to be downloaded, which the environment forbids.
+    """
     try:
-        return _found(name, Path(name).expanduser(), python, environment, gguf=gguf)
+        return _here(name, Path(name).expanduser(), environment, gguf=gguf)
     except (OSError, RuntimeError, ValueError) as error:  # ~nobody, a name of 300 letters
         words = getattr(error, "strerror", None) or error
         raise UsageError(f"{name[:80]} is no name of a model: {words}", fix="name a folder") from error
 
 
-def _found(name: str, path: Path, python: Path, environment: Mapping[str, str], *, gguf: bool) -> Served:
-    named = aliases().get(name.lower(), name)
+def _here(name: str, path: Path, environment: Mapping[str, str], *, gguf: bool) -> Served | None:
     if path.name == CONFIG and path.is_file():
         path = path.parent
     if path.suffix.lower() == ".gguf":
@@ -90,8 +99,7 @@ def _found(name: str, path: Path, python: Path, environment: Mapping[str, str], 
         raise UsageError(
             f"the folder {path} does not exist", fix="check the path, or name a model as AUTHOR/MODEL"
         )
-    served = _at_the_hub(named, python, environment)
-    return dataclasses.replace(served, names=_names(named, name))
+    return _in_the_cache(name, environment)
 
 
 def is_the_profiles(
@@ -168,9 +176,15 @@ def _may_be_at_the_hub(name: str) -> bool:
     return HUB_NAME.fullmatch(name) is not None and not name.startswith(".")
 
 
-def _at_the_hub(name: str, python: Path, environment: Mapping[str, str]) -> Served:
+def _in_the_cache(asked: str, environment: Mapping[str, str]) -> Served | None:
+    """What was downloaded before.
+
+    Raises:
+        OfflineError: nothing was, and nothing may be.
+    """
+    name = aliases().get(asked.lower(), asked)
     try:
-        return Served(argument=name, names=(name,), files=modelfiles.read(name, environment))
+        return Served(argument=name, names=_names(name, asked), files=modelfiles.read(name, environment))
     except UsageError as missing:
         cache = modelfiles.hub_cache(environment)
         offline = next((v for v in OFFLINE if environment.get(v, "").strip().lower() in TRUE), None)
@@ -179,10 +193,17 @@ def _at_the_hub(name: str, python: Path, environment: Mapping[str, str]) -> Serv
                 f"{name} is neither a folder here nor in {cache}, and {offline} forbids to download it",
                 fix=f"unset {offline}, or name a folder with a {CONFIG}",
             ) from missing
+    return None
+
+
+def _from_the_hub(asked: str, python: Path, environment: Mapping[str, str]) -> Served:
+    name = aliases().get(asked.lower(), asked)
     answer = _ask_hub(name, python)
     if "file" in answer:
         folder = Path(str(answer["file"])).parent
-        return Served(argument=name, names=(name,), files=modelfiles.read(str(folder), environment))
+        return Served(
+            argument=name, names=_names(name, asked), files=modelfiles.read(str(folder), environment)
+        )
     raise _problem(name, answer.get("problem"), answer.get("text"))
 
 

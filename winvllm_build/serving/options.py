@@ -108,7 +108,7 @@ class Options:
 
 def _one_of(text: str | None, known: Sequence[str]) -> str | None:
     if text is not None and text not in known:
-        raise ValueError(f'"{text}"{did_you_mean(text, known)}: one of {", ".join(known)}')
+        raise ValueError(f'"{text}" is none of {", ".join(known)}{did_you_mean(text, known)}')
     return text
 
 

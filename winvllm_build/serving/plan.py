@@ -111,6 +111,23 @@ class Plan:
         return commandline.HIDDEN if name == environment.API_KEY else self.variables[name].value
 
 
+def check(request: Request, profile: ResolvedProfile | None, inherited: Mapping[str, str]) -> None:
+    """What was typed, as far as it can be wrong in any environment; nothing is started for it.
+
+    Raises:
+        WinvllmError: a subclass for what is in the way, with what removes it.
+    """
+    opts = request.options
+    choice.refuse(opts.passed)
+    name = choice.model_name(request.model, profile)
+    opts.given()
+    choice.shares(opts)
+    port.free(_host(opts), choice.port(opts))
+    own = request.engine is EngineKind.TRANSFORMERS
+    if own or unseen_models.unseen(name, opts.passed, inherited) is None:
+        model.here(name, inherited, gguf=_says_how_to_load(opts))
+
+
 def make(
     request: Request,
     profile: ResolvedProfile | None,
@@ -118,7 +135,7 @@ def make(
     machine: Machine,
     inherited: Mapping[str, str],
 ) -> Plan:
-    """The plan, with everything checked that can be before a model is loaded.
+    """The plan, with everything checked that can be before a model is loaded; what was typed comes first.
 
     Args:
         request: what is asked for.
@@ -131,7 +148,7 @@ def make(
         WinvllmError: a subclass for what is in the way, with what removes it.
     """
     opts = request.options
-    choice.refuse(opts.passed)
+    check(request, profile, inherited)
     engine, reason = choice.engine(request.engine, target)
     split = choice.split(opts, engine, target, len(machine.cards), inherited)
     host = _host(opts)
@@ -139,12 +156,7 @@ def make(
     given = set(flag_names(opts.passed))
     name = choice.model_name(request.model, profile)
     unseen = unseen_models.unseen(name, opts.passed, inherited) if engine is EngineKind.VLLM else None
-    served = unseen or model.find(
-        name,
-        target.python,
-        inherited,
-        gguf=not given.isdisjoint({"--load-format", "--tokenizer"}),
-    )
+    served = unseen or model.find(name, target.python, inherited, gguf=_says_how_to_load(opts))
     used = Machine(cards=machine.cards[: split.cards], host=machine.host)
     vllm = engine is EngineKind.VLLM
     foreign = not model.is_the_profiles(request.model, profile, served, inherited)
@@ -172,6 +184,10 @@ def make(
             *_notes(request, engine, target, machine, inherited),
         ),
     )
+
+
+def _says_how_to_load(opts: Options) -> bool:
+    return not {"--load-format", "--tokenizer"}.isdisjoint(flag_names(opts.passed))
 
 
 def _host(opts: Options) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from packaging.requirements import Requirement
 from packaging.version import InvalidVersion, Version
 
 from winvllm_build import process
@@ -17,10 +18,11 @@ from winvllm_build.errors import ToolchainError, UsageError
 SECONDS: Final = 60.0
 FIRST_GLOO: Final = Version("2.11")
 """From this release on PyTorch's wheels for Windows have a transport for Gloo (docs/running.md)."""
-FALLBACK: Final = ("fastapi", "jinja2", "prometheus-client", "psutil", "torch", "transformers", "uvicorn")
-"""What the fallback engine imports (`fallback` in pyproject.toml)."""
-OLDEST: Final = {"transformers": Version("5.20")}
-"""The same as `winvllm_build.fallback` refuses."""
+PACKAGES: Final = Path(__file__).resolve().parents[1] / "fallback" / "packages.json"
+FALLBACK: Final[Mapping[str, str]] = {
+    Requirement(text).name: text for text in json.loads(PACKAGES.read_bytes())
+}
+"""What the fallback engine imports, by name as pip is told; what is older is refused there, too."""
 RELAY: Final = "winvllm-build"
 """Its plugin lets cards on Windows exchange through main memory (docs/layers.md)."""
 QUESTION: Final = """
@@ -83,8 +85,7 @@ class Target:
     @property
     def missing(self) -> tuple[str, ...]:
         """What the fallback engine would need and does not find."""
-        lacks = [n for n in FALLBACK if not self.has(n) or _older(self.packages[n], OLDEST.get(n))]
-        return tuple(f"{name}>={OLDEST[name]}" if name in OLDEST else name for name in lacks)
+        return tuple(text for name, text in FALLBACK.items() if _lacks(self.packages.get(name), text))
 
     def has(self, package: str) -> bool:
         return self.packages.get(package) is not None
@@ -196,9 +197,11 @@ def in_environment(folder: Path) -> Path | None:
     return next((folder.absolute() / name for name in names if (folder / name).is_file()), None)
 
 
-def _older(text: str | None, oldest: Version | None) -> bool:
-    found = _version(text)
-    return found is not None and oldest is not None and found < oldest
+def _lacks(installed: str | None, wanted: str) -> bool:
+    """Whether it is missing, or older than what was tried; a newer one may do."""
+    found = _version(installed)
+    oldest = [Version(bound.version) for bound in Requirement(wanted).specifier if bound.operator == ">="]
+    return installed is None or (found is not None and any(found < one for one in oldest))
 
 
 def _version(text: str | None) -> Version | None:
