@@ -65,19 +65,18 @@ class Talk:
         while True:
             try:
                 text = input(PROMPT)
+                warned = False
+                if not self._heard(text):
+                    return
             except EOFError:
                 render.out("")
                 return
-            except KeyboardInterrupt:
+            except KeyboardInterrupt:  # also one that came just after an answer's last word
                 render.out("")
                 if warned:
                     return
                 render.note("once more ends the chat")
                 warned = True
-                continue
-            warned = False
-            if not self._heard(text):
-                return
 
     def _heard(self, text: str) -> bool:
         """Do what a line says; False when it ends the chat. What goes wrong is told, and the chat goes on."""
