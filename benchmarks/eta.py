@@ -1,14 +1,14 @@
 """How far off the estimate of a build's end is: a recorded build replayed with histories that are off.
 
-    python benchmarks/eta.py [SEEDS]
+    python -m benchmarks.eta [SEEDS]
 
 Nothing is compiled and no clock is read: the same seeds give the same figures everywhere.
 """
 
 from __future__ import annotations
 
+import argparse
 import heapq
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -64,7 +64,10 @@ HEAD = (
 )
 
 
-def main(seeds: int) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("seeds", type=int, nargs="?", default=20, metavar="SEEDS", help="20 unless given")
+    seeds: int = parser.parse_args().seeds
     print(f"| {' | '.join(HEAD)} |")
     print("|---|---|---|---|---|---|---|---|---|")
     for slots, order in ((0, "recorded"), (2, "longest first"), (8, "longest first")):
@@ -84,4 +87,4 @@ def main(seeds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20)
+    main()

@@ -7,6 +7,7 @@ that order and admission go by.
 
 from __future__ import annotations
 
+import argparse
 import heapq
 import random
 import statistics
@@ -107,6 +108,7 @@ def ratios(slots: int, gib: int) -> list[float]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     print(f"{'slots x GiB':>12}" + "".join(f"{way.name:>36}" for way in WAYS))
     for slots, gib in MACHINES:
         print(

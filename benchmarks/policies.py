@@ -6,6 +6,7 @@ The table of docs/plan.md. Simulated: two tags, 8.6 and 12.0, with and without f
 
 from __future__ import annotations
 
+import argparse
 import heapq
 import itertools
 import statistics
@@ -90,6 +91,7 @@ def cases() -> Iterator[tuple[tuple[Job, ...], int, int]]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     found: dict[str, list[float]] = {policy.name: [] for policy in POLICIES}
     for jobs, slots, budget in cases():
         bound = lower_bound(jobs, slots=slots, budget=budget)

@@ -1,6 +1,6 @@
 """How fast `scan` is, and how right: whole processes, and each rule against what people found by hand.
 
-    python benchmarks/scan.py [--tags v0.14.1 v0.19.0 v0.33.0] [--rounds 3] [--quality] [--json]
+    python -m benchmarks.scan [--tags v0.14.1 v0.19.0 v0.33.0] [--rounds 3] [--quality] [--json]
 
 Sources have to be in the workspace (`winvllm-build scan TAG` gets them). `--quality` holds the live hits of a
 tag against two lists that were made without the rules: the hazards that the headers of a patch set name, file

@@ -16,7 +16,7 @@ EXPECTED = Path(__file__).resolve().parents[1] / "tests" / "real_vllm" / "data" 
 HEAD = """\
 # Rules of scan, measured
 
-Written by `python benchmarks/scan.py --rounds 0 --quality --page docs/scan-measured.md`.
+Written by `python -m benchmarks.scan --rounds 0 --quality --page docs/scan-measured.md`.
 
 Hits are the live ones of a tag as published. Of v0.14.1 and v0.19.0 each was judged, of v0.33.0 those of C++,
 CUDA and the build files. True and false is what people said who read them, or what cudafe++ in Microsoft mode

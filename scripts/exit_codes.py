@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import inspect
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def page() -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_bytes(page().encode())
     print(f"wrote {PAGE}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from winvllm_build.review.rules import Rule
@@ -44,5 +45,6 @@ def page() -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     PAGE.write_bytes(page().encode())
     print(f"wrote {PAGE}")

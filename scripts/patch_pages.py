@@ -7,6 +7,7 @@ With `TAG WAY BY FILE...` it first notes in patches/TAG/evidence.json how these 
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -179,8 +180,22 @@ def write(only: str | None = None) -> None:
         (FOLDER / name).write_bytes(text.encode())
 
 
-if __name__ == "__main__":
-    if len(sys.argv) > 2:  # noqa: PLR2004 - a tag and what was seen
-        note(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:])
-    write(sys.argv[1] if len(sys.argv) > 1 else None)
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("tag", nargs="?", metavar="TAG", help="only its page")
+    parser.add_argument("way", nargs="?", metavar="WAY", choices=[way.value for way in Way])
+    parser.add_argument("by", nargs="?", metavar="BY", help="with what the files were seen")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="patched files of the tag")
+    given = parser.parse_args()
+    if given.way is not None:
+        if not given.files:
+            parser.error("WAY wants BY and FILE, too")
+        note(given.tag, given.way, given.by, given.files)
+    write(given.tag)
     print(f"wrote {FOLDER}")
+
+
+if __name__ == "__main__":
+    main()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -72,6 +73,7 @@ def workspace() -> Workspace:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     begun = time.monotonic()
     made = sources(workspace())
     found = report(made, tags_in("all", made.known(), old=OLD), on_progress=_show)

@@ -7,6 +7,7 @@ its engine a process of its own, on a CPU.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -41,6 +42,7 @@ def record(python: Path, scratch: Path) -> None:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     python = os.environ.get("WINVLLM_TEST_WINSIM_PYTHON", str(CACHE / "winsim" / "bin" / "python"))
     with tempfile.TemporaryDirectory() as scratch:
         record(Path(python), Path(scratch))

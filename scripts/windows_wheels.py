@@ -6,6 +6,7 @@ requirement like `torch==2.9.1`, or a list like vLLM's requirements/cuda.txt; ru
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 import tempfile
@@ -150,7 +151,9 @@ def asked_for(words: Iterable[str]) -> dict[str, Asked]:
 
 
 def main() -> None:
-    asked = asked_for(sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("asked", nargs="*", metavar="REQUIREMENT|FILE")
+    asked = asked_for(parser.parse_args().asked)
     with tempfile.TemporaryDirectory() as scratch:
         index = Index(Workspace(root=Path(scratch)), on_event=print)
         entries = []

@@ -5,6 +5,7 @@ python -m benchmarks.replay.driver FOLDER
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -101,8 +102,11 @@ def build(place: Place) -> int:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    given = parser.parse_args()
     try:
-        return build(Place(root=Path(sys.argv[1])))
+        return build(Place(root=given.folder))
     except WinvllmError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -16,7 +16,7 @@ from winvllm_build import process
 pytestmark = pytest.mark.network
 LAYER = "patches/v0.14.1/fast-compile/vllm/cmake/narrow_torch.cmake.patch"
 RECORD = "benchmarks/fast_compile-v0.14.1.json"
-AGAIN = "compile it again with benchmarks/fast_compile.py"
+AGAIN = "compile it again with `python -m benchmarks.fast_compile`"
 SAID = "tests/real_vllm/data/frontend-v0.14.1-fast-compile.json"
 GENERATED_FOR_8_6 = 28
 GENERATORS = ("csrc/quantization/gptq_marlin", "csrc/moe/marlin_moe_wna16")
