@@ -104,6 +104,8 @@ def test_links_of_every_build_are_scheduled_and_wait_for_their_objects() -> None
         (["--slots", "0"], "slots"),
         (["--arch-list", "nonsense"], "nonsense"),
         (["--profile", "nothing of that name"], "nothing of that name"),
+        (["--cuda-home", "no-toolkit"], "(cuda.home): "),
+        (["--python", "a\nb"], "(python.executable): "),
     ],
 )
 def test_what_cannot_be_planned_is_refused(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from winvllm_build.cli import render
-from winvllm_build.cli.profile_options import TagOption
+from winvllm_build.cli.profile_options import CudaHomeOption, PythonOption, SetOption, TagOption
 
 if TYPE_CHECKING:
     from winvllm_build.build.plan.planning import WhatIf
@@ -54,9 +54,9 @@ def plan(
         list[str] | None,
         typer.Option("--targets", "--target", metavar="NAME", help="Only this target; repeat for more."),
     ] = None,
-    setting: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the profile.")
-    ] = None,
+    cuda_home: CudaHomeOption = None,
+    python: PythonOption = None,
+    setting: SetOption = None,
     slots: Annotated[int | None, typer.Option(min=1, help="Reckon with so many edges at a time.")] = None,
     memory: Annotated[
         float | None, typer.Option(min=0.1, metavar="GIB", help="Reckon with so much memory for edges.")
@@ -73,6 +73,8 @@ def plan(
 
     overrides: dict[str, Any] = {
         "tag": tag,
+        "cuda.home": cuda_home,
+        "python.executable": python,
         "build.targets": targets or None,
         "source.layers": layer or None,
     }
