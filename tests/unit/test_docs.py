@@ -40,6 +40,12 @@ def test_every_page_is_in_the_index_of_its_folder_and_that_in_the_one_above(chec
         assert page.relative_to(index.parent).as_posix() in listed
 
 
+def test_the_manual_tells_of_every_file_that_runs_under_wine(checkout: Path) -> None:
+    told = (checkout / "docs" / "windows.md").read_text(encoding="utf-8")
+    files = {file.name for file in (checkout / "tests" / "wine" / "inside").glob("check_*.py")}
+    assert files == set(re.findall(r"^\| `(check_\w+\.py)` \|", told, re.MULTILINE))
+
+
 @pytest.mark.parametrize(("target", "count"), [("there.md", 0), ("gone.md", 1), ("https://example.org/x", 0)])
 def test_a_broken_link_is_found(tmp_path: Path, target: str, count: int) -> None:
     (tmp_path / "there.md").touch()
