@@ -13,7 +13,9 @@ def size(count: int) -> str:
 
 
 def memory_size(count: float) -> str:
-    """`430 MB`, `5.5 GB`, `128 GB`."""
+    """`300 kB`, `430 MB`, `5.5 GB`, `128 GB`."""
+    if count < 1e6:  # noqa: PLR2004 - SI steps
+        return size(round(count))
     if count < 1e9:  # noqa: PLR2004 - SI steps
         return f"{count / 1e6:.0f} MB"
     return f"{count / 1e9:.1f} GB" if count < 1e11 else f"{count / 1e9:.0f} GB"  # noqa: PLR2004 - three digits

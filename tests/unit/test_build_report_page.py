@@ -113,6 +113,19 @@ def test_the_figures(built: Run) -> None:
     assert [record.edge.source for record in failed] == [f"<tree>/{FAILED}"]
 
 
+def test_a_busy_machine_is_no_error_of_the_predictions(built: Run) -> None:
+    """What waits for a core takes long, and uses no more of it."""
+    quiet = [replace(record, cpu=record.seconds) for record in built.records]
+    busy = [replace(record, ended=record.started + 12 * record.seconds) for record in quiet]
+    assert (
+        summary.summarise(replace(built, records=tuple(busy))).accuracy
+        == summary.summarise(replace(built, records=tuple(quiet))).accuracy
+    )
+    blind = summary.summarise(replace(built, records=tuple(replace(one, cpu=0.0) for one in busy))).accuracy
+    assert blind is not None
+    assert blind.within < 0.1
+
+
 def test_lanes_never_overlap(built: Run) -> None:
     ends: dict[int, float] = {}
     spans = sorted(zip(built.lanes, built.records, strict=True), key=lambda pair: pair[1].started)

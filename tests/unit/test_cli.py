@@ -115,3 +115,11 @@ def test_durations_read_well(seconds: float, text: str) -> None:
 @pytest.mark.parametrize(("count", "text"), [(517, "517 B"), (35_400, "35 kB"), (48_200_000, "48.2 MB")])
 def test_sizes_read_well(count: int, text: str) -> None:
     assert render.size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (300_000, "300 kB"), (430e6, "430 MB"), (5.5e9, "5.5 GB"), (128e9, "128 GB")],
+)
+def test_sizes_of_memory_read_well(count: float, text: str) -> None:
+    assert render.memory_size(count) == text

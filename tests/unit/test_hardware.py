@@ -43,6 +43,25 @@ def test_the_classes_of_cards(
     assert all(entry["reason"] for entry in found["recommended"].values())
 
 
+def test_the_text_has_no_values_of_python_and_its_columns_are_straight(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ("detect", "--gpu", "RTX 4090,24GB,8.9", "--system", "windows", "--ram", "32GB")
+    found = told(capsys, *words)
+    assert run(words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "  build.leave_out  _vllm_fa3_C  FlashAttention-3 is for 9.0 only" in lines
+    assert any(line.split()[:2] == ["enforce_eager", "false"] for line in lines)
+    for section in ("recommended", "build"):
+        told_at = {
+            line.index(entry["reason"])
+            for name, entry in found[section].items()
+            for line in lines
+            if line.split()[0] == name and entry["reason"] in line
+        }
+        assert len(told_at) == 1
+
+
 def test_a_model_is_reckoned_with(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     folder = model(tmp_path / "model").folder
     assert told(capsys, "detect", str(folder), "--gpu", "RTX 3060,12GB,8.6")["fits"] is False

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from winvllm_build.cli import render
+from winvllm_build.cli import outfile, render
 from winvllm_build.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ Examples:
   winvllm-build detect --gpu "RTX 4090,24GB,8.9" --system windows    for another machine
 `winvllm-build serve` takes these settings by itself; `profile detect --output my.toml` writes them to a file.
 """
+WIDEST: Final = 32
+"""A longer value, such as a model's folder, moves its own reason alone."""
 Cards = Annotated[
     list[str] | None,
     typer.Option("--gpu", metavar="NAME,SIZE,CC", help="A card instead of those found; repeat for more."),
@@ -81,11 +83,20 @@ def _show(found: Hardware) -> None:
     for title, table in (("recommended", found.recommended), ("build", found.build)):
         if table:
             render.out(title)
-        width = max(map(len, table), default=0)
+        values = {key: _written(setting.value) for key, setting in table.items()}
+        names = max(map(len, values), default=0)
+        width = max((len(text) for text in values.values() if len(text) <= WIDEST), default=0)
         for key, setting in table.items():
-            render.out(f"  {key:<{width}}  {setting.value!s:<12}  {setting.reason}")
+            render.out(f"  {key:<{names}}  {values[key]:<{width}}  {setting.reason}")
     for text in found.notes:
         render.note(f"note: {text}")
+
+
+def _written(value: object) -> str:
+    """A value as a profile has it, without brackets and quotes."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def detect(
@@ -207,8 +218,7 @@ def write(file: Path, found: Detected, *, force: bool = False) -> None:
 
     if file.exists() and not force:
         raise UsageError(f"{file} exists", fix="--force replaces it, or name another file")
-    if not file.absolute().parent.is_dir():
-        raise UsageError(f"the folder of {file} does not exist", fix=f"mkdir {file.parent}")
+    outfile.require_folder(file)
     with storage_errors(str(file)):
         write_atomic(file, found.toml().encode())
     render.note(f"written: {file}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from winvllm_build.cli import render
+from winvllm_build.cli import outfile, render
 from winvllm_build.cli.patches import PatchesOption, TagArgument, TagOption, TargetOption
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def export(
     from winvllm_build.patchset.layers import select
     from winvllm_build.review.export import choose, patch_file
 
+    outfile.require_folder(output)
     if form not in FORMATS:
         raise UsageError(f"there is no format {form!r}", fix=f"known: {', '.join(FORMATS)}")
     if form == "mbox" and sdist:

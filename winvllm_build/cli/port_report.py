@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from winvllm_build.cli import render
+from winvllm_build.cli import outfile, render
 from winvllm_build.cli.meter import Meter
 from winvllm_build.cli.patches import chosen_set
 
@@ -38,6 +38,8 @@ def run_report(
     from winvllm_build.port import matrix
     from winvllm_build.port.report import report
     from winvllm_build.port.tagrange import tags_in
+
+    outfile.require_folder(html)
 
     with Meter() as meter:
         sources = open_sources(old or _set_at(span, patches), patches, offline=offline, meter=meter)

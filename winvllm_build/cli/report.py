@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from winvllm_build.cli import render
+from winvllm_build.cli import outfile, render
 from winvllm_build.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def report(
 ) -> int:
     if build is not None and profile is not None:
         raise UsageError("a build folder and a profile name two builds", fix="leave one of them out")
+    outfile.require_folder(html, trace)
     if build is not None and build.is_file():
         return _report(
             _record(build, run), _other(build.parent.parent, compare), html, trace, as_json=as_json

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from winvllm_build.build.engine.record import EdgeRecord, Outcome
+from winvllm_build.build.plan.costs import own_core
 from winvllm_build.build.report.board import label_of
 from winvllm_build.build.report.run import Origin, Run
 
@@ -19,6 +20,8 @@ ROUNDING: Final = 1.05
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accuracy:
     """How well edges were predicted; ratios are measured over predicted, for those that ran.
+
+    Both are seconds with a core of one's own, so that a busy machine is no error of the predictions.
 
     Attributes:
         edges: that were predicted and ran.
@@ -133,7 +136,7 @@ def _accuracy(worked: Sequence[EdgeRecord]) -> Accuracy | None:
     ]  # fmt: skip
     if not seen:
         return None
-    ratios = sorted(record.seconds / record.predicted_seconds for record in seen)
+    ratios = sorted(own_core(record, record.predicted_seconds) / record.predicted_seconds for record in seen)
     return Accuracy(
         edges=len(seen), median=ratios[len(ratios) // 2],
         within=sum(0.5 <= ratio <= 2.0 for ratio in ratios) / len(ratios),  # noqa: PLR2004 - half and twice
