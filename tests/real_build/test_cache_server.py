@@ -1,4 +1,4 @@
-"""A real sccache: its server, a folder, a Redis, a Redis that is down, and a compiler that hits."""
+"""A real sccache: its server, a folder, a Redis, an S3, one that is not there, and a compiler that hits."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import psutil
 import pytest
 
@@ -33,14 +34,19 @@ EDGE = Edge(
 )
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[str]:
     """The address of a Redis that asks for a password."""
     if shutil.which("redis-server") is None:
         pytest.skip("needs redis-server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     (tmp_path / "redis").mkdir()
     arguments = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
     arguments += ["--requirepass", PASSWORD, "--dir", str(tmp_path / "redis")]
@@ -49,6 +55,23 @@ def redis(tmp_path: Path) -> Iterator[str]:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
         yield f"redis://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def s3(tmp_path: Path) -> Iterator[str]:
+    """The address of moto's S3, in the memory of its process, with a bucket `results`."""
+    if shutil.which("moto_server") is None:
+        pytest.skip('needs moto_server: pip install "moto[server,s3]" in an environment of its own, on PATH')
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    with process.background(
+        ["moto_server", "-H", "127.0.0.1", "-p", str(port)], output=tmp_path / "moto.log"
+    ):
+        while True:
+            with contextlib.suppress(httpx2.TransportError):
+                httpx2.put(f"{address}/results").raise_for_status()
+                break
+        yield address
 
 
 class Bench:
@@ -110,6 +133,20 @@ def test_redis_is_shared_and_its_password_stays_in_the_server(bench: Bench, redi
     assert bench.both(section, SCCACHE_REDIS_PASSWORD=PASSWORD).hit == 1
     logs = [file.read_text() for file in (bench.root / "one" / "logs").iterdir()]
     assert PASSWORD not in " ".join([*bench.told, *logs])
+
+
+def test_s3_is_shared_and_its_key_stays_in_the_server(bench: Bench, s3: str) -> None:
+    section = CacheSection(bucket="results", endpoint=s3, region="us-east-1", prefix="test")
+    assert bench.both(section, AWS_ACCESS_KEY_ID="reader", AWS_SECRET_ACCESS_KEY=PASSWORD).hit == 1
+    logs = [file.read_text() for file in (bench.root / "one" / "logs").iterdir()]
+    assert PASSWORD not in " ".join([*bench.told, *logs])
+
+
+def test_a_bucket_that_is_not_there_costs_one_note(bench: Bench, s3: str) -> None:
+    section = CacheSection(bucket="none", endpoint=s3, region="us-east-1")
+    with opened(bench.request(section, AWS_ACCESS_KEY_ID="reader", AWS_SECRET_ACCESS_KEY=PASSWORD)) as cache:
+        assert cache is None
+    assert len(bench.told) == 1
 
 
 def test_a_redis_that_is_down_costs_one_note(bench: Bench) -> None:
