@@ -257,6 +257,7 @@ static void read_arguments(int count, char **word)
         else if (!strncmp(a, "-I", 2) && folders < FILES) folder[folders++] = a + 2;
         else if (!strcmp(a, "-isystem") && folders < FILES) folder[folders++] = word[++i];
         else if (!strncmp(a, "-ccbin", 6)) {}
+        else if (!strcmp(a, "-gencode") && i + 1 < count) { mix(a, strlen(a)); a = word[++i]; mix(a, strlen(a)); }
         else if (a[0] == '-') mix(a, strlen(a));
         else if (inputs < FILES * 8) input[inputs++] = a;
     }
