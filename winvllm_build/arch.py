@@ -46,7 +46,12 @@ FIRST_TOOLKIT: Final[Mapping[str, str]] = MappingProxyType(
 """The first CUDA release whose nvcc compiles an architecture, where that is later than 11.4."""
 
 FIRST_WITHOUT: Final[Mapping[str, str]] = MappingProxyType(
-    dict.fromkeys(("5.0", "5.2", "5.3", "6.0", "6.1", "6.2", "7.0", "7.2", "10.1"), "13.0")
+    {
+        **dict.fromkeys(("2.0", "2.1"), "9.0"),
+        **dict.fromkeys(("3.0", "3.2"), "11.0"),
+        **dict.fromkeys(("3.5", "3.7"), "12.0"),
+        **dict.fromkeys(("5.0", "5.2", "5.3", "6.0", "6.1", "6.2", "7.0", "7.2", "10.1"), "13.0"),
+    }
 )
 """The first CUDA release whose nvcc no longer compiles an architecture (13.0 calls 10.1 by the name 11.0)."""
 

@@ -296,7 +296,8 @@ def started(
 
 
 def _unstartable(argv: tuple[str, ...], error: OSError) -> ToolchainError:
+    bare = Path(argv[0]).name == argv[0]
     return ToolchainError(
         f"cannot start {argv[0]}: {error.strerror or error}",
-        fix=f"install {Path(argv[0]).name} and put it on PATH",
+        fix=f"install {argv[0]} and put it on PATH" if bare else f"check the path {argv[0]}",
     )

@@ -113,6 +113,14 @@ def test_dry_run_lists_the_edges_and_changes_nothing(shared: Builder, kernel: Pa
     assert plan["total"] == 3
 
 
+def test_no_tree_is_made_for_an_architecture_that_the_tag_lacks(
+    shared: Builder, built: dict[str, Any]
+) -> None:
+    said = shared.fails(6, "build", *SMALL, "--arch", "5.0")
+    assert "does not support architecture 5.0; it supports 7.0" in said
+    assert not Path(built["tree"]).with_name(f"{TAG}-sm50").exists()
+
+
 def test_edits_in_a_patched_file_are_refused_and_kept(shared: Builder, patched: Path) -> None:
     edited = patched.read_bytes() + b"// mine\n"
     patched.write_bytes(edited)

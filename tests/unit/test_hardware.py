@@ -10,6 +10,7 @@ import pytest
 
 from tests.kv_caches import model
 from winvllm_build.cli.main import run
+from winvllm_build.errors import UsageError
 from winvllm_build.toolchain import gpu
 
 
@@ -91,3 +92,12 @@ def test_a_machine_without_a_card(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "profile    cpu" in shown
     assert "engine         transformers" in shown
+
+
+def test_a_model_is_looked_for_without_a_card_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    if gpu.read().gpus:
+        pytest.skip("this machine has a GPU")
+    assert run(["detect", str(tmp_path / "gone")]) == UsageError.exit_code
+    assert "neither a folder with a config.json" in capsys.readouterr().err
+    folder = model(tmp_path / "tiny").folder
+    assert f"{folder} is not reckoned with" in told(capsys, "detect", str(folder))["notes"][-2]

@@ -102,6 +102,11 @@ def test_check_tells_all_problems_of_a_file(
         run(profile_app, "check", "bad.toml")
 
 
+def test_a_file_that_is_not_there_is_no_finding_of_a_check(profile_app: typer.Typer) -> None:
+    with pytest.raises(ProfileError, match=r"there is no file gone\.toml"):
+        run(profile_app, "check", "gone.toml")
+
+
 def test_show_tells_which_file_named_the_profile(
     profile_app: typer.Typer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

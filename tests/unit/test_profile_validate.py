@@ -76,6 +76,8 @@ def test_nothing_known_is_nothing_refused() -> None:
             "does not support architecture 5.0; it supports 7.0",
         ),
         ("13.0", replace(GOOD, listed_archs=()), "does not support architecture 13.0"),
+        ("3.0", ToolkitFacts(), "no toolkit that fits cuda.version >=12.6,<14 will do: architecture 3.0 was"),
+        ("3.5", replace(CUDA_12_6, tag_archs=frozenset()), "architecture 3.5 was dropped by CUDA 12.0"),
     ],
 )
 def test_an_architecture_that_cannot_be_compiled_is_refused(

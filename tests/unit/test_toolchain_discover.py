@@ -141,7 +141,7 @@ def test_independent_problems_are_told_together(tmp_path: Path, index: fakes.Fak
         find(index, {"PATH": str(tmp_path), "CUDA_HOME": str(tmp_path / "bin")}, python=tmp_path / "python3")
     message = caught.value.message
     assert "3 problems" in message
-    assert "cannot start" in message
+    assert "python3 does not exist" in message
     assert "bin folder" in message
     assert "no C++ compiler" in message
     assert message.count("fix: ") == 3

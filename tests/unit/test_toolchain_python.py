@@ -106,6 +106,20 @@ def test_something_that_is_no_python(tmp_path: Path, body: str) -> None:
         find(request(fakes.script(tmp_path / "python3", body)), tmp_path)
 
 
-def test_an_interpreter_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ToolchainError, match="cannot start"):
-        find(request(tmp_path / "python3"), tmp_path)
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("gone/python3", "does not exist"), ("folder", "is a folder"), ("text", "cannot be executed")],
+)
+def test_an_interpreter_that_is_not_there(tmp_path: Path, name: str, why: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text").touch()
+    with pytest.raises(ToolchainError, match=f"the Python .*{name} {why}") as caught:
+        find(request(tmp_path / name), tmp_path)
+    assert caught.value.fix == "name an interpreter that is there, as a file or by its name on PATH"
+
+
+def test_an_interpreter_that_is_not_on_the_path(tmp_path: Path) -> None:
+    fakes.script(tmp_path / "python-of-ours", "exit 0")
+    with pytest.raises(ToolchainError, match="the Python python-of-ours is not on PATH"):
+        python.require(Path("python-of-ours"))
+    python.require(Path("python-of-ours"), path=str(tmp_path))

@@ -33,6 +33,7 @@ from winvllm_build.errors import CompileError, ToolchainError, UsageError
 from winvllm_build.index import Index
 from winvllm_build.patchset import manifest
 from winvllm_build.patchset.worktree import open_worktree
+from winvllm_build.toolchain import python as python_room
 from winvllm_build.toolchain.toolchain import Toolchain
 from winvllm_build.wheel.version import wheel_version
 from winvllm_build.workspace import Workspace, locked
@@ -94,8 +95,10 @@ def develop(request: DevelopRequest, watch: Watcher) -> Developed:
     """Build, put the extensions into the tree, install it editable.
 
     Raises:
-        WinvllmError: a subclass for each room that can fail.
+        WinvllmError: a subclass for each room that can fail; a Python that is not there, before the build.
     """
+    if request.python is not None:
+        python_room.require(request.python)
     result = pipeline.run(request.build, watch)
     if isinstance(result, DryRun):
         raise UsageError("a dry run builds nothing that could be installed", fix="leave --dry-run out")

@@ -14,6 +14,7 @@ from winvllm_build import cuda_home
 from winvllm_build.build import facts, path_marks, trees
 from winvllm_build.build.facts import TagFacts
 from winvllm_build.errors import PatchError, UsageError
+from winvllm_build.git import Git
 from winvllm_build.index import Index
 from winvllm_build.patchset import manifest
 from winvllm_build.patchset.layers import Selection, select
@@ -21,6 +22,8 @@ from winvllm_build.profile import validate
 from winvllm_build.profile.loader import ResolvedProfile
 from winvllm_build.profile.model import Profile
 from winvllm_build.profile.validate import Finding, ToolkitFacts
+from winvllm_build.sources.source import Source
+from winvllm_build.toolchain import python as python_room
 from winvllm_build.toolchain import toolchain as toolchain_room
 from winvllm_build.toolchain.request import ToolchainRequest
 from winvllm_build.toolchain.toolchain import Toolchain
@@ -30,12 +33,26 @@ AUTO: Final = "auto"
 
 
 def refuse_early(resolved: ResolvedProfile, *, patched_tags: tuple[str, ...]) -> None:
-    """Refuse what is impossible whatever this machine has.
+    """Refuse what is impossible whatever this machine has, and an interpreter that is not there.
 
     Raises:
         InvalidProfileError: with every such combination.
+        ToolchainError: the Python that is named cannot be started.
     """
     validate.require(early_findings(resolved.profile, patched_tags=patched_tags), resolved.origins)
+    if resolved.profile.python.executable != AUTO:
+        python_room.require(Path(resolved.profile.python.executable))
+
+
+def refuse_architectures(resolved: ResolvedProfile, source: Source) -> None:
+    """Refuse what the tag has no kernels for, before a tree is made for it.
+
+    Raises:
+        InvalidProfileError: with every such architecture, and those that it has.
+    """
+    lists = Git(source.repository).run("cat-file", "blob", f"{source.commit}:CMakeLists.txt", ok=(0, 128))
+    archs = facts.supported_archs(lists.out.decode("utf-8", "replace"))
+    validate.require(validate.check(resolved.profile, ToolkitFacts(tag_archs=archs)), resolved.origins)
 
 
 def early_findings(

@@ -59,7 +59,7 @@ def read(tree: Path) -> TagFacts:
         build_requires=requires,
         torch=_torch_pin(requires, tree),
         extensions=_extensions(setup),
-        supported_archs=_supported_archs(lists),
+        supported_archs=supported_archs(lists),
     )
 
 
@@ -85,6 +85,7 @@ def _extensions(setup: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _supported_archs(lists: str) -> frozenset[str]:
+def supported_archs(lists: str) -> frozenset[str]:
+    """Every architecture that a CMakeLists.txt of vLLM supports with one CUDA release or another."""
     quoted = re.findall(r'set\(CUDA_SUPPORTED_ARCHS\s+"([^"]*)"\)', lists)
     return frozenset(arch for line in quoted for arch in line.split(";") if arch)

@@ -144,6 +144,7 @@ class _Build:
         patches = patchset.load(self.request.patches, self.profile.tag)
         pins = read_pins(patches.folder / manifest.FILE)
         source = self.source(pins)
+        equipment.refuse_architectures(self.request.resolved, source)
         tree = self.tree(source, patches)
         with locked(open_worktree(tree.folder).lock_file, f"the tree {tree.folder}"):
             expect, file = patches.manifest.expect, patches.folder / manifest.FILE

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from winvllm_build.runtime.detection import Detected
     from winvllm_build.runtime.hardware import Hardware
     from winvllm_build.runtime.host import Host
+    from winvllm_build.runtime.modelfiles import Model
     from winvllm_build.toolchain.gpu import Gpus
 
 HELP = """Write a profile for this machine: what to build for its cards, and how to start vLLM on them.
@@ -69,7 +70,10 @@ def hardware(
 
     own = machine(ram=ram, system=system)
     gpus = cards(gpu or [], None, windows=own.windows)
-    found = room.of_cards(_detected(gpus, own, model, None), gpus) if gpus.gpus else room.of_cpu(gpus, own)
+    if gpus.gpus:
+        found = room.of_cards(_detected(gpus, own, model, None), gpus)
+    else:
+        found = room.of_cpu(gpus, own, _read(model))
     if as_json:
         render.data(found.as_data())
         return 0
@@ -150,13 +154,18 @@ def detected(
 
 
 def _detected(gpus: Gpus, own: Host, model: str | None, tag: str | None) -> Detected:
+    from winvllm_build import data
+    from winvllm_build.runtime import detection
+
+    return detection.detect(gpus, own, _read(model), detection.needs_of(tag, data.patches_root()))
+
+
+def _read(model: str | None) -> Model | None:
     import os
 
-    from winvllm_build import data
-    from winvllm_build.runtime import detection, modelfiles
+    from winvllm_build.runtime import modelfiles
 
-    read = None if model is None else modelfiles.read(model, os.environ)
-    return detection.detect(gpus, own, read, detection.needs_of(tag, data.patches_root()))
+    return None if model is None else modelfiles.read(model, os.environ)
 
 
 def machine(*, ram: str | None, system: str | None) -> Host:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from winvllm_build.cli import detect, render
-from winvllm_build.errors import FindingsError
+from winvllm_build.errors import FindingsError, ProfileError
 
 if TYPE_CHECKING:
     from winvllm_build.profile.loader import ProfileRoots, ResolvedProfile
@@ -152,6 +152,10 @@ def check(
     from winvllm_build.profile.loader import available
 
     roots = current_roots()
+    if file is not None and not file.is_file():
+        raise ProfileError(
+            f"there is no file {file}", fix="check the path; without a file everything is checked"
+        )
     if file is None:
         names: list[str | None] = [None, *(summary.name for summary in available(roots))]
     else:

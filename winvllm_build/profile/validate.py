@@ -100,7 +100,8 @@ def _arch_list(profile: Profile, facts: ToolkitFacts) -> Iterator[Finding]:
             yield Finding(key="cuda.arch_list", message=message, severity=Severity.NOTE)
         reason = _cannot_compile(name, profile, facts)
         if reason:
-            fix = f"remove {name} from cuda.arch_list, or set cuda.home to a toolkit that compiles it"
+            other = ", or set cuda.home to a toolkit that compiles it" if facts.cuda_version else ""
+            fix = f"remove {name} from cuda.arch_list{other}"
             yield Finding(key="cuda.arch_list", message=reason, fix=fix)
 
 

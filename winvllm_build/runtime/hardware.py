@@ -10,6 +10,7 @@ from winvllm_build import arch
 from winvllm_build.runtime import settings, stated
 from winvllm_build.runtime.detection import Detected
 from winvllm_build.runtime.host import GIB, Host
+from winvllm_build.runtime.modelfiles import Model
 from winvllm_build.runtime.setting import Setting
 from winvllm_build.runtime.settings import AMPERE
 from winvllm_build.toolchain.gpu import Gpus
@@ -88,8 +89,8 @@ def of_cards(detected: Detected, gpus: Gpus) -> Hardware:
     )
 
 
-def of_cpu(gpus: Gpus, host: Host) -> Hardware:
-    """A machine without a card: the fallback engine on its cores."""
+def of_cpu(gpus: Gpus, host: Host, model: Model | None = None) -> Hardware:
+    """A machine without a card: the fallback engine on its cores, whatever the model."""
     why = "no GPU was found" if gpus.absence is None else gpus.absence.value
     few = "a CPU computes a few words a second"
     requests = 1 if host.memory_total < WHOLE * GIB else 4
@@ -110,7 +111,11 @@ def of_cpu(gpus: Gpus, host: Host) -> Hardware:
         found={"cuda_driver": None, "driver": None, "fits": None, "gpus": [], "host": host.as_data()},
         recommended=recommended,
         build={},
-        notes=(*filter(None, [gpus.detail]), f"{said}; without, what the model allows and 16"),
+        notes=(
+            *filter(None, [gpus.detail]),
+            *([] if model is None else [f"{model.name} is not reckoned with: there is no card to fit it to"]),
+            f"{said}; without, what the model allows and 16",
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -76,6 +77,30 @@ def running_python() -> Path:
     return plain if plain.is_file() and plain.samefile(running) else running
 
 
+def require(executable: Path, *, path: str | None = None) -> None:
+    """Let an interpreter be asked, as far as it can be started at all.
+
+    Args:
+        executable: a file, or a name.
+        path: where a name is looked for (default: PATH).
+
+    Raises:
+        ToolchainError: it cannot.
+    """
+    if process.which(str(executable), path=path) is not None:
+        return
+    if os.path.isdir(executable):  # noqa: PTH112 - is_dir() raises for what may not be looked at
+        why = "is a folder"
+    elif os.path.exists(executable):  # noqa: PTH110 - as above
+        why = "cannot be executed"
+    else:
+        why = "is not on PATH" if executable.name == str(executable) else "does not exist"
+    raise ToolchainError(
+        f"the Python {executable} {why}",
+        fix="name an interpreter that is there, as a file or by its name on PATH",
+    )
+
+
 def find_python(
     request: ToolchainRequest, *, workspace: Workspace, system: PlatformTag, env: Mapping[str, str]
 ) -> TargetPython:
@@ -85,6 +110,7 @@ def find_python(
         ToolchainError: it does not run, is too old or too new, or has no headers to compile with.
     """
     executable = request.python or running_python()
+    require(executable, path=env.get("PATH"))
     answer = _ask(executable, env)
     files = examine(executable, answer, system)
     refuse_unfit(files, request)
@@ -112,6 +138,7 @@ def python_files(executable: Path | None, *, system: PlatformTag, env: Mapping[s
         ToolchainError: it does not answer like Python.
     """
     executable = executable or running_python()
+    require(executable, path=env.get("PATH"))
     return examine(executable, _ask(executable, env), system)
 
 
