@@ -72,7 +72,7 @@ def refuses(curl: Curl) -> None:
 
 
 def waits_for_a_slow_client(curl: Curl) -> None:
-    """What is taken at 64 kB a second holds no other request up, and comes whole."""
+    """Who takes 64 kB a second, and nothing while another asks, holds nobody up, and gets all of it."""
     body = {**LONG, **BY_CHANCE, "logprobs": True, "top_logprobs": 5, "max_tokens": 60}
     command = curl.command(CHATS, "--no-buffer", "--limit-rate", "64k", *curl.sending(body))
     with subprocess.Popen(command, stdout=subprocess.PIPE) as slow:
