@@ -13,6 +13,7 @@ from tests.winsim.test_serve import TAGS, arguments, free_port, wait_until_up
 
 pytestmark = [
     pytest.mark.network,
+    pytest.mark.long,
     pytest.mark.skipif(curl.PROGRAM is None, reason=curl.WHY_NOT),
 ]
 
