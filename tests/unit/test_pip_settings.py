@@ -7,19 +7,19 @@ from winvllm_build.pip_settings import PipSettings, environment_values, parse_co
 
 def test_pips_settings_and_their_precedence() -> None:
     text = (
-        "global.index-url='https://a.example/simple'\n"
-        "install.index-url='https://b.example/simple'\n"
+        "global.index-url='https://a.example/index'\n"
+        "install.index-url='https://b.example/index'\n"
         ":env:.find-links='/x /y'\n"
-        "global.extra-index-url='https://c.example/simple\\nhttps://d.example/simple'\n"
+        "global.extra-index-url='https://c.example/index\\nhttps://d.example/index'\n"
         "freeze.timeout='1'\n"
         "global.no-index='true'\n"
         "garbage\n"
     )
     settings = settings_from(parse_config_list(text))
     assert settings == PipSettings(
-        index_url="https://b.example/simple",
+        index_url="https://b.example/index",
         find_links=("/x", "/y"),
-        extra_index_urls=("https://c.example/simple", "https://d.example/simple"),
+        extra_index_urls=("https://c.example/index", "https://d.example/index"),
         no_index=True,
     )
 

@@ -37,7 +37,7 @@ def dependency_pin(upstream: Path, **changes: object) -> DependencyPin:
         submodules=(),
         package=None,
     )
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, **changes)  # type: ignore[arg-type] # values by name
 
 
 def outcome(
