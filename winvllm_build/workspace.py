@@ -20,6 +20,8 @@ from winvllm_build.errors import BusyError, StorageError
 HOME_VARIABLE: Final = "WINVLLM_BUILD_HOME"
 TOLD_AFTER: Final = 2.0
 """Seconds of waiting for a lock before it is said."""
+LET_GO: Final = 5.0
+"""Seconds for a program that a killed run was just starting to let go of the run's lock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,11 +173,12 @@ def locked(
             try:
                 lock.acquire(timeout=min(wait, TOLD_AFTER))
             except filelock.Timeout:
-                if wait <= TOLD_AFTER:
+                rest = max(wait - TOLD_AFTER, LET_GO if _has_ended(_holder(path)) else 0.0)
+                if rest == 0.0:
                     raise
                 if on_wait is not None:
                     on_wait(f"waiting for {what}, which another run uses ({_holder(path)})")
-                lock.acquire(timeout=wait - TOLD_AFTER)
+                lock.acquire(timeout=rest)
         except filelock.Timeout as held:
             raise BusyError(
                 f"{what} is in use by another run ({_holder(path)})",
@@ -195,6 +198,13 @@ def _holder(path: Path) -> str:
         return path.with_name(path.name + ".owner").read_text(encoding="utf-8").strip() or "unknown process"
     except OSError:
         return "unknown process"
+
+
+def _has_ended(holder: str) -> bool:
+    import psutil  # noqa: PLC0415 - see `Workspace.default`
+
+    number = holder.removeprefix("pid ").partition(" ")[0]
+    return number.isdecimal() and not psutil.pid_exists(int(number))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
