@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 KNOWN: Final = "get_runtime_param"
 """typer's own method, which says how a parameter is converted."""
+ASKED: Final = (KNOWN, "type_descriptor")
+"""What typer's parameters have to have; where another typer has not, it converts every value, as always."""
 
 
 def unconverted(command: Command) -> Command:
@@ -29,7 +31,7 @@ def unconverted(command: Command) -> Command:
         for parameter in found:
             if not isinstance(parameter, TyperArgument | TyperOption) or KNOWN in vars(parameter):
                 continue
-            if hasattr(parameter, KNOWN):
+            if all(hasattr(parameter, name) for name in ASKED):
                 plain = _Plain(parameter)
                 setattr(parameter, KNOWN, lambda plain=plain: plain)
         return found
