@@ -7,19 +7,19 @@ from winvllm_build.pip_settings import PipSettings, environment_values, parse_co
 
 def test_pips_settings_and_their_precedence() -> None:
     text = (
-        "global.index-url='https://a.example/index'\n"
-        "install.index-url='https://b.example/index'\n"
+        "global.index-url='first'\n"
+        "install.index-url='second'\n"
         ":env:.find-links='/x /y'\n"
-        "global.extra-index-url='https://c.example/index\\nhttps://d.example/index'\n"
+        "global.extra-index-url='third\\nfourth'\n"
         "freeze.timeout='1'\n"
         "global.no-index='true'\n"
         "garbage\n"
     )
     settings = settings_from(parse_config_list(text))
     assert settings == PipSettings(
-        index_url="https://b.example/index",
+        index_url="second",
         find_links=("/x", "/y"),
-        extra_index_urls=("https://c.example/index", "https://d.example/index"),
+        extra_index_urls=("third", "fourth"),
         no_index=True,
     )
 
