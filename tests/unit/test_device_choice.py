@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import queue
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -211,5 +214,27 @@ def test_each_worker_has_one_task_and_a_failure_ends_all() -> None:
 
     with pytest.raises(CompileError, match="a"):
         list(jobs.run_all([1], ["a"], refuse))
+
+
+def test_a_failure_ends_the_programs_of_the_others_and_no_more() -> None:
+    waits = [sys.executable, "-c", "import time; time.sleep(60)"]
+    started: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
+
+    def run(task: str, worker: int) -> None:
+        if task == "refused":
+            started.put(started.get(timeout=60))
+            raise CompileError(f"{task} {worker}")
+        with subprocess.Popen(waits) as program:
+            started.put(program)
+
+    with subprocess.Popen(waits) as ran_before:
+        with pytest.raises(CompileError, match="refused"):
+            list(jobs.run_all(["waits", "refused"], [1, 2], run))
+        assert started.get().poll() is not None
+        assert ran_before.poll() is None
+        ran_before.kill()
+
+
+def test_as_many_are_admitted_as_fit() -> None:
     assert jobs.admitted(1) == 1
     assert 1 <= jobs.admitted(1000) < 1000

@@ -30,8 +30,9 @@ def run_all(
 ) -> Iterator[tuple[Task, Result, float]]:
     """Each task with its result and its seconds, as they finish; each worker has one task at a time.
 
-    What a task raises ends all others, and the programs they started.
+    What a task raises ends all others, and the programs they started; those that ran before are left alone.
     """
+    strangers = _children()
     free: queue.SimpleQueue[Worker] = queue.SimpleQueue()
     for worker in workers:
         free.put(worker)
@@ -52,13 +53,14 @@ def run_all(
             yield futures[future], result, seconds
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
-        _end_children()
+        for child in _children() - strangers:
+            process.end_tree(child.pid)
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _end_children() -> None:
+def _children() -> frozenset[psutil.Process]:
     with contextlib.suppress(psutil.Error):
-        for child in psutil.Process().children():
-            process.end_tree(child.pid)
+        return frozenset(psutil.Process().children())
+    return frozenset()
