@@ -6,9 +6,12 @@
 BUILD is the configured folder that the figures are of: it says which device code each file is compiled for,
 and how large its objects are. The log gives wall seconds (of a run with no more jobs than cores); each line
 of the records is a JSON object with `source` (the end of a path) and any of `cpu` (seconds), `memory` (bytes)
-and `size` (bytes), which count more than the log. The history is a workspace's, of which the very commands
-of BUILD count, more than records do. Files of the build that none of them names are left out; `--keep`
-leaves what the file has of others as it is.
+and `size` (bytes), which count more than the log. Files of the build that nothing names are left out.
+
+The history is a workspace's, of which the very commands of BUILD count: memory and size before all others,
+seconds only where nothing else gives them, since the machine may have been busy. `--slower 1.2` says how much
+longer it took than the machine of reference. With `--keep` what the file has already stays where nothing is
+said anew, seconds before those of the history.
 """
 
 from __future__ import annotations
@@ -18,14 +21,13 @@ import json
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from winvllm_build.build.engine.edge import Edge
 from winvllm_build.build.plan import costs, edges, kinds, setting
 from winvllm_build.build.plan.history import History, Sample
 
 DATA = Path(__file__).parent.parent / "winvllm_build" / "build" / "plan" / "data"
-FILED: Final = ("subject", "headers", "codes")
 
 
 def seconds_of(log: Path) -> dict[str, float]:
@@ -48,22 +50,14 @@ def noted_in(file: Path | None) -> dict[str, list[Sample]]:
     return noted
 
 
-def figures_of(record: Mapping[str, Any], noted: list[Sample]) -> Mapping[str, Any]:
-    """Of the history where it has any, as a prediction takes them."""
-    if not noted:
-        return record
-    return {
-        "cpu": statistics.median(sample.seconds for sample in noted),
-        "memory": max(sample.memory for sample in noted),
-        "size": noted[-1].size,
-    }
+def filed(sample: Mapping[str, Any]) -> tuple[str, ...]:
+    """Figures of the same file, headers and device codes."""
+    return str(sample["subject"]), str(sample["headers"]), *map(str, sample["codes"])
 
 
-def kept_from(file: Path, samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the file has of other sources and device codes."""
-    new = {tuple(str(sample[key]) for key in FILED) for sample in samples}
-    old = json.loads(file.read_bytes())["samples"]
-    return [sample for sample in old if tuple(str(sample[key]) for key in FILED) not in new]
+def had(file: Path) -> dict[tuple[str, ...], dict[str, Any]]:
+    """What the file has."""
+    return {filed(sample): sample for sample in json.loads(file.read_bytes())["samples"]}
 
 
 def parsed() -> argparse.Namespace:
@@ -73,7 +67,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--log", type=Path)
     parser.add_argument("--records", type=Path)
     parser.add_argument("--history", type=Path)
-    parser.add_argument("--keep", action="store_true", help="what the file has of other files")
+    parser.add_argument("--slower", type=float, default=1.0, help="than the machine of reference")
+    parser.add_argument("--keep", action="store_true", help="what the file has")
     parser.add_argument("--build-type", help="that the figures are of, if not the folder's")
     return parser.parse_args()
 
@@ -86,28 +81,31 @@ def main() -> None:
     lines = given.records.read_text(encoding="utf-8").splitlines() if given.records else []
     records = [json.loads(line) for line in lines]
     noted = noted_in(given.history)
-    samples: list[dict[str, Any]] = []
+    samples = had(target) if given.keep else {}
     for edge in edges.read(here.folder, setting=here):
-        record = figures_of(record_of(edge, records), noted.get(edge.key, []))
-        seconds = float(record.get("cpu", walls.get(edge.output, 0.0)))
+        record, latest = record_of(edge, records), noted.get(edge.key, [])
         made = here.folder / edge.output
-        size = int(record.get("size", made.stat().st_size if made.is_file() else 0))
+        sample: dict[str, Any] = {
+            "subject": costs.subject_of(edge), "headers": kinds.headers_of(edge).value,
+            "codes": list(edge.gencodes),
+        }  # fmt: skip
+        before = samples.get(filed(sample), {})
+        own = statistics.median(one.seconds for one in latest) / given.slower if latest else 0.0
+        seconds = float(record.get("cpu") or walls.get(edge.output) or before.get("seconds") or own)
+        memory = max((one.memory for one in latest), default=0)
+        sample["seconds"] = round(seconds, 1)
+        sample["memory"] = memory or int(record.get("memory") or before.get("memory", 0))
+        size = latest[-1].size if latest else int(record.get("size", 0))
+        sample["size"] = size or (made.stat().st_size if made.is_file() else int(before.get("size", 0)))
         if seconds:
-            samples.append(
-                {
-                    "subject": costs.subject_of(edge), "headers": kinds.headers_of(edge).value,
-                    "codes": list(edge.gencodes), "seconds": round(seconds, 1),
-                    "memory": int(record.get("memory", 0)), "size": size,
-                }
-            )  # fmt: skip
-    kept = kept_from(target, samples) if given.keep else []
+            samples[filed(sample)] = sample
     whole = {
         "compiler": here.compiler,
         "build_type": given.build_type or here.build_type,
-        "samples": sorted([*samples, *kept], key=lambda sample: str(sample["subject"])),
+        "samples": [samples[key] for key in sorted(samples)],
     }
     target.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
-    print(f"{len(samples)} figures in {target}, and {len(kept)} that it had")
+    print(f"{len(samples)} figures in {target}")
 
 
 if __name__ == "__main__":
