@@ -4,7 +4,7 @@
 
 BEFORE and AFTER are libraries or objects, or folders of which the objects that nvcc made are compared,
 each with the one at the same place. Exit status 1 where anything differs. NVIDIA's `cuobjdump`
-takes the code out; it comes with the toolkit, and a copy is in the wheels of triton up to 3.5. `readelf`
+takes the code out; it comes with the toolkit, and a copy is in the wheel of triton 3.5.1. `readelf`
 (binutils) tells which kernels an image has.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -146,6 +147,8 @@ def main() -> None:
     parser.add_argument("--cuobjdump", default="cuobjdump")
     parser.add_argument("--json", action="store_true", help="print data")
     given = parser.parse_args()
+    if shutil.which(given.cuobjdump) is None:
+        parser.error(f"no {given.cuobjdump}: name it with --cuobjdump FILE")
     files = pairs(given.before, given.after)
 
     def one(pair: tuple[str, Path, Path]) -> Compared:
