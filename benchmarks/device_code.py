@@ -69,12 +69,17 @@ class Compared:
 
 
 def code_of(file: Path, cuobjdump: str) -> Code:
-    """Take the device code out of a file; none where it has none."""
+    """Take the device code out of a file.
+
+    Raises:
+        SystemExit: `cuobjdump` failed, as it does where there is none.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         for what in ("-xelf", "-xptx"):
-            subprocess.run(
-                [cuobjdump, what, "all", file.absolute()], cwd=scratch, check=False, capture_output=True
-            )
+            command = [cuobjdump, what, "all", file.absolute()]
+            ended = subprocess.run(command, cwd=scratch, check=False, capture_output=True, text=True)
+            if ended.returncode:
+                raise SystemExit(f"{cuobjdump} {what}: {(ended.stdout + ended.stderr).strip() or file}")
         images = sorted(Path(scratch).glob("*.cubin"))
         sections = [_sections(image) for image in images]
         return Code(
@@ -130,13 +135,15 @@ def pairs(before: Path, after: Path) -> Sequence[tuple[str, Path, Path]]:
     """The files to compare, by the place that both have in common.
 
     Raises:
-        SystemExit: a file of one folder is not in the other.
+        SystemExit: a file of one folder is not in the other, or neither has any.
     """
     if not before.is_dir():
         return [(after.name, before, after)]
     places = [{str(file.relative_to(folder)) for file in folder.rglob(OBJECTS)} for folder in (before, after)]
     if places[0] != places[1]:
         raise SystemExit(f"not in both: {', '.join(sorted(places[0] ^ places[1]))}")
+    if not places[0]:
+        raise SystemExit(f"no {OBJECTS} in {before}")
     return [(place, before / place, after / place) for place in sorted(places[0])]
 
 
@@ -166,7 +173,7 @@ def main() -> None:
             f"{len(found.differing)} differ"
         )
         print(*found.differing, sep="\n")
-    sys.exit(bool(found.differing) or not found.images)
+    sys.exit(bool(found.differing))
 
 
 if __name__ == "__main__":

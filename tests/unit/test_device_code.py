@@ -16,9 +16,10 @@ __attribute__((section(".nv.constant0.{name}"))) int of_{name} = 1;
 int {name}(int n) {{ return n + {add}; }}"""
 TAKE_OUT = """\
 #!/bin/sh
+grep -q PTX "$3" || { echo "File '$3' does not contain device code"; exit 255; }
 case $1 in
 -xelf) cp "$3" image.1.sm_86.cubin ;;
--xptx) strings -n 3 "$3" | grep PTX >text.1.sm_86.ptx || rm text.1.sm_86.ptx ;;
+-xptx) strings -n 3 "$3" | grep PTX >text.1.sm_86.ptx ;;
 esac
 """
 
@@ -85,6 +86,16 @@ def test_folders_hold_the_same_files(tmp_path: Path) -> None:
     before, after = folders(tmp_path)
     old, new = made(before, ("one", 1)), made(after, ("one", 1))
     assert device_code.pairs(before, after) == [("a/kernels.cu.o", old, new)]
-    (before / "a" / "kernels.cu.o").unlink()
+    old.unlink()
     with pytest.raises(SystemExit, match=r"not in both: a/kernels\.cu\.o"):
         device_code.pairs(before, after)
+    new.unlink()
+    with pytest.raises(SystemExit, match=r"no \*\.cu\.o in"):
+        device_code.pairs(before, after)
+
+
+def test_a_file_of_which_nothing_can_be_taken_is_never_the_same(tmp_path: Path, cuobjdump: str) -> None:
+    file = tmp_path / "kernels.cu.o"
+    file.write_bytes(b"torn")
+    with pytest.raises(SystemExit, match=r"-xelf: File '.*kernels\.cu\.o' does not contain device code"):
+        compared(cuobjdump, file, file)
