@@ -15,6 +15,7 @@ import httpx2
 import psutil
 import pytest
 
+from tests.github_cache import TWIRP, github_cache
 from winvllm_build import data, process
 from winvllm_build.build.cache import program
 from winvllm_build.build.cache.session import CacheRequest, CompilerCache, opened
@@ -147,6 +148,27 @@ def test_a_bucket_that_is_not_there_costs_one_note(bench: Bench, s3: str) -> Non
     with opened(bench.request(section, AWS_ACCESS_KEY_ID="reader", AWS_SECRET_ACCESS_KEY=PASSWORD)) as cache:
         assert cache is None
     assert len(bench.told) == 1
+
+
+def test_the_actions_cache_is_shared_and_its_token_stays_in_the_server(bench: Bench) -> None:
+    with github_cache(PASSWORD) as github:
+        told = {"ACTIONS_RESULTS_URL": f"{github.base}/", "ACTIONS_RUNTIME_TOKEN": PASSWORD}
+        assert bench.both(CacheSection(kind=CacheKind.GHA, prefix="test"), **told).hit == 1
+    assert any(asked.startswith(f"POST {TWIRP}Finalize") for asked in github.asked)
+    assert not any("/_apis/" in asked for asked in github.asked)
+    logs = [file.read_text() for file in (bench.root / "one" / "logs").iterdir()]
+    assert PASSWORD not in " ".join([*bench.told, *logs])
+
+
+def test_an_actions_cache_that_refuses_costs_one_note(bench: Bench) -> None:
+    with github_cache("another") as github:
+        told = {"ACTIONS_RESULTS_URL": f"{github.base}/", "ACTIONS_RUNTIME_TOKEN": PASSWORD}
+        with opened(bench.request(CacheSection(kind=CacheKind.GHA), **told)) as cache:
+            assert cache is None
+    (told_of,) = bench.told
+    assert "could not use the cache of GitHub Actions: " in told_of
+    assert told_of.endswith("status 401")
+    assert PASSWORD not in told_of
 
 
 def test_a_redis_that_is_down_costs_one_note(bench: Bench) -> None:

@@ -30,11 +30,18 @@ CREDENTIALS: Final[Mapping[CacheKind, tuple[str, ...]]] = MappingProxyType(
             "AWS_WEB_IDENTITY_TOKEN_FILE",
             "SCCACHE_S3_NO_CREDENTIALS",
         ),
-        CacheKind.GHA: ("ACTIONS_RESULTS_URL", "ACTIONS_CACHE_URL", "ACTIONS_RUNTIME_TOKEN"),
+        CacheKind.GHA: (
+            "ACTIONS_RESULTS_URL",
+            "ACTIONS_CACHE_URL",
+            "ACTIONS_RUNTIME_TOKEN",
+            "GITHUB_SERVER_URL",
+        ),
     }
 )
 """Variables that the cache's server gets from the real environment; no compiler sees them."""
-PUBLIC: Final = frozenset({"AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_ROLE_ARN", "SCCACHE_S3_NO_CREDENTIALS"})
+PUBLIC: Final = frozenset(
+    {"AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_ROLE_ARN", "SCCACHE_S3_NO_CREDENTIALS", "GITHUB_SERVER_URL"}
+)
 """Those of `CREDENTIALS` that give nothing away."""
 GHA_NEEDS: Final = ("ACTIONS_RESULTS_URL", "ACTIONS_RUNTIME_TOKEN")
 
@@ -128,6 +135,9 @@ def _settings(kind: CacheKind, section: CacheSection, folder: Path) -> dict[str,
             return {
                 "SCCACHE_GHA_ENABLED": "on",
                 "SCCACHE_GHA_RW_MODE": mode,
+                # else it asks version 1, which GitHub has shut down; an Enterprise Server, which
+                # sccache tells by GITHUB_SERVER_URL, has no other
+                "ACTIONS_CACHE_SERVICE_V2": "on",
                 **_given(SCCACHE_GHA_VERSION=section.prefix),
             }
         case _:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import sys
 import tempfile
@@ -31,6 +32,9 @@ WRITE_SECONDS: Final = 5.0
 POLL_SECONDS: Final = 0.05
 PROBE_SECONDS: Final = 3.0
 REDIS_PORT: Final = 6379
+RESPONSE: Final = re.compile(r"response: Parts \{ status: (\d+).*")
+CONTEXT: Final = ("Context:", "service:", "path:", "range:")
+"""What sccache's storage says beside the cause of an error, after it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,8 +184,9 @@ def _listens(address: Address) -> bool:
 
 def said(log: Path, backend: Backend) -> str:
     """What a server printed, its cause last in one line, without anything secret."""
-    lines = [line.strip() for line in _without_secrets(log, backend).splitlines() if line.strip()]
-    return " / ".join(lines[-3:]) or "it said nothing"
+    lines = [line.strip() for line in _without_secrets(log, backend).splitlines()]
+    telling = [RESPONSE.sub(r"status \1", line) for line in lines if line and not line.startswith(CONTEXT)]
+    return " / ".join(telling[-3:]) or "it said nothing"
 
 
 def _without_secrets(file: Path, backend: Backend) -> str:

@@ -63,6 +63,7 @@ def for_server(
         "SCCACHE_NO_DAEMON": "1",
         "SCCACHE_START_SERVER": "1",
         "SCCACHE_CONF": str(private / NO_FILE),
+        "RUST_BACKTRACE": "0",  # it would hide why the server ended
     }
 
 
