@@ -16,6 +16,7 @@ from winvllm_build import process
 from winvllm_build.build import ninja
 from winvllm_build.build.compiling import Compilation, compile_selection, equipped
 from winvllm_build.build.configure import Configuration, configure
+from winvllm_build.build.diagnosis import lookup
 from winvllm_build.build.engine import launcher, order
 from winvllm_build.build.engine.record import Outcome
 from winvllm_build.build.events import CompileBegun, Note
@@ -46,6 +47,7 @@ class Project:
     def __init__(self, folder: Path, compiler: str = "c++") -> None:
         self.tree, self.workspace = folder / "tree", Workspace(root=folder / "workspace")
         self.build, self.heard, self.notes = self.workspace.builds / "mini", Heard(), list[str]()
+        self.profile = Profile()
         self.tree.mkdir()
         (self.tree / "CMakeLists.txt").write_text(LISTS)
         for name in NAMES:
@@ -65,7 +67,7 @@ class Project:
     @property
     def wanted(self) -> Compilation:
         selection = Selection(targets=("mini",), objects=(), left_out=())
-        return Compilation.of(Profile(), self.door, selection, self.workspace)
+        return Compilation.of(self.profile, self.door, selection, self.workspace)
 
     def compile(self, costs: Known | None = None) -> ninja.RunResult:
         with equipped(self.wanted, self.workspace, self.notes.append) as ready:
@@ -112,6 +114,34 @@ def test_the_order_is_made_anew_when_cmake_has_run_again(tmp_path: Path) -> None
     assert names[:5] == ["beta", "epsilon", "gamma", "delta", "alpha"]
     found = [piece.output for piece in order.pieces(manifest.read_text()) if piece.output]
     assert [Path(name).name.split(".")[0] for name in found] == names[:5]
+
+
+def test_what_is_announced_has_the_memory_that_the_profile_gives_each_edge(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.profile = Profile(build=BuildSection(memory_per_job=0.5))
+    assert project.compile(costs_of(*NAMES)).code == 0
+    (begun,) = [event for event in project.heard.events if isinstance(event, CompileBegun)]
+    assert {planned.cost.memory for planned in begun.edges} == {1 << 29}
+
+
+def test_a_failure_is_of_the_run_that_had_it(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.profile = Profile(build=BuildSection(keep_going=True))
+    for name in ("alpha", "beta"):
+        (project.tree / f"{name}.cpp").write_text("int broken( {\n")
+    folder = lookup.BuildFolder(folder=project.build, tree=project.tree, sets=())
+
+    def failed() -> set[str]:
+        return {Path(output).stem for one in lookup.what_failed(folder) for output in one.failure.outputs}
+
+    assert len(project.compile().failed) == 2
+    assert failed() == {"alpha.cpp", "beta.cpp"}
+    (project.tree / "CMakeLists.txt").write_text(LISTS.replace("alpha.cpp ", ""))
+    assert len(project.compile().failed) == 1
+    assert failed() == {"beta.cpp"}
+    (project.tree / "CMakeLists.txt").write_text(LISTS.replace("alpha.cpp beta.cpp ", ""))
+    assert project.compile().code == 0
+    assert failed() == set()
 
 
 def test_the_store_keeps_to_the_size_of_the_profile(tmp_path: Path) -> None:

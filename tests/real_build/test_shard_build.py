@@ -57,6 +57,25 @@ def test_two_lists_share_a_file_that_one_of_them_compiles(builds: Builder, tmp_p
     assert any(name.startswith("cumem_allocator") for name in whole["artifacts"])
 
 
+def test_a_share_is_compiled_in_a_folder_that_was_dropped_first(builds: Builder) -> None:
+    found = builds.build("--shard", "1/1")
+    folder = Path(found["builds"][0]["build"])
+    (folder / "mark").write_text("")
+    assert builds.build("--shard", "1/1", "--fresh")["edges"] == 1
+    assert not (folder / "mark").exists()
+    done = builds.run("--fresh", "--dry-run")
+    assert done.returncode == 2
+    assert "a dry run changes nothing" in done.stderr
+
+
+def test_an_empty_share_exports_nothing(builds: Builder, tmp_path: Path) -> None:
+    """There is one edge for two shares; the store of this workspace has others."""
+    done = builds.run("--shard", "2/2", "--export", str(tmp_path / "x.tar"))
+    assert done.returncode == 0, done.stderr
+    assert "is not written: the share is empty" in done.stderr
+    assert not (tmp_path / "x.tar").exists()
+
+
 def test_an_export_of_a_whole_build_is_refused(builds: Builder, tmp_path: Path) -> None:
     done = builds.run("--export", str(tmp_path / "x.tar"))
     assert done.returncode == 2

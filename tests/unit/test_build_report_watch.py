@@ -232,6 +232,16 @@ def test_each_folder_that_one_command_builds_has_its_record(tmp_path: Path) -> N
         assert (len(run.records), run.ending, run.torn) == (94, Ending.FINISHED, 0)
 
 
+@pytest.mark.parametrize("content", [b"", b"\0" * 64])
+def test_a_record_of_which_nothing_reached_the_disk_hides_no_other(tmp_path: Path, content: bytes) -> None:
+    with watching() as watch:
+        for event in whole_build(tmp_path):
+            watch(event)
+    (whole,) = runs.records(tmp_path)
+    whole.with_name(f"{runs.name_of(4e9)}{runs.SUFFIX}").write_bytes(content)
+    assert runs.chosen(tmp_path, None).name == whole.stem
+
+
 def test_a_failure_and_an_interruption_are_told_apart(tmp_path: Path) -> None:
     for error, outcome in ((CompileError("no"), "failed"), (KeyboardInterrupt(), "interrupted")):
         target = tmp_path / f"{outcome}.ndjson"

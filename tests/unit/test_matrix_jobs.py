@@ -178,16 +178,21 @@ def plan_file(folder: Path) -> Path:
         "memory_bytes": 1 << 30, "output": "a.o", "seconds": 60.0, "source": "<tree>/a.cu",
         "start_seconds": 0, "target": "_C",
     }  # fmt: skip
+    replaced = {**edge, "identity": "another", "output": "b.o"}
     link = {**edge, "language": "link", "output": "_C.so", "identity": "l"}
-    build = {"tag": "v0.33.0", "archs": ["8.6"], "edges": [edge, link]}
+    build = {
+        "tag": "v0.33.0", "archs": ["8.6"], "layers": ["windows"],
+        "selects": {"targets": [], "leave_out": [], "objects": []}, "edges": [edge, link],
+    }  # fmt: skip
+    small = {**build, "selects": {**build["selects"], "targets": ["_C"]}, "edges": [edge, replaced, link]}
     file = folder / "plan.json"
-    file.write_text(json.dumps({"builds": [build]}), encoding="utf-8")
+    file.write_text(json.dumps({"builds": [build, small]}), encoding="utf-8")
     return file
 
 
 def test_a_plan_is_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = plan_file(tmp_path)
-    assert len(pieces.from_plan(file.read_text())["v0.33.0", ("8.6",)]) == 1
+    assert [len(found) for found in pieces.from_plan(file.read_bytes()).values()] == [1, 2]
     chosen = ["--tag", "v0.33.0", "--arch-list", "8.6", "--from", str(file)]
     assert run(*chosen, "--json") == 0
     data = json.loads(capsys.readouterr().out)
@@ -200,13 +205,56 @@ def test_a_plan_is_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
 def test_a_plan_of_something_else_is_refused(tmp_path: Path) -> None:
     file = plan_file(tmp_path)
-    with pytest.raises(UsageError, match=r"has no build of v0\.33\.0 for 8\.9"):
+    with pytest.raises(UsageError, match=r"has no build of v0\.33\.0 for 8\.9 \(windows\)"):
         run("--tag", "v0.33.0", "--arch-list", "8.9", "--from", str(file))
+    same = ("--tag", "v0.33.0", "--arch-list", "8.6", "--from", str(file))
+    with pytest.raises(UsageError, match=r"has no build of .* leave_out _C\n"):
+        run(*same, "--set", "build.leave_out=_C")
+    with pytest.raises(UsageError, match=r"has no build of .* \(windows \+ gcc12\)"):
+        run(*same, "--set", "source.layers=gcc12")
     file.write_text("{}", encoding="utf-8")
     with pytest.raises(UsageError, match="this is no plan with edges"):
         run("--tag", "v0.33.0", "--from", str(file))
     with pytest.raises(UsageError, match="cannot read"):
         run("--from", str(tmp_path / "absent.json"))
+
+
+def test_builds_of_one_list_are_not_taken_for_each_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = ["--tag", "v0.33.0", "--arch-list", "8.6", "--from", str(plan_file(tmp_path)), "--json"]
+    for more, edges in (([], 1), (["--set", "build.targets=_C"], 2)):
+        assert run(*chosen, *more) == 0
+        assert json.loads(capsys.readouterr().out)["groups"]["v0.33.0"]["edges"] == edges
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_plan_that_a_windows_shell_wrote_is_read(tmp_path: Path, encoding: str) -> None:
+    content = plan_file(tmp_path).read_text(encoding="utf-8").encode(encoding)
+    assert [len(found) for found in pieces.from_plan(content).values()] == [1, 2]
+    for broken in (b"\xff\xfe{", b"[]", b'{"builds": [1]}', content[:-3]):
+        with pytest.raises(UsageError, match="this is no plan with edges"):
+            pieces.from_plan(broken)
+
+
+def test_wheels_of_one_name_are_refused(tmp_path: Path) -> None:
+    files = [tmp_path / folder / "w.toml" for folder in ("a", "b")]
+    for file, arch in zip(files, ("8.6", "8.9"), strict=True):
+        file.parent.mkdir()
+        file.write_text(f'tag = "v0.33.0"\n[cuda]\narch_list = ["{arch}"]\n', encoding="utf-8")
+    options = [word for file in files for word in ("--profile", str(file))]
+    plan = json.loads(plan_file(tmp_path).read_bytes())
+    plan["builds"][1] |= {"archs": ["8.9"], "selects": plan["builds"][0]["selects"]}
+    (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"several wheels would be named v0\.33\.0-w\n"):
+        run(*options, "--from", str(tmp_path / "plan.json"))
+
+
+def test_a_text_for_a_reader_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="for a reader") as caught:
+        run("--tag", "v0.33.0", "--arch-list", "8.6", "--out", str(tmp_path / "m"))
+    assert "--format json" in str(caught.value.fix)
+    assert not (tmp_path / "m").exists()
 
 
 def test_the_workflow_asks_for_the_same_builds(tmp_path: Path) -> None:

@@ -30,7 +30,8 @@ def plans() -> tuple[BuildPlan, ...]:
         jobs = jobs_of(edges, known.predict)
         made.append(
             BuildPlan(
-                title=archs, tag="v0.33.0", archs=(archs,), layers=("windows",), build=Path("b"), reused=True,
+                title=archs, tag="v0.33.0", archs=(archs,), layers=("windows",), selects={},
+                build=Path("b"), reused=True,
                 edges=planned, pending=len(edges), unbuilt={"_qutlass_C": 6}, room=ROOM, notes=(),
                 left_out=(LeftOut(name="_qutlass_C", reason="not to be had"),),
                 schedule=simulate(jobs, slots=ROOM.slots, budget=ROOM.budget),

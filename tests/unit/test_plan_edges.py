@@ -57,6 +57,24 @@ def test_device_passes_of_one_list() -> None:
     assert {edge.gencodes for edge in marlin} == {("compute_80", "sm_80")}
 
 
+@pytest.mark.parametrize("root", ["/w", "/m", "/usr/local/w", "C:/w"])
+def test_a_folder_with_a_short_name_is_none_in_longer_ones(root: str) -> None:
+    roots = Roots(
+        folders={"<workspace>": root, "<tree>": f"{root}/trees/v"}, aliases=(("<workspace>", "/behind/a"),)
+    )
+    for text, named in {
+        f"-I{root}/trees/v/csrc": "-I<tree>/csrc",
+        f"{root}/trees/v-old/w8a8/x.cu": "<workspace>/trees/v-old/w8a8/x.cu",
+        "<tree>/csrc/w8a8/moe/x.cu": "<tree>/csrc/w8a8/moe/x.cu",
+        f"-Xcompiler=-ffile-prefix-map={root}=/winvllm": "-Xcompiler=-ffile-prefix-map=<workspace>=/winvllm",
+        f"{root}+b/x": f"{root}+b/x",
+        f"{root}.d/x;{root}": f"{root}.d/x;<workspace>",
+        "/behind/a/b": "<workspace>/b",
+    }.items():
+        assert roots.named(text) == named
+    assert Roots(folders={}).named("/w/x") == "/w/x"
+
+
 def test_for_turing_the_second_flash_attention_is_compiled_for_no_architecture() -> None:
     bare = [e for e in of(recorded("v0.33.0")["7.5"], Language.CUDA) if not e.gencodes]
     assert {edge.target for edge in bare} == {"_vllm_fa2_C"}

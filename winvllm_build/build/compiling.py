@@ -13,7 +13,7 @@ from typing import Final
 from winvllm_build.build import ninja
 from winvllm_build.build.cache import session
 from winvllm_build.build.cache.session import CompilerCache
-from winvllm_build.build.diagnosis import ending
+from winvllm_build.build.diagnosis import ending, lookup
 from winvllm_build.build.engine import memory, order
 from winvllm_build.build.engine.commandline import output_of
 from winvllm_build.build.engine.cost import Cost, Costs
@@ -152,6 +152,7 @@ def compile_selection(wanted: Compilation, watch: Watcher) -> ninja.RunResult:
     """
     watch = _Single(watch)
     _drop_dependency_files(wanted)
+    lookup.forget_failures(wanted.door.folder, wanted.edges)
     pending, terms = _pending(wanted), wanted.terms or _terms(wanted)
     if pending:
         budget = terms.room.budget(memory.available(), 0)
@@ -176,6 +177,8 @@ def compile_selection(wanted: Compilation, watch: Watcher) -> ninja.RunResult:
             gate.lost.clear()
             before, ran = ran, _ninja(wanted, gate, watch)
             ran = replace(ran, finished=ran.finished + before.finished - len(before.failed))
+    if ran.code == 0:
+        lookup.forget_failures(wanted.door.folder)
     _refuse_failure(ran, keep_going=wanted.profile.build.keep_going)
     return ran
 
@@ -226,8 +229,13 @@ def _announce(wanted: Compilation, pending: tuple[Edge, ...], gate: Gate, watch:
     """Tell what is going to run, where something is."""
     if not pending:
         return
-    planned = [PlannedEdge(edge=edge, cost=wanted.costs.predict(edge)) for edge in pending]
-    terms = gate.terms
+    terms, costs = gate.terms, wanted.costs
+    each = terms.memory_per_edge
+    foreseen = ((edge, costs.predict(edge)) for edge in pending)
+    planned = [
+        PlannedEdge(edge=edge, cost=cost if each is None else replace(cost, memory=each))
+        for edge, cost in foreseen
+    ]
     planned.sort(key=lambda one: (-terms.urgency[one.edge.output], one.edge.output))
     watch(
         CompileBegun(

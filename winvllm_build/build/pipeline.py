@@ -30,7 +30,6 @@ from winvllm_build.build.events import Note, Step, StepBegun, StepDone, Watcher
 from winvllm_build.build.result import BuildResult, DryRun
 from winvllm_build.build.selection import Selection, select
 from winvllm_build.build.steps import logged_steps
-from winvllm_build.errors import UsageError
 from winvllm_build.index import Index
 from winvllm_build.patchset import manifest, patchset
 from winvllm_build.patchset.worktree import open_worktree
@@ -60,7 +59,7 @@ class BuildRequest:
         offline: use only what is cached.
         allow_edits: build patched files that carry edits on top of their patch.
         fresh: drop the build folder first.
-        dry_run: configure, and say what would run.
+        dry_run: configure (`fresh` drops the folder before that), and say what would run.
         wheels: folder for the wheel; None for the workspace's own.
         only: objects to compile instead of what the profile selects; nothing is linked or packed then.
     """
@@ -82,10 +81,6 @@ def run(request: BuildRequest, watch: Watcher) -> BuildResult | DryRun:
     Raises:
         WinvllmError: a subclass for each room that can fail.
     """
-    if request.dry_run and request.fresh:
-        raise UsageError(
-            "a dry run changes nothing, --fresh drops the build folder", fix="leave one of them out"
-        )
     equipment.refuse_early(request.resolved, patched_tags=patchset.tags(request.patches))
     request = replace(request, resolved=equipment.for_tag(request.resolved, request.patches))
     profile = request.resolved.profile

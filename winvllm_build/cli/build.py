@@ -147,6 +147,10 @@ def build(
             profile or [None], several.lists(arch, arch_list), overrides, setting or []
         )
     ]
+    if dry_run and fresh:
+        raise UsageError(
+            "a dry run changes nothing, --fresh drops the build folder", fix="leave one of them out"
+        )
     if shard is not None:
         with watching(events) as watcher:
             part = shards.run(requests, shard, export, watcher)

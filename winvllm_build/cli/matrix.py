@@ -15,6 +15,7 @@ from winvllm_build.errors import UsageError
 
 if TYPE_CHECKING:
     from winvllm_build.build.matrix.jobs import Matrix, Wanted
+    from winvllm_build.build.matrix.pieces import Asked
     from winvllm_build.build.matrix.shares import Piece
     from winvllm_build.build.matrix.sizing import Runner
     from winvllm_build.profile.loader import ResolvedProfile
@@ -106,9 +107,12 @@ def matrix(
             requirement=requirement, runner=runner, limit=machine.limit,
         )  # fmt: skip
         return _put(text, out)
+    form = Format.JSON if as_json else form
+    if out is not None and form is Format.TEXT:
+        raise UsageError(f"{out} would hold a text for a reader", fix="add --format json, github or gitlab")
     pieces = _planned(wanted, offline=offline) if plan is None else _read(wanted, plan)
     made = jobs.matrix_of([one for one, _ in wanted], pieces, machine)
-    match Format.JSON if as_json else form:
+    match form:
         case Format.JSON:
             return _put(json.dumps(made.as_data(), indent=2, sort_keys=True) + "\n", out)
         case Format.GITHUB:
@@ -174,18 +178,27 @@ def _read(wanted: Sequence[tuple[Wanted, ResolvedProfile]], file: Path) -> dict[
     from winvllm_build.build.matrix import pieces
 
     try:
-        known = pieces.from_plan(file.read_text(encoding="utf-8"))
+        known = pieces.from_plan(file.read_bytes())
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}", fix="name the file of a plan") from error
-    missing = [
-        f"{one.tag} for {';'.join(one.archs)}" for one, _ in wanted if (one.tag, one.archs) not in known
-    ]
+    asked = [_asked(resolved) for _, resolved in wanted]
+    missing = [str(one) for one in asked if one not in known]
     if missing:
         raise UsageError(
-            f"{file} has no build of {', '.join(missing)}",
+            f"{file} has no build of {'; '.join(missing)}",
             fix="winvllm-build plan --edges --json with the same profiles, tags and lists",
         )
-    return {number: known[one.tag, one.archs] for number, (one, _) in enumerate(wanted)}
+    return {number: known[one] for number, one in enumerate(asked)}
+
+
+def _asked(resolved: ResolvedProfile) -> Asked:
+    from winvllm_build import data
+    from winvllm_build.build import equipment
+    from winvllm_build.build.matrix.pieces import Asked
+
+    profile = equipment.for_tag(resolved, data.patches_root()).profile
+    layers = equipment.layers_of(profile, data.patches_root()).layers
+    return Asked.of(profile.tag, profile.cuda.arch_list, layers, profile.build.selects)
 
 
 def _again(options: Mapping[str, Sequence[str] | None], runner: Runner, limit: str) -> list[str]:

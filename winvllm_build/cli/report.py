@@ -81,7 +81,7 @@ def _folder(profile: str | None) -> Path:
     from winvllm_build.build import equipment, trees
     from winvllm_build.cli.profiles import resolve_profile
 
-    found = resolve_profile(profile, overrides={}).profile
+    found = equipment.for_tag(resolve_profile(profile, overrides={}), data.patches_root()).profile
     layers = equipment.layers_of(found, data.patches_root())
     tree = trees.tree_name(found.tag, found.cuda.arch_list, layers.optional)
     return folders.newest(workspace, f"{tree}-{found.build.type.value.lower()}-")

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from winvllm_build.cli import render
-from winvllm_build.errors import CompileError, UsageError
+from winvllm_build.errors import CompileError, UsageError, WinvllmError
 
 if TYPE_CHECKING:
-    from winvllm_build.build.matrix.sharded import ShardResult
+    from winvllm_build.build.matrix.sharded import Dealt, ShardResult
     from winvllm_build.build.pipeline import BuildRequest
     from winvllm_build.cli.watch import Watch
 
@@ -36,18 +36,29 @@ def run(requests: list[BuildRequest], shard: str, export: Path | None, watch: Wa
     share = Share.parse(shard)
     if any(request.dry_run or request.wheels for request in requests):
         raise UsageError("a share compiles and packs nothing: no --dry-run, no --out", fix="leave them out")
-    result = sharded.run(requests, share, watch)
-    if export is not None:
-        _export(result, requests[0], export)
+    dealt = sharded.deal(requests, share, watch)
+    try:
+        result = sharded.run(requests, dealt, watch)
+    except WinvllmError:
+        try:
+            _export(dealt, requests[0], export)
+        except WinvllmError as error:
+            render.note(f"{export} is not written: {error.message}")
+        raise
+    _export(dealt, requests[0], export)
     watch.result(result.as_data(), failed=result.failed)
     return result
 
 
-def _export(result: ShardResult, request: BuildRequest, file: Path) -> None:
+def _export(dealt: Dealt, request: BuildRequest, file: Path | None) -> None:
     from winvllm_build.build.store import transfer
 
-    names = [one.build.name for one in result.builds]
-    done = transfer.export(request.workspace.root / "objects", file, builds=names)
+    if file is None:
+        return
+    if not dealt.names:
+        render.note(f"{file} is not written: the share is empty")
+        return
+    done = transfer.export(request.workspace.objects, file, builds=dealt.names)
     render.note(f"{done.edges} finished edges in {done.file} ({render.size(done.size)})")
 
 

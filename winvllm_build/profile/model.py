@@ -144,6 +144,11 @@ class BuildSection(Section):
         "what was not used for longest goes. auto: 20.",
     )
 
+    @property
+    def selects(self) -> dict[str, tuple[str, ...]]:
+        """What decides which edges there are, by key."""
+        return {"leave_out": self.leave_out, "objects": self.objects, "targets": self.targets}
+
 
 class CacheSection(Section):
     """A compiler cache (sccache) beside the tool's own store. Credentials come from the environment alone."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -104,14 +106,26 @@ def failed_logs(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(found, key=lambda log: log.stat().st_mtime))
 
 
-def _is_current(folder: Path, log: Path) -> bool:
+def forget_failures(folder: Path, but_of: Collection[str] = ()) -> None:
+    """Remove the logs of edges that failed in an earlier run, but of those that make one of some outputs."""
+    for log in (folder / LOGS).glob("*.log"):
+        with contextlib.suppress(OSError):  # held open by something else
+            outputs = _failed_outputs(log)
+            if outputs and not any(name in but_of for name in outputs):
+                log.unlink()
+
+
+def _failed_outputs(log: Path) -> tuple[str, ...]:
+    """Of the edge that a log is of; none where it is no edge's."""
     with log.open("rb") as file:
         head = EDGE_LOG.match(file.readline())
-    if head is None:
-        return False
-    outputs = [folder / name.decode("utf-8", "replace") for name in head["outputs"].split()]
+    return () if head is None else tuple(head["outputs"].decode("utf-8", "replace").split())
+
+
+def _is_current(folder: Path, log: Path) -> bool:
+    outputs = [folder / name for name in _failed_outputs(log)]
     written = log.stat().st_mtime
-    return not all(output.is_file() and _arrived(output) > written for output in outputs)
+    return bool(outputs) and not all(output.is_file() and _arrived(output) > written for output in outputs)
 
 
 def _arrived(output: Path) -> float:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 
 class Language(Enum):
@@ -52,19 +54,29 @@ class Roots:
     aliases: tuple[tuple[str, str], ...] = ()
 
     def named(self, text: str) -> str:
-        """`text` with each folder replaced by its name, the deepest folder first."""
+        """`text` with each folder replaced by its name, the deepest folder first.
+
+        A folder ends where a part of a path does: `/w` is none in `/src/w8a8`.
+        """
         if "/" not in text:
             return text
-        known = [*self.folders.items(), *self.aliases]
-        for name, folder in sorted(known, key=lambda item: -len(item[1])):
-            text = text.replace(folder, name)
-        return text
+        pattern, names = _finder((*self.folders.items(), *self.aliases))
+        return pattern.sub(lambda match: names[match[0]], text)
 
     def spelt(self, text: str) -> str:
         """`text` with each name replaced by its folder."""
         for name, folder in self.folders.items():
             text = text.replace(name, folder)
         return text
+
+
+@lru_cache(maxsize=64)
+def _finder(known: tuple[tuple[str, str], ...]) -> tuple[re.Pattern[str], dict[str, str]]:
+    """What finds the folders of `known`, pairs of name and folder, and the name of each."""
+    deepest = sorted((pair for pair in known if pair[1]), key=lambda pair: -len(pair[1]))
+    names = {folder: name for name, folder in reversed(deepest)}
+    anyone = "|".join(map(re.escape, dict.fromkeys(folder for _, folder in deepest)))
+    return re.compile(rf"(?:{anyone})(?![\w.+-])" if anyone else r"(?!)"), names
 
 
 def work_key(arguments: tuple[str, ...], roots: Roots, compiler: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -148,7 +149,8 @@ def matrix_of(wanted: Sequence[Wanted], pieces: Mapping[int, Sequence[Piece]], r
         runner: the machines.
 
     Raises:
-        UsageError: no number of shards fits the limit, or an argument is more than one word to a shell.
+        UsageError: no number of shards fits the limit, two wheels have one name, or an argument is more than
+            one word to a shell.
     """
     refuse_words(word for one in wanted for word in one.arguments)
     tags = dict.fromkeys(one.tag for one in wanted)
@@ -157,6 +159,12 @@ def matrix_of(wanted: Sequence[Wanted], pieces: Mapping[int, Sequence[Piece]], r
         for tag in tags
     )
     made = Matrix(groups=groups, runner=runner)
+    names = Counter(wheel.identifier for wheel in made.wheels)
+    if again := [name for name, count in names.items() if count > 1]:
+        raise UsageError(
+            f"several wheels would be named {', '.join(again)}",
+            fix="give the files of the profiles different names",
+        )
     for kind, count in (("shards", len(made.shards)), ("wheels", len(made.wheels))):
         if count > shares.MOST:
             raise UsageError(

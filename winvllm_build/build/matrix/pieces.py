@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from winvllm_build.build.engine.edge import Language
@@ -12,6 +14,27 @@ from winvllm_build.build.plan import setting
 from winvllm_build.build.plan.costs import CostModel
 from winvllm_build.build.plan.result import BuildPlan
 from winvllm_build.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What decides which edges a build has; `selects` are keys of `[build]` with their names, sorted."""
+
+    tag: str
+    archs: tuple[str, ...]
+    layers: tuple[str, ...]
+    selects: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @classmethod
+    def of(
+        cls, tag: str, archs: Sequence[str], layers: Sequence[str], selects: Mapping[str, Sequence[str]]
+    ) -> Asked:
+        listed = tuple(sorted((key, tuple(names)) for key, names in selects.items()))
+        return cls(tag=tag, archs=tuple(archs), layers=tuple(layers), selects=listed)
+
+    def __str__(self) -> str:
+        words = [f"{self.tag} for {';'.join(self.archs)} ({' + '.join(self.layers)})"]
+        return ", ".join([*words, *(f"{key} {' '.join(names)}" for key, names in self.selects if names)])
 
 
 def of(plans: Sequence[BuildPlan]) -> tuple[Piece, ...]:
@@ -44,21 +67,24 @@ def _of_one(plan: BuildPlan, number: int) -> list[Piece]:
     return found
 
 
-def from_plan(text: str) -> dict[tuple[str, tuple[str, ...]], tuple[Piece, ...]]:
-    """The compile edges in what `plan --edges --json` printed, by tag and architectures of their build.
+def from_plan(content: bytes) -> dict[Asked, tuple[Piece, ...]]:
+    """The compile edges in what `plan --edges --json` printed, by what their build is of.
+
+    Args:
+        content: UTF-8, or what a shell's `>` makes of it: UTF-16 or UTF-32, a byte order mark before it.
 
     Raises:
         UsageError: it is no such plan, or one without edges.
     """
     try:
-        builds = json.loads(text)["builds"]
+        builds = json.loads(content.removeprefix(codecs.BOM_UTF8))["builds"]
         return {
-            (build["tag"], tuple(build["archs"])): tuple(
+            Asked.of(build["tag"], build["archs"], build["layers"], build["selects"]): tuple(
                 _recorded(edge, number) for edge in build["edges"] if edge["language"] != Language.LINK.value
             )
             for number, build in enumerate(builds)
         }
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f"this is no plan with edges: {error!r}", fix="winvllm-build plan --edges --json > plan.json"
         ) from error

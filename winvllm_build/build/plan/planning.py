@@ -70,6 +70,7 @@ def plan(request: BuildRequest, watch: Watcher, *, title: str, what_if: WhatIf) 
         tag=dry.tag,
         archs=tuple(profile.cuda.arch_list),
         layers=dry.layers,
+        selects=profile.build.selects,
         build=dry.build,
         reused=(dry.build / STAMP).stat().st_mtime < begun,
         edges=planned,

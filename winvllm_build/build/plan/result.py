@@ -81,6 +81,7 @@ class BuildPlan:
         tag: the vLLM tag.
         archs: architectures as asked for.
         layers: layers of patches.
+        selects: what the profile says of targets and objects, by the names of its keys.
         build: the configured folder.
         reused: whether it was configured before.
         edges: what it consists of, in ninja's order.
@@ -96,6 +97,7 @@ class BuildPlan:
     tag: str
     archs: tuple[str, ...]
     layers: tuple[str, ...]
+    selects: Mapping[str, tuple[str, ...]]
     build: Path
     reused: bool
     edges: tuple[Planned, ...]
@@ -170,6 +172,7 @@ class BuildPlan:
                 "seconds": round(self.schedule.makespan, 1),
                 "slots": self.room.slots,
             },
+            "selects": {key: list(names) for key, names in self.selects.items()},
             "tag": self.tag,
             "targets": {name: one.as_data() for name, one in self.targets.items()},
             "title": self.title,

@@ -61,7 +61,9 @@ def listed(build: Path) -> tuple[Listed, ...]:
         UsageError: ninja's log is of a version that is not known.
     """
     found = [
-        Listed(name=file.stem, begun=_begun(file.stem), load=partial(load, file)) for file in records(build)
+        Listed(name=file.stem, begun=_begun(file.stem), load=partial(load, file))
+        for file in records(build)
+        if _is_begun(file)
     ]
     log = ninjalog.read(build)
     recorded = tuple(one.begun for one in found)
@@ -142,6 +144,12 @@ def _value(content: bytes) -> dict[str, Any] | None:
 
 def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _is_begun(file: Path) -> bool:
+    """Whether anything of a record reached the disk before the power went."""
+    with file.open("rb") as opened:
+        return opened.read(1) == b"{"
 
 
 def _begun(name: str) -> float:
