@@ -180,11 +180,12 @@ def plan_file(folder: Path) -> Path:
     }  # fmt: skip
     replaced = {**edge, "identity": "another", "output": "b.o"}
     link = {**edge, "language": "link", "output": "_C.so", "identity": "l"}
+    selects: dict[str, list[str]] = {"targets": [], "leave_out": [], "objects": []}
     build = {
         "tag": "v0.33.0", "archs": ["8.6"], "layers": ["windows"],
-        "selects": {"targets": [], "leave_out": [], "objects": []}, "edges": [edge, link],
+        "selects": selects, "edges": [edge, link],
     }  # fmt: skip
-    small = {**build, "selects": {**build["selects"], "targets": ["_C"]}, "edges": [edge, replaced, link]}
+    small = {**build, "selects": {**selects, "targets": ["_C"]}, "edges": [edge, replaced, link]}
     file = folder / "plan.json"
     file.write_text(json.dumps({"builds": [build, small]}), encoding="utf-8")
     return file
