@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import logging
 import os
+import queue
 import re
 import shlex
 import shutil
@@ -40,6 +40,10 @@ SECRET = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|ACCESS_KEY
 """Names of variables whose values no log gets."""
 NEW_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 """Ctrl-C on Windows reaches us alone; we end the tree ourselves."""
+
+
+SPELL = 0.2
+"""Seconds for which Windows does not hear Ctrl-C."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,13 +142,34 @@ def stream(
             on_start(child.pid)
         if child.stdin is not None:
             child.stdin.close()
-        pipe: IO[bytes] | None = child.stdout
-        if pipe is not None:
-            newline = None if overwritten else "\n"
-            lines = io.TextIOWrapper(pipe, encoding="utf-8", errors="replace", newline=newline)
-            for line in lines:
+        if child.stdout is not None:
+            for line in _lines(child.stdout, newline=None if overwritten else "\n"):
                 on_line(line.rstrip("\r\n"))
         return child.wait()
+
+
+def _lines(pipe: IO[bytes], *, newline: str | None) -> Iterator[str]:
+    """The lines of a pipe as they come; waited for in short spells, since on Windows Ctrl-C ends no read."""
+    found: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    own = os.dup(
+        pipe.fileno()
+    )  # the pipe may be closed while something that the program left holds the other end
+
+    def read() -> None:
+        try:
+            with open(own, encoding="utf-8", errors="replace", newline=newline) as lines:  # noqa: PTH123 - no path
+                for line in lines:
+                    found.put(line)
+        finally:
+            found.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        with contextlib.suppress(queue.Empty):
+            line = found.get(timeout=SPELL)
+            if line is None:
+                return
+            yield line
 
 
 @dataclass(frozen=True, slots=True)

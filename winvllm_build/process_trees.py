@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 from pathlib import Path
@@ -70,12 +71,33 @@ def end_session(pid: int, *, created: float) -> bool:
     import psutil  # noqa: PLC0415 - it costs every command 10 ms, and only ended programs need it
 
     found = end_tree(pid, created=created)
-    if sys.platform != "win32":
-        for orphan in psutil.process_iter():
-            with contextlib.suppress(psutil.Error, OSError):
-                if os.getsid(orphan.pid) == pid and orphan.create_time() >= created - 1.0:
-                    found = end_tree(orphan.pid) or found
+    if sys.platform == "win32":
+        for orphan in orphans(pid, created=created):
+            found = end_tree(orphan) or found
+        return found
+    for orphan in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if os.getsid(orphan.pid) == pid and orphan.create_time() >= created - 1.0:
+                found = end_tree(orphan.pid) or found
     return found
+
+
+def orphans(pid: int, *, created: float) -> tuple[int, ...]:
+    """What a process that is gone has started, where children keep their parent's number, as on Windows.
+
+    Args:
+        pid: its number, which another process may have by now.
+        created: its start time (seconds since the epoch).
+    """
+    import psutil  # noqa: PLC0415 - as above
+
+    rows = [
+        one.info for one in psutil.process_iter(["pid", "ppid", "create_time"]) if one.info["create_time"]
+    ]
+    later = next((row["create_time"] for row in rows if row["pid"] == pid), math.inf)
+    return tuple(
+        row["pid"] for row in rows if row["ppid"] == pid and created - 1.0 <= row["create_time"] < later
+    )
 
 
 def end_orphans(program: str, argument: str) -> int:

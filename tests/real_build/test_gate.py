@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -53,6 +54,23 @@ def test_memory_limits_what_runs_at_once_and_slots_do(tmp_path: Path) -> None:
     assert bench.run(bench.gate(slots=7, most=1000)).finished == 7
     assert bench.heard.most() == 2
     assert bench.heard.most(lambda record: record.predicted_memory) <= 1000 * MIB
+
+
+def test_a_connection_that_breaks_before_it_is_taken_does_not_close_the_gate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Windows' accept reports a launcher that was killed just then."""
+    accept, broken = socket.socket.accept, iter([ConnectionResetError()])
+
+    def once_broken(server: socket.socket) -> tuple[socket.socket, object]:
+        for error in broken:
+            raise error
+        return accept(server)
+
+    monkeypatch.setattr(socket.socket, "accept", once_broken)
+    bench = Bench(folder=tmp_path, sources={"one": "pass", "two": "pass"})
+    assert bench.run(bench.gate(slots=2)).finished == 2
+    assert next(broken, None) is None
 
 
 def test_small_edges_run_while_a_large_one_waits_and_it_runs_alone(tmp_path: Path) -> None:

@@ -184,6 +184,24 @@ def test_more_than_fits_is_counted() -> None:
     assert lines[-1].strip() == f"and {len(board.running) - 9} more"
 
 
+def test_an_end_that_the_gate_told_is_known_by_either_slash() -> None:
+    """Ninja's descriptions have backslashes on Windows."""
+    board = Board()
+    ended = [event for event in RECORDED.events() if isinstance(event, EdgeEnded)]
+    board.see(ended[0])
+    for output, told in ((ended[0].record.edge.output, True), (ended[1].record.edge.output, False)):
+        for name in (output, output.replace("/", "\\")):
+            done = EdgeDone(
+                finished=1,
+                total=9,
+                title=f"Building CUDA object {name}",
+                failed=False,
+                elapsed=1,
+                remaining=None,
+            )
+            assert board.told(done) is told
+
+
 def test_a_stream_tells_all_and_its_last_line_how_it_ended(tmp_path: Path) -> None:
     target = tmp_path / "events.ndjson"
     with watching(str(target)) as watch:

@@ -50,6 +50,15 @@ def test_compile_statements_change_places_and_nothing_else_does() -> None:
     assert order.ordered(found, ["two.dir/c.cu.o", "one.dir/sp ace.cu.o"]) == found
 
 
+def test_the_manifest_of_windows_has_backslashes() -> None:
+    """As CMake writes them there; ninja names the same files with slashes."""
+    manifest = MANIFEST.replace(".dir/", ".dir\\")
+    wished = ["two.dir/c.cu.o", "one.dir/sp ace.cu.o"]
+    found = order.ordered(manifest, wished)
+    assert [piece.output for piece in order.pieces(found) if piece.output][:2] == wished
+    assert sorted(found.splitlines()) == sorted(manifest.splitlines())
+
+
 LINES = (
     "build a.o: CXX_COMPILER__x a\n", "  FLAGS = 1\n", "\n", "# build\n", "build b: phony\n",
     "build $:c.o: CUDA_COMPILER__y c\n", "x = 1\n",

@@ -111,9 +111,9 @@ def test_device_codes_in_all_spellings(words: list[str], expected: tuple[str, ..
 
 def test_a_build_on_windows_is_read_as_recorded_commands_are() -> None:
     """Response files are expanded by ninja; paths have both slashes, the gate and cmd.exe stand in front."""
-    gate = ("C:/py/python.exe", "-I", "C:/ws/gate.py")
+    gate = ("C:/Py/python.exe", "-I", "C:/ws/gate.py")
     here = setting_of("v1", root="C:/ws", launchers=[gate], windows=True)
-    start = " ".join(gate)
+    start = r"C:\py\python.exe -I C:/ws/gate.py"  # CMake turns the slashes of the program alone
     found = list(
         edges.of(
             [

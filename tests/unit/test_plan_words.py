@@ -66,5 +66,14 @@ def test_the_shell_around_a_link_is_taken_off() -> None:
 
 def test_launchers_go_the_longest_that_fits() -> None:
     launchers = (("python",), ("python", "-I", "gate.py"))
-    assert words.without_launchers(("python", "-I", "gate.py", "nvcc", "-c"), launchers) == ("nvcc", "-c")
-    assert words.without_launchers(("nvcc", "-c"), launchers) == ("nvcc", "-c")
+    command = ("python", "-I", "gate.py", "nvcc", "-c")
+    assert words.without_launchers(command, launchers, windows=False) == ("nvcc", "-c")
+    assert words.without_launchers(("nvcc", "-c"), launchers, windows=False) == ("nvcc", "-c")
+
+
+def test_a_launcher_on_windows_goes_however_its_path_is_written() -> None:
+    launchers = (("C:/Py/python.exe", "-I", "C:/ws/gate.pyc"),)
+    command = (r"c:\py\python.exe", "-I", "C:/ws/gate.pyc", r"C:\cuda\nvcc.exe", "-c")
+    assert words.without_launchers(command, launchers, windows=True) == command[3:]
+    assert words.without_launchers(command, launchers, windows=False) == command
+    assert words.without_launchers(command[:2], launchers, windows=True) == command[:2]

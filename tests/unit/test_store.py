@@ -268,3 +268,36 @@ def test_a_store_that_cannot_be_written_lets_the_build_go_on(bench: Bench) -> No
     assert bench.run(edge_of(bench)) == ["a.cpp.o"]
     assert len(bench.told) >= 1
     assert "not kept any more" in bench.told[0]
+
+
+@pytest.mark.parametrize("kept_times", [False, True])
+def test_a_run_of_other_edges_after_a_crash_trusts_no_torn_output(bench: Bench, *, kept_times: bool) -> None:
+    """The torn one is of no interest to the first run after the crash; the second asks for it."""
+    bench.write("a.cpp", "int a() { return 1; }\n")
+    bench.write("b.cpp", "int b() { return 1; }\n")
+    first, second = bench.compile_edge("a.cpp"), bench.compile_edge("b.cpp")
+    bench.run(first, second, close=False)  # the end is not noted, as of a run that was killed
+    torn = bench.build / first.output
+    whole, before = torn.read_bytes(), torn.stat()
+    torn.unlink()  # perhaps a link into the store
+    torn.write_bytes(bytes(len(whole)))
+    if kept_times:
+        os.utime(torn, ns=(before.st_atime_ns, before.st_mtime_ns))
+    bench.run(second)
+    assert bench.verified is not None
+    assert bench.verified.unclean
+    bench.run(first, second)
+    assert not bench.verified.unclean
+    assert [name for name, _ in bench.verified.removed] == [first.output]
+    assert torn.read_bytes() == whole
+
+
+def test_a_run_of_other_edges_leaves_sound_outputs_alone(bench: Bench) -> None:
+    bench.write("a.cpp", "int a() { return 1; }\n")
+    bench.write("b.cpp", "int b() { return 1; }\n")
+    first, second = bench.compile_edge("a.cpp"), bench.compile_edge("b.cpp")
+    bench.run(first, second, close=False)
+    bench.run(second)
+    bench.run(first, second)
+    assert bench.verified is not None
+    assert (bench.verified.trusted, bench.verified.removed) == (2, ())

@@ -69,3 +69,5 @@ def test_ctrl_c_ends_compilers_and_what_they_started(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         bench.run(bench.gate(slots=1))
     assert left_over(before, "ninja.exe", Path(sys.executable).name) == []
+    made = bench.build / "slow.o"
+    assert not made.exists() or made.read_text() == "half"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from pathlib import PurePath
+from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Final
 
 from winvllm_build.build.engine.edge import Edge, Language, Roots, work_key
@@ -27,7 +27,7 @@ def output_of(command: Sequence[str], folder: str = "", *, windows: bool = WINDO
         elif glued is not None:
             found = glued[1]
         if found:
-            return _relative(found, folder)
+            return _relative(found, folder, windows=windows)
     return ""
 
 
@@ -69,11 +69,11 @@ def without_launcher(command: str) -> str:
     return command[at + len(SCRIPT) :].lstrip('" ')
 
 
-def _relative(name: str, folder: str) -> str:
-    if folder and os.path.isabs(name):  # noqa: PTH117 - a Windows path is told on Windows alone, as here
+def _relative(name: str, folder: str, *, windows: bool) -> str:
+    path = PureWindowsPath(name) if windows else PurePosixPath(name)
+    if folder and path.is_absolute():
         try:
-            inside = PurePath(name).relative_to(folder)
+            return path.relative_to(folder).as_posix()
         except ValueError:
             return name
-        return inside.as_posix()
-    return name.replace("\\", "/") if os.sep == "\\" else name
+    return name.replace("\\", "/") if windows else name

@@ -155,8 +155,9 @@ class Gate:
         while not self._stop.is_set():
             try:
                 line, _ = self._server.accept()
-            except OSError:
-                return
+            except OSError:  # a launcher that was killed just then, or no more files: others wait
+                self._stop.wait(INTERVAL)
+                continue
             threading.Thread(target=self._serve, args=(line,), daemon=True).start()
 
     def _sample(self) -> None:

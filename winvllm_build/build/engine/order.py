@@ -45,8 +45,8 @@ def pieces(manifest: str) -> Iterator[Piece]:
 
 
 def unescaped(name: str) -> str:
-    """A path as it is, from how a manifest writes it."""
-    return re.sub(r"\$(.)", r"\1", name)
+    """A path as ninja names it elsewhere, from how a manifest writes it: CMake has backslashes on Windows."""
+    return re.sub(r"\$(.)", r"\1", name).replace("\\", "/")
 
 
 def ordered(manifest: str, outputs: Sequence[str]) -> str:

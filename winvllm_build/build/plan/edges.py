@@ -59,7 +59,9 @@ def of(entries: Iterable[Mapping[str, Any]], setting: Setting) -> Iterator[Edge]
     for entry in entries:
         output = _relative(str(entry["output"]), setting)
         arguments = words.without_launchers(
-            words.split(str(entry["command"]), windows=setting.windows), setting.launchers
+            words.split(str(entry["command"]), windows=setting.windows),
+            setting.launchers,
+            windows=setting.windows,
         )
         suffix = PurePosixPath(output).suffix.lower()
         if not arguments or suffix not in OBJECT | LIBRARY:

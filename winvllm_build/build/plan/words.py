@@ -61,7 +61,19 @@ def split_windows(command: str) -> list[str]:
     return [*words, "".join(word)] if begun else words
 
 
-def without_launchers(words: Sequence[str], launchers: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    """The words after the longest of `launchers` that they begin with."""
-    found = [len(one) for one in launchers if one and list(words[: len(one)]) == list(one)]
+def without_launchers(
+    words: Sequence[str], launchers: Sequence[Sequence[str]], *, windows: bool
+) -> tuple[str, ...]:
+    """The words after the longest of `launchers` that they begin with.
+
+    Args:
+        words: a command.
+        launchers: as CMake was given them, with slashes.
+        windows: CMake writes the program with backslashes there, its arguments as they are; case is the same.
+    """
+
+    def plain(some: Sequence[str]) -> list[str]:
+        return [word.replace("\\", "/").casefold() if windows else word for word in some]
+
+    found = [len(one) for one in launchers if one and plain(words[: len(one)]) == plain(one)]
     return tuple(words[max(found, default=0) :])

@@ -98,7 +98,7 @@ class Board:
 
     def told(self, done: EdgeDone) -> bool:
         """Whether the edge that ninja names is one whose end was told already; it names the output last."""
-        record = self.ended.get(done.title.rpartition(" ")[2])
+        record = self.ended.get(done.title.rpartition(" ")[2].replace("\\", "/"))
         return record is not None and (not done.failed or record.outcome is Outcome.FAILED)
 
 

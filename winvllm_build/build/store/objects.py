@@ -111,7 +111,8 @@ class Store:
             StorageError: the build folder cannot be written.
         """
         ninja.end_leftover(Journal(path=self.build / ninja.RUNNING))
-        there = [edge for edge in edges if (self.build / edge.output).exists()]
+        wanted = list(edges)
+        there = [edge for edge in wanted if (self.build / edge.output).exists()]
         thorough = full or self._journal.unclean
         held = snapshot.read(self.build)
         if not thorough and held.holds():
@@ -126,18 +127,23 @@ class Store:
         )
         doubts = zip(there, verifier.doubts(there), strict=True)
         removed = tuple((edge.output, doubt) for edge, doubt in doubts if doubt)
+        trusted = {edge.output for edge in there} - {output for output, _ in removed}
+        others = self._journal.done.keys() - {edge.output for edge in wanted}
+        torn = verifier.torn(sorted(others)) if thorough else ()
         with storage_errors(str(self.build)):
             snapshot.drop(self.build)
             for output, _ in removed:
                 (self.build / output).unlink(missing_ok=True)
             repaired = ninjalogs.repair(self.build)
             self._journal.open()
-        verification.settle(self._journal, self.build, self._syncer, self._journal.done)
+        for output in torn:  # another selection's: it is made again once it is asked for
+            self._journal.begin(output)
+        verification.settle(self._journal, self.build, self._syncer, trusted)
         if repaired:
             self._tell(repaired)
-        self._checked.update({edge.output for edge in there} - {output for output, _ in removed})
+        self._checked.update(trusted)
         return verification.Verified(
-            trusted=len(there) - len(removed),
+            trusted=len(trusted),
             removed=removed,
             unclean=self._journal.unclean,
             repaired=repaired,

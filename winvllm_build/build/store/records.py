@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from winvllm_build.build.store.blobs import Syncer
 from winvllm_build.build.store.digests import digest_of_text
+from winvllm_build.workspace import replace
 
 FORMAT: Final = 1
 NAME: Final = re.compile(r"[0-9a-f]{64}")
@@ -234,7 +235,7 @@ class Records:
         part = path.with_name(f".{variant[:16]}.{os.getpid()}.{id(record):x}.part")
         try:
             part.write_bytes(record.packed())
-            part.replace(path)
+            replace(part, path)
         finally:
             part.unlink(missing_ok=True)
         self._syncer.later(path)

@@ -57,6 +57,18 @@ class Verifier:
         with ThreadPoolExecutor(READERS) as pool:
             return list(pool.map(self._doubt, edges))
 
+    def torn(self, outputs: Sequence[str]) -> list[str]:
+        """Those that are there and are not what the journal says; of edges that the run does not need."""
+        with ThreadPoolExecutor(READERS) as pool:
+            return [name for name, bad in zip(outputs, pool.map(self._is_torn, outputs), strict=True) if bad]
+
+    def _is_torn(self, output: str) -> bool:
+        path, done = self.build / output, self.journal.done[output]
+        try:
+            return path.stat().st_size != done.size or sha256(path) != done.hash
+        except FileNotFoundError:
+            return False
+
     def _doubt(self, edge: Edge) -> str:
         done = self.journal.done.get(edge.output)
         if done is None:

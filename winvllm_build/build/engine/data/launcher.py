@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # from typing, it would cost 10 ms
 VARIABLE = "WINVLLM_GATE"
 VERSION = b"1"
 NOT_STARTED = 127
+STDOUT, STDERR = 1, 2
 CHUNK = 1 << 16
 POLL_MS = 200
 """Milliseconds between looks at signals, on Windows."""
@@ -210,6 +211,12 @@ else:
 
     def run(command: "Sequence[str]", text: int) -> Ended:
         """Run it to its end in a job object of its own, both its streams into the file `text`."""
+        if text != STDOUT:  # ninja waits until nobody has its pipe, and mspdbsrv may stay for long
+            for stream in (STDOUT, STDERR):
+                try:
+                    os.set_handle_inheritable(msvcrt.get_osfhandle(stream), False)
+                except OSError:
+                    continue
         handle = msvcrt.get_osfhandle(text)
         os.set_handle_inheritable(handle, True)
         job = kernel.CreateJobObjectW(None, None)
@@ -249,7 +256,7 @@ else:
 
     def become(command: "Sequence[str]") -> int:
         """Run it with our own streams."""
-        return run(command, 1).code
+        return run(command, STDOUT).code
 
     def leave(code: int) -> int:
         return code
