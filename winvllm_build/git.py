@@ -31,11 +31,16 @@ SHOWN_LINES: Final = 6
 UNWRITTEN: Final = (b"No space left on device", b"unable to write file", b"Read-only file system")
 """What git says, untranslated, when the disk refuses; it has one exit code for everything, and tidies up."""
 
+SAFE: Final = "safe.directory"
+NOT_OURS: Final = b"dubious ownership"
+"""What git says of a repository that belongs to another account, whatever it was asked."""
+
 PINNED: Final = (
     "core.attributesFile=",
     "core.autocrlf=false",
     "core.bigFileThreshold=512m",
     "core.eol=lf",
+    "core.excludesFile=",
     "core.fsmonitor=false",
     "core.hooksPath=/dev/null",
     "core.longpaths=true",
@@ -106,7 +111,8 @@ class Git:
         self.environment = dict(environment or {})
         kept = {k: v for k, v in os.environ.items() if k.upper() in INHERITED}
         self._env = kept | ISOLATION | IDENTITY | self.environment
-        self._options = tuple(x for pin in PINNED for x in ("-c", pin))
+        pins = (*PINNED, *_trusted(self.program))
+        self._options = tuple(x for pin in pins for x in ("-c", pin))
 
     def run(
         self, *args: str, stdin: bytes = b"", index: Path | None = None, ok: tuple[int, ...] = (0,)
@@ -124,7 +130,7 @@ class Git:
         """
         env = self._env if index is None else self._env | {"GIT_INDEX_FILE": str(index)}
         done = process.capture([self.program, "-C", self.folder, *self._options, *args], env=env, stdin=stdin)
-        if done.code not in ok:
+        if done.code not in ok or NOT_OURS in done.err:
             if any(words in done.err for words in UNWRITTEN):
                 raise StorageError(
                     f"git could not write below {self.folder}: the disk is full or read-only",
@@ -235,6 +241,15 @@ def find_git() -> Path:
     if number is None or (int(number[1]), int(number[2])) < MINIMUM:
         raise ToolchainError(f"{said.strip()} at {program} is too old", fix="install git 2.38 or newer")
     return program
+
+
+@lru_cache(maxsize=1)
+def _trusted(program: Path) -> tuple[str, ...]:
+    """The folders of other accounts that the user trusts, as settings; no repository has a say in that."""
+    nowhere = {"GIT_DIR": os.devnull}
+    asked = (program, "config", "--includes", "-z", "--get-all", SAFE)
+    listed = process.capture(asked, env={**_users_environment(), **nowhere}).text
+    return tuple(f"{SAFE}={folder}" for folder in listed.split("\0")[:-1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

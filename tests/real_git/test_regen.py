@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.patch_upstream import BASE, EDITED, HEADER, NEW, TAG, Upstream, after, digest
-from winvllm_build.errors import FindingsError, PatchError, TreeStateError
+from winvllm_build.errors import FindingsError, PatchError, TreeStateError, UsageError
 from winvllm_build.patchset import rewrite
 from winvllm_build.patchset.patchset import load
 from winvllm_build.patchset.status import TreeState
@@ -138,6 +138,39 @@ def test_a_check_names_what_differs_and_writes_nothing(upstream: Upstream) -> No
     with pytest.raises(FindingsError, match=r"a\.py\.patch: differs"):
         upstream.regen(check=True)
     assert digest(upstream.patches) == before
+
+
+def test_a_new_file_with_crlf_is_refused_but_for_batch_files(upstream: Upstream) -> None:
+    upstream.write({"new.cuh": b"int a;\r\n", "run.bat": b"@echo off\r\n"})
+    before = digest(upstream.patches)
+    with pytest.raises(TreeStateError, match=r"CRLF.*\n  new\.cuh$|CRLF.*\n  new\.cuh\n"):
+        upstream.regen(new=("*.cuh", "*.bat"))
+    assert digest(upstream.patches) == before
+    upstream.write({"new.cuh": b"int a;\n"})
+    upstream.regen(new=("*.cuh", "*.bat"))
+    assert upstream.patch_file("run.bat").is_file()
+
+
+def test_a_file_that_the_user_hides_from_git_everywhere_is_still_a_new_file(
+    upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ignored = tmp_path / "home" / ".config" / "git" / "ignore"
+    ignored.parent.mkdir(parents=True)
+    ignored.write_text("*.cuh\n")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    upstream.write({"a b.cuh": b"int a;\n"})
+    with pytest.raises(TreeStateError, match=r"a b\.cuh") as caught:
+        upstream.regen()
+    assert '--new "a b.cuh"' in str(caught.value.fix)
+    upstream.regen(new=("a b.cuh",))
+    assert upstream.patch_file("a b.cuh").is_file()
+
+
+@pytest.mark.parametrize("glob", ["/etc/passwd", "../x.py", "C:\\x.py", "csrc\\..\\..\\x", "a/.."])
+def test_a_new_file_outside_the_tree_is_refused(upstream: Upstream, glob: str) -> None:
+    with pytest.raises(UsageError, match="leads out of the tree"):
+        upstream.regen(new=(glob,))
 
 
 def test_crlf_brought_into_a_file_is_refused(upstream: Upstream) -> None:

@@ -29,3 +29,8 @@ def test_no_folder_is_made_of_a_typing_error(
     assert f"the folder of {file} does not exist" in said.replace("\n", "")
     assert f'mkdir "{file.parent}"' in said
     assert not file.parent.exists()
+
+
+def test_a_folder_is_no_file_to_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["export", "v0.33.0", "--output", str(tmp_path)]) == 2
+    assert "is a folder" in capsys.readouterr().err

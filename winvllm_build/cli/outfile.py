@@ -8,11 +8,13 @@ from winvllm_build.errors import UsageError
 
 
 def require_folder(*files: Path | None) -> None:
-    """Refuse files whose folder is not there.
+    """Refuse files whose folder is not there, and folders.
 
     Raises:
-        UsageError: a folder does not exist.
+        UsageError: a folder does not exist, or stands where the file is to be.
     """
     for file in files:
+        if file is not None and file.is_dir():
+            raise UsageError(f"{file} is a folder", fix="name a file in it")
         if file is not None and not file.absolute().parent.is_dir():
             raise UsageError(f"the folder of {file} does not exist", fix=f'mkdir "{file.parent}"')

@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from winvllm_build.errors import TreeStateError
-from winvllm_build.git import Git, RepoPath
+from winvllm_build.git import Git, Oid, RepoPath
 from winvllm_build.patchset import tree
 from winvllm_build.patchset.diff import Change, Diff
 
+BATCH: Final = (".bat", ".cmd")
+
 
 def refuse_crlf(git: Git, diffs: Mapping[RepoPath, Diff]) -> None:
-    """Refuse changes that bring CRLF into files without it.
+    """Refuse changes that bring CRLF into files without it, and new files with it, but for cmd.exe's.
 
     Raises:
         TreeStateError: there are such changes; the files are named.
     """
-    ids = [oid for diff in diffs.values() if diff.change is Change.MODIFIED and not diff.binary
-           for oid in (diff.pre, diff.post) if oid is not None]  # fmt: skip
-    blobs = tree.contents(git, ids)
+    held = {
+        path: diff
+        for path, diff in diffs.items()
+        if not diff.binary
+        and (diff.change is Change.MODIFIED or (diff.change is Change.ADDED and not path.endswith(BATCH)))
+    }
+    blobs = tree.contents(git, [oid for d in held.values() for oid in (d.pre, d.post) if oid is not None])
     wrong = [
         path
-        for path, diff in diffs.items()
-        if diff.pre in blobs and diff.post in blobs
-        and b"\r\n" not in blobs[diff.pre] and b"\r\n" in blobs[diff.post]
-    ]  # fmt: skip
+        for path, diff in held.items()
+        if b"\r\n" in _content(blobs, diff.post) and b"\r\n" not in _content(blobs, diff.pre)
+    ]
     if wrong:
         listed = "".join(f"\n  {path}" for path in wrong)
         raise TreeStateError(
-            f"CRLF line ends were brought into files that had none:{listed}",
+            f"CRLF line ends were brought into files that had none, or are new:{listed}",
             fix="convert them back to LF (editor, or `dos2unix`), then run again",
         )
+
+
+def _content(blobs: Mapping[Oid, bytes], oid: Oid | None) -> bytes:
+    return b"" if oid is None else blobs.get(oid, b"")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ from winvllm_build.suggest import did_you_mean
 from winvllm_build.workspace import locked, storage_errors
 
 SCREENFUL: Final = 20
+OUTSIDE: Final = re.compile(r"^(?:/|[A-Za-z]:)|(?:^|/)\.\.(?:/|$)")
 
 
 def regen(
@@ -85,8 +87,9 @@ def regen(
         result = rewrite.carry_out(rewrite.plan(job, contents), begun, check=check, journal=journal)
         if not check:
             was = [patch.path for patch in draft.patches if patch.target == target]
-            materialise.set_index(place, _index_moves(git, place, made, was))
-            place.git.out("update-ref", kept_ref(tag, target), made)
+            place.git.out("update-ref", kept_ref(tag, target), made)  # before what another git may hold up
+            with storage_errors(str(place.folder)):
+                materialise.set_index(place, _index_moves(git, place, made, was))
         return result
 
 
@@ -249,8 +252,15 @@ def _new_files(place: Worktree, globs: Sequence[str]) -> list[RepoPath]:
     """The untracked files to take in.
 
     Raises:
+        UsageError: a glob leads out of the tree.
         TreeStateError: there are others.
     """
+    outside = [glob for glob in globs if OUTSIDE.search(glob.replace("\\", "/"))]
+    if outside:
+        raise UsageError(
+            f"--new {outside[0]} leads out of the tree",
+            fix="name files by their path in the tree, such as csrc/new.cu",
+        )
     found = untracked(place)
     wanted = [path for path in found if any(_matches(path, glob) for glob in globs)]
     others = [path for path in found if path not in wanted]
@@ -259,7 +269,7 @@ def _new_files(place: Worktree, globs: Sequence[str]) -> list[RepoPath]:
         more = f"\n  and {len(others) - SCREENFUL} more" if len(others) > SCREENFUL else ""
         raise TreeStateError(
             f"{place.folder} has untracked files that no --new names:{shown}{more}",
-            fix=f"add --new {others[0]!r} to make it part of the patches, or delete it",
+            fix=f"add --new {advice.quoted(others[0])} to make it part of the patches, or delete it",
         )
     unused = [g for g in globs if not any(_matches(path, g) for path in found) and not place.git.out(
         "ls-files", "-z", "--", f":(glob){g}")]  # fmt: skip

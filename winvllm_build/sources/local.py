@@ -23,11 +23,14 @@ SKIPPED_FOLDERS: Final = frozenset(
 SKIPPED_SUFFIXES: Final = frozenset({".pyc", ".so", ".pyd", ".o", ".obj"})
 
 
-def import_local(git: Git, location: Path, pin: SourcePin, *, ref: str) -> tuple[Oid, str]:
+def import_local(
+    git: Git, location: Path, pin: SourcePin, *, ref: str, windows: bool = os.name == "nt"
+) -> tuple[Oid, str]:
     """Take the source at `location` into `git`; the commit and what it is, in words.
 
     Raises:
-        SourceError: there is nothing, the repository lacks the commit, or a file is unsafe.
+        SourceError: there is nothing, the repository lacks the commit, a file is unsafe, or it is a plain
+            folder on Windows, which knows no executable bits: its tree could never be the tag's.
     """
     if location.is_file():
         return _archive(git, location, pin, ref)
@@ -38,6 +41,11 @@ def import_local(git: Git, location: Path, pin: SourcePin, *, ref: str) -> tuple
     if is_repository(location):
         commit = _repository(git, location, pin, ref)
         return commit, f"commit {commit} of the repository {location}"
+    if windows:
+        raise SourceError(
+            f"{location} is a plain folder, and on Windows it does not say which files are executable",
+            fix="name the archive that it was unpacked from, or a git repository",
+        )
     files = sorted(upstream_files(_files(location)), key=lambda file: file.path)
     if not files:
         raise SourceError(f"the folder {location} is empty", fix="check the path given for the local source")
@@ -81,5 +89,5 @@ def _files(folder: Path) -> Iterator[Member]:
                 continue
             if path.is_symlink() or not path.is_file():
                 raise names.refused(relative, "is not a regular file")
-            executable = os.name != "nt" and os.access(path, os.X_OK)
+            executable = os.access(path, os.X_OK)
             yield Member(path=names.check(relative), executable=executable, content=path.read_bytes())

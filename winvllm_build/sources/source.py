@@ -148,6 +148,9 @@ def worktree(source: Source, folder: Path, *, on_event: Callable[[str], None] | 
         begun = _begun(folder)
         if begun.is_file():
             git.end_orphans()
+            _private_folder(
+                source, folder
+            )  # since the run that was killed, it may have become something else
             _remove(folder)
         elif _is_complete(source, folder):
             return folder
@@ -160,13 +163,20 @@ def worktree(source: Source, folder: Path, *, on_event: Callable[[str], None] | 
 
 
 def _begun(folder: Path) -> Path:
-    """Exists exactly while the tool makes `folder`: only then may what is there be removed."""
+    """Exists while the tool makes `folder`: only then may a worktree of ours be removed."""
     return folder.with_name(f".{folder.name}.begun")
 
 
 def _remove(folder: Path) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)
+    """The marker of a worktree goes last: where this is killed, the rest is still known as ours."""
+    if not folder.exists():
+        return
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != ".git":
+            path.unlink()
+    shutil.rmtree(folder)
 
 
 def _is_complete(source: Source, folder: Path) -> bool:

@@ -26,6 +26,7 @@ from tests.small_source import (
     unheard,
     unreachable,
 )
+from winvllm_build import git as door
 from winvllm_build.choices import SourceKind
 from winvllm_build.errors import (
     BusyError,
@@ -34,9 +35,10 @@ from winvllm_build.errors import (
     SourceError,
     TreeStateError,
 )
-from winvllm_build.git import Git, Oid
+from winvllm_build.git import Git, GitError, Oid
 from winvllm_build.index import Index
 from winvllm_build.pip_settings import PipSettings
+from winvllm_build.sources.local import import_local
 from winvllm_build.sources.pins import SdistPin, SourcePin
 from winvllm_build.sources.source import acquire, worktree
 from winvllm_build.workspace import Workspace, locked, sha256_of
@@ -241,6 +243,58 @@ def test_worktree_refuses_what_is_not_its_own(
     made = worktree(source, workspace.trees / "t")
     with pytest.raises(TreeStateError, match=source.commit):
         worktree(replace(source, commit=Oid("1" * 40)), made)
+
+
+def test_what_took_the_place_of_a_half_made_worktree_is_kept(
+    take: Take, pin: SourcePin, workspace: Workspace, upstream: Path, tmp_path: Path
+) -> None:
+    """A run was killed between its mark and git's first file; then the user cloned into that folder."""
+    source = take(pin)
+    folder = tmp_path / "mine"
+    mark = folder.with_name(".mine.begun")
+    mark.write_text(f"{source.commit}\n")
+    git(upstream, "clone", "--quiet", ".", str(folder))
+    (folder / "work.txt").write_text("hours of it")
+    before = bytes_in(folder)
+    with pytest.raises(TreeStateError, match="is not empty and not a worktree of this tool"):
+        worktree(source, folder)
+    assert bytes_in(folder) == before
+    made = worktree(source, workspace.trees / "t")
+    (made / "src").rename(made / "half")
+    made.with_name(".t.begun").write_text(f"{source.commit}\n")
+    assert (worktree(source, made) / "src").is_dir()
+    assert not (made / "half").exists()
+
+
+def test_a_plain_folder_on_windows_is_refused(take: Take, pin: SourcePin, tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "a.py").write_text("")
+    with pytest.raises(SourceError, match="which files are executable"):
+        import_local(Git(take(pin).repository), tmp_path / "plain", pin, ref="refs/x", windows=True)
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="gives a folder to another account"
+)
+def test_a_repository_of_another_account_is_told_and_may_be_trusted(
+    upstream: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in [upstream, *upstream.rglob("*")]:
+        os.chown(path, 12345, -1)
+    config = tmp_path / "config"
+    config.touch()
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.delenv("GIT_CONFIG_COUNT", raising=False)
+    door._trusted.cache_clear()
+    try:
+        with pytest.raises(GitError, match=r"safe\.directory"):
+            Git(upstream).run("rev-parse", "HEAD", ok=(0, 128))
+        git(tmp_path, "config", "--file", str(config), "--add", "safe.directory", "*")
+        door._trusted.cache_clear()
+        assert Git(upstream).run("rev-parse", "HEAD").code == 0
+    finally:
+        door._trusted.cache_clear()
 
 
 SCRIPT = """
