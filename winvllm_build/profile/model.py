@@ -57,8 +57,8 @@ class SourceSection(Section):
     kind: Annotated[SourceKind, BeforeValidator(choice_of(SourceKind))] = Field(
         default=SourceKind.AUTO,
         description="Where vLLM's source comes from: a clone of the pinned commit (git), a repository or "
-        "folder on this machine (local; on Windows a plain folder has no executable bits and is refused), the "
-        "package index (sdist), or the first that works (auto).",
+        "folder on this machine (local; on Windows a plain folder has no executable bits and is refused), "
+        "the package index (sdist), or the first that works (auto).",
     )
     location: OptionalCMakeText = Field(
         default=None,
