@@ -27,11 +27,12 @@ from winvllm_build.process_trees import (
     end_session,
     end_tree,
     kill_tree,
+    orphans,
 )
 
 __all__ = [
     "Background", "Completed", "ancestors", "background", "capture", "end_orphans", "end_session", "end_tree",
-    "environment_difference", "interactive", "kill_tree", "started", "stream", "which",
+    "environment_difference", "interactive", "kill_tree", "orphans", "started", "stream", "which",
 ]  # fmt: skip
 
 log = logging.getLogger(__name__)

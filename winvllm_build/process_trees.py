@@ -73,7 +73,8 @@ def end_session(pid: int, *, created: float) -> bool:
     found = end_tree(pid, created=created)
     if sys.platform == "win32":
         for orphan in orphans(pid, created=created):
-            found = end_tree(orphan) or found
+            with contextlib.suppress(psutil.Error, OSError):
+                found = end_tree(orphan) or found
         return found
     for orphan in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):

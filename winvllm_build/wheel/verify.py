@@ -186,13 +186,15 @@ class _Verification:
 
     def _see(self, beside: Path) -> None:
         """Let the environment see the packages of another one, after its own."""
-        ask = "import sysconfig; print(sysconfig.get_path('purelib')); print(sysconfig.get_path('platlib'))"
+        ask = "import json, sysconfig as s; print(json.dumps([s.get_path('purelib'), s.get_path('platlib')]))"
         own, other = (
-            process.capture([python, "-I", "-c", ask], env=_clean()).text.splitlines()
+            json.loads(process.capture([python, "-I", "-c", ask], env=_clean()).text)
             for python in (self.interpreter, beside)
         )
-        lines = "".join(f"{folder}\n" for folder in dict.fromkeys(other))
-        Path(own[0], "beside.pth").write_text(lines, encoding="utf-8")
+        folders = ascii(
+            list(dict.fromkeys(other))
+        )  # older Pythons read the file in the code page of the machine
+        Path(own[0], "beside.pth").write_text(f"import sys; sys.path.extend({folders})\n", encoding="ascii")
 
     def _ask(self, *words: str) -> dict[str, Any]:
         command: list[str | Path] = [self.interpreter, "-I", PROBE, *words]

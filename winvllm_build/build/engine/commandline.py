@@ -13,6 +13,9 @@ from winvllm_build.build.engine.edge import Edge, Language, Roots, work_key
 SOURCE: Final = re.compile(r"(?i)\.(cu|cpp|cc|cxx|c)$")
 GLUED: Final = re.compile(r"^[-/](?:Fo|(?i:out):)(.+)$")
 """How cl.exe and link.exe are told; `-o` is nvcc's and everybody's elsewhere."""
+EXECUTED: Final = 2
+"""Where the command of `cmake -E` stands."""
+MANIFEST: Final = re.compile(r"(?i)[-/]manifest(?:input)?(?::|$)")
 WINDOWS: Final = os.name == "nt"
 SCRIPT: Final = "launcher.pyc"
 
@@ -53,11 +56,22 @@ def edge_of(command: Sequence[str], folder: str) -> Edge:
     )
 
 
+def wrapped(words: Sequence[str]) -> int:
+    """Where the linker's own command begins: behind `cmake -E vs_link_dll ... --`, else at 0."""
+    around = len(words) > EXECUTED and words[1] == "-E" and words[2].startswith("vs_link_") and "--" in words
+    return list(words).index("--") + 1 if around else 0
+
+
 def is_same(command: Sequence[str], listed: Sequence[str]) -> bool:
-    """Whether a command is the listed one, quoting aside: CMake may have written another since then."""
+    """Whether a command is the listed one, quoting aside: CMake may have written another since then.
+
+    Of a link on Windows CMake's wrapper is listed, which gives the linker words about manifests, too.
+    """
     if any(word.startswith("@") for word in command):  # listed with what the response file holds
         return True
     plain = str.maketrans("", "", "\"'\\ ")
+    if at := wrapped(listed):
+        command, listed = ([w for w in some if not MANIFEST.match(w)] for some in (command, listed[at:]))
     return "".join(command).translate(plain) == "".join(listed).translate(plain)
 
 

@@ -282,7 +282,7 @@ class Gate:
                 self._queue.close()
         except protocol.BrokenLineError:
             self.lost.add(edge.output)
-            leftover.end(ask.pid, ask.group)
+            leftover.end(ask.pid, ask.group, since=started)
             raise
         finally:
             peak = self._queue.release(ticket)

@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Sequence
 from typing import Final
 
+from winvllm_build.build.engine.commandline import wrapped
+
 POSIX_WORD: Final = re.compile(r"""(?:[^\s"'\\]|"(?:[^"\\]|\\.)*"|'[^']*'|\\.)+""", re.DOTALL)
 POSIX_SHELL: Final = re.compile(r"^: && (?P<inside>.*?) && :\s*$", re.DOTALL)
 WINDOWS_SHELL: Final = re.compile(
@@ -64,7 +66,9 @@ def split_windows(command: str) -> list[str]:
 def without_launchers(
     words: Sequence[str], launchers: Sequence[Sequence[str]], *, windows: bool
 ) -> tuple[str, ...]:
-    """The words after the longest of `launchers` that they begin with.
+    """The words without the longest of `launchers` that they begin with.
+
+    Behind `cmake -E vs_link_dll ... --`, which CMake puts around a link on Windows, its command begins.
 
     Args:
         words: a command.
@@ -75,5 +79,6 @@ def without_launchers(
     def plain(some: Sequence[str]) -> list[str]:
         return [word.replace("\\", "/").casefold() if windows else word for word in some]
 
-    found = [len(one) for one in launchers if one and plain(words[: len(one)]) == plain(one)]
-    return tuple(words[max(found, default=0) :])
+    at = wrapped(words)
+    found = [len(one) for one in launchers if one and plain(words[at : at + len(one)]) == plain(one)]
+    return (*words[:at], *words[at + max(found, default=0) :])

@@ -32,7 +32,8 @@ LINK_REFUSED: Final = re.compile(
     r"[-/](pdb|manifestfile|ilk|pgd|idlout|map|incremental|ltcgout|profile|assemblydebug|debug)(:|$)",
     re.IGNORECASE,
 )
-"""What `link` writes beside the library and its import library."""
+"""What `link` writes beside the library and its import library. CMake always names a program database: no link
+is kept on Windows."""
 MSVC_PROGRAMS: Final = frozenset({"cl", "clang-cl", "link", "lld-link"})
 SEARCH: Final = ("-isystem", "-iquote", "-idirafter", "--include-path", "--system-include", "-I")
 MSVC_SEARCH: Final = ("-external:I", "/external:I", "-I", "/I")
@@ -110,10 +111,10 @@ def read(
         at += take(words[at], words[at + 1] if at + 1 < len(words) else "", state)
     if language is not Language.LINK and not state.depfile and not state.shows_includes:
         state.refuse("it writes no dependency file")
-    if not any(_same(name) == _same(output) for name in state.outputs):
+    if not any(slashed(name) == slashed(output) for name in state.outputs):
         state.refuse("its output is not on its command line")
     return Command(
-        outputs=(output, *(name for name in state.outputs if _same(name) != _same(output))),
+        outputs=(output, *(name for name in state.outputs if slashed(name) != slashed(output))),
         depfile=state.depfile,
         shows_includes=state.shows_includes,
         search=tuple(dict.fromkeys(state.search)),
@@ -213,5 +214,6 @@ def _split(text: str, *, windows: bool) -> list[str]:
     return [found[0].replace('"', "") for found in re.finditer(r'(?:[^\s"]+|"[^"]*")+', text)]
 
 
-def _same(name: str) -> str:
+def slashed(name: str) -> str:
+    """The spelling in which names are compared: on Windows CMake has backslashes, ninja slashes."""
     return name.replace("\\", "/").removeprefix("./")

@@ -11,7 +11,7 @@ from typing import Final
 
 from winvllm_build.build.engine.edge import Edge, Language
 from winvllm_build.build.store import command, depfile, includes, lookups, settings
-from winvllm_build.build.store.command import Command
+from winvllm_build.build.store.command import Command, slashed
 from winvllm_build.build.store.digests import Digest, Digests, digest_of_text
 from winvllm_build.build.store.places import Places
 from winvllm_build.build.store.records import Record
@@ -147,13 +147,13 @@ class Reader:
 
     def _given(self, edge: Edge, found: Command) -> list[str]:
         """Files that the command line itself names, the program included."""
-        outputs = {*found.outputs, found.depfile}
+        outputs = {slashed(name) for name in (*found.outputs, found.depfile)}
         given: list[str] = []
         for at, word in enumerate(found.words):
             for part in {word, word.rpartition("=")[2], *word.split(",")}:
                 if (
                     part
-                    and part not in outputs
+                    and slashed(part) not in outputs
                     and (at == 0 or edge.language is Language.LINK or not part.startswith("-"))
                 ):
                     path = self.places.base / part
