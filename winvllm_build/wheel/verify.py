@@ -193,7 +193,7 @@ class _Verification:
         )
         folders = ascii(
             list(dict.fromkeys(other))
-        )  # older Pythons read the file in the code page of the machine
+        )  # before 3.13 it is read in the code page
         Path(own[0], "beside.pth").write_text(f"import sys; sys.path.extend({folders})\n", encoding="ascii")
 
     def _ask(self, *words: str) -> dict[str, Any]:

@@ -32,8 +32,8 @@ LINK_REFUSED: Final = re.compile(
     r"[-/](pdb|manifestfile|ilk|pgd|idlout|map|incremental|ltcgout|profile|assemblydebug|debug)(:|$)",
     re.IGNORECASE,
 )
-"""What `link` writes beside the library and its import library. CMake always names a program database: no link
-is kept on Windows."""
+"""What `link` writes beside the library and its import library. CMake always names a program database: no
+link is kept on Windows."""
 MSVC_PROGRAMS: Final = frozenset({"cl", "clang-cl", "link", "lld-link"})
 SEARCH: Final = ("-isystem", "-iquote", "-idirafter", "--include-path", "--system-include", "-I")
 MSVC_SEARCH: Final = ("-external:I", "/external:I", "-I", "/I")
