@@ -191,9 +191,7 @@ class _Verification:
             json.loads(process.capture([python, "-I", "-c", ask], env=_clean()).text)
             for python in (self.interpreter, beside)
         )
-        folders = ascii(
-            list(dict.fromkeys(other))
-        )  # before 3.13 it is read in the code page
+        folders = ascii(list(dict.fromkeys(other)))  # before 3.13 it is read in the code page
         Path(own[0], "beside.pth").write_text(f"import sys; sys.path.extend({folders})\n", encoding="ascii")
 
     def _ask(self, *words: str) -> dict[str, Any]:
