@@ -148,8 +148,9 @@ def _number(value: object) -> float:
 
 def _is_begun(file: Path) -> bool:
     """Whether anything of a record reached the disk before the power went."""
-    with file.open("rb") as opened:
+    with contextlib.suppress(FileNotFoundError), file.open("rb") as opened:  # another build tidies
         return opened.read(1) == b"{"
+    return False
 
 
 def _begun(name: str) -> float:
