@@ -5,13 +5,14 @@
 BEFORE and AFTER are configured build folders of one tree, without the layer's variable and with it. Each
 source (a part of its name will do; none means all that the layer touches) is compiled with its own command in
 both, one pass of nvcc at a time: processor seconds and peak memory of each pass, and the PTX compared
-function by function.
+function by function. A source whose command is the same in both is compiled once.
 
     --ptx           the two passes that make PTX, not the object
     --unoptimised   PTX of cicc -O0
     --front-end     not PTX but what cicc's front end hands to its optimiser; cicc is ended there
     --joined NAME   the sources as one unit of this name: torch's headers are read once for all of them
     --into FILE     add each unit to this file as soon as it is known; what it has is not compiled again
+    --jobs N        units at a time; the ratio holds as both sides see the same load
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -140,6 +142,7 @@ def measured(how: How, one: Compile, text: Path, folder: Path) -> tuple[dict[str
     }
     if how is How.OBJECT:
         found["undefined"] = undefined(folder / output)
+        found["size"] = (folder / output).stat().st_size
     return found, made
 
 
@@ -160,7 +163,9 @@ def compared(unit: Unit, sides: Mapping[str, Mapping[str, Compile]]) -> dict[str
             content = joined([sides["after"][source].file for source in unit.sources])
             text.write_text(content, encoding="utf-8")
         before, old = measured(unit.how, sides["before"][first], text, Path(folder, "before"))
-        after, new = measured(unit.how, sides["after"][first], text, Path(folder, "after"))
+        after, new = before, old
+        if sides["before"][first].words != sides["after"][first].words:
+            after, new = measured(unit.how, sides["after"][first], text, Path(folder, "after"))
         told = front_ends(old, new) if unit.how is How.FRONT_END else texts(old, new)
     tree = tree_of(sides["after"][first], first)
     return {
@@ -204,6 +209,12 @@ def front_ends(old: Path, new: Path) -> dict[str, Any]:
     }
 
 
+def written(rows: Mapping[str, Any]) -> str:
+    """JSON with a line for each unit."""
+    lines = (f" {json.dumps(name)}: {json.dumps(rows[name], sort_keys=True)}" for name in sorted(rows))
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("before", type=Path)
@@ -214,6 +225,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--front-end", dest="how", action="store_const", const=How.FRONT_END)
     parser.add_argument("--joined", metavar="NAME")
     parser.add_argument("--into", type=Path)
+    parser.add_argument("--jobs", type=int, default=1)
     return parser.parse_args()
 
 
@@ -230,15 +242,19 @@ def main() -> None:
     groups = [(asked.joined, tuple(named))] if asked.joined else [(name, (name,)) for name in named]
     units = [Unit(name=name, sources=sources, how=asked.how) for name, sources in groups if name not in held]
     sides = {"before": compiles(asked.before), "after": known}
-    for unit in units:
-        row = compared(unit, sides)
-        held[unit.name] = row
-        if asked.into is not None:
-            asked.into.write_text(json.dumps(held, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        first, second = row["before"], row["after"]
-        told = f"{first['cpu']} s -> {second['cpu']} s, {first['mib']} -> {second['mib']} MiB"
-        same = f"{row['kernels']} kernels, {len(row['differing'])} differ"
-        sys.stdout.write(f"{unit.name}: {told}; {same}\n")
+    with ThreadPoolExecutor(asked.jobs) as pool:
+        running = {pool.submit(compared, unit, sides): unit.name for unit in units}
+        for done in as_completed(running):
+            if done.exception() is not None:
+                pool.shutdown(wait=False, cancel_futures=True)
+            name, row = running[done], done.result()
+            held[name] = row
+            if asked.into is not None:
+                asked.into.write_text(written(held), encoding="utf-8")
+            first, second = row["before"], row["after"]
+            told = f"{first['cpu']} s -> {second['cpu']} s, {first['mib']} -> {second['mib']} MiB"
+            same = f"{row['kernels']} kernels, {len(row['differing'])} differ"
+            sys.stdout.write(f"{name}: {told}; {same}\n")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
     python scripts/recorded_costs.py v0.33.0-sm86 BUILD --log .ninja_log --records measured.jsonl
     python scripts/recorded_costs.py v0.14.1-sm86 BUILD --history WORKSPACE/costs/history.jsonl --keep
+    python scripts/recorded_costs.py v0.14.1-sm86+fast-compile BUILD --narrowed ROWS v0.14.1-sm86
 
 BUILD is the configured folder that the figures are of: it says which device code each file is compiled for,
 and how large its objects are. The log gives wall seconds (of a run with no more jobs than cores); each line
@@ -12,6 +13,9 @@ The history is a workspace's, of which the very commands of BUILD count: memory 
 seconds only where nothing else gives them, since the machine may have been busy. `--slower 1.2` says how much
 longer it took than the machine of reference. With `--keep` what the file has already stays where nothing is
 said anew, seconds before those of the history.
+
+ROWS is what `benchmarks.fast_compile` wrote of whole objects: of each source that the layer touches its
+memory and size count, and of the seconds that the named file has the share that is left.
 """
 
 from __future__ import annotations
@@ -60,6 +64,21 @@ def had(file: Path) -> dict[tuple[str, ...], dict[str, Any]]:
     return {filed(sample): sample for sample in json.loads(file.read_bytes())["samples"]}
 
 
+def narrowed(rows: Path, wide: Path) -> list[dict[str, Any]]:
+    """Records of what the layer fast-compile touches."""
+    known = {sample["subject"]: sample["seconds"] for sample in json.loads(wide.read_bytes())["samples"]}
+    return [
+        {
+            "source": source,
+            "cpu": known[f"<tree>/{source}"] * row["after"]["cpu"] / row["before"]["cpu"],
+            "memory": row["after"]["mib"] << 20,
+            "size": row["after"]["size"],
+        }
+        for source, row in json.loads(rows.read_bytes()).items()
+        if row["sources"][source]["level"]
+    ]
+
+
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("name", help="of the file to write")
@@ -67,6 +86,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--log", type=Path)
     parser.add_argument("--records", type=Path)
     parser.add_argument("--history", type=Path)
+    parser.add_argument("--narrowed", nargs=2, metavar=("ROWS", "NAME"))
     parser.add_argument("--slower", type=float, default=1.0, help="than the machine of reference")
     parser.add_argument("--keep", action="store_true", help="what the file has")
     parser.add_argument("--build-type", help="that the figures are of, if not the folder's")
@@ -80,6 +100,8 @@ def main() -> None:
     walls = seconds_of(given.log) if given.log else {}
     lines = given.records.read_text(encoding="utf-8").splitlines() if given.records else []
     records = [json.loads(line) for line in lines]
+    if given.narrowed:
+        records += narrowed(Path(given.narrowed[0]), DATA / f"{given.narrowed[1]}.json")
     noted = noted_in(given.history)
     samples = had(target) if given.keep else {}
     for edge in edges.read(here.folder, setting=here):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -225,3 +226,35 @@ def test_the_speed_learnt_is_known_to_the_next_run_even_of_files_by_class_alone(
         first.learn(record(of, seconds=3 * kinds.reckoned(of)))
     assert 2 < first.speed < 3
     assert model(kept=kept).speed == pytest.approx(first.speed)
+
+
+def narrow_edge(source: str, level: str = "tensor", folder: str = "/b/v0.14.1-sm86/narrow_torch") -> Edge:
+    wide = edge(source, stable=False)
+    return replace(wide, arguments=("nvcc", f"-I{folder}/{level}", *wide.arguments[1:]))
+
+
+@pytest.mark.parametrize("folder", ["/b/narrow_torch", r"C:\b\narrow_torch"])
+def test_what_was_measured_with_all_of_torch_says_nothing_of_fewer_headers(folder: str) -> None:
+    few = narrow_edge("<tree>/csrc/new.cu", folder=folder)
+    if "\\" in folder:
+        few = replace(few, arguments=tuple(word.replace("/", "\\") for word in few.arguments))
+    assert kinds.headers_of(few) is kinds.Headers.NARROW
+    known = model()
+    known.learn(record(edge(few.source, stable=False), seconds=80))
+    assert known.predict(few).basis is Basis.CLASS
+    assert known.predict(few).seconds < known.predict(edge("<tree>/b.cu", stable=False)).seconds / 2
+    assert known.predict(few).memory < known.predict(edge("<tree>/b.cu", stable=False)).memory / 2
+    assert 0 < known.predict(few).size < 10**6
+
+
+def test_the_figures_of_fewer_headers_are_the_measured_share_of_the_others(checkout: Path) -> None:
+    rows = json.loads((checkout / "benchmarks" / "fast_compile-objects-v0.14.1.json").read_bytes())
+    known = {(sample.subject, sample.headers): sample for sample in costs.recorded()}
+    measured = {name: row for name, row in rows.items() if row["sources"][name]["level"]}
+    assert len(measured) > 50
+    for name, row in measured.items():
+        wide, few = (known[f"<tree>/{name}", of.value] for of in (kinds.Headers.ALL, kinds.Headers.NARROW))
+        share = row["after"]["cpu"] / row["before"]["cpu"]
+        assert few.seconds == pytest.approx(wide.seconds * share, abs=0.06)
+        assert few.memory == row["after"]["mib"] << 20
+        assert few.codes == wide.codes

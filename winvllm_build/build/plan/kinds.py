@@ -32,10 +32,13 @@ class Headers(Enum):
 
     STABLE = "stable ABI"
     ALL = "torch/all.h"
+    NARROW = "fewer of torch"
     NONE = "none"
 
 
 STABLE_ABI: Final = "-DTORCH_TARGET_VERSION"
+NARROW: Final = re.compile(r"[\\/]narrow_torch[\\/]\w+$")
+"""Folders of headers that the layer `fast-compile` puts before torch's."""
 PATHS: Final = (
     (re.compile(r"_entry\.cu$"), Kind.ORDINARY),
     (re.compile(r"marlin"), Kind.MARLIN),
@@ -76,9 +79,11 @@ def kind_of(edge: Edge) -> Kind:
 
 
 def headers_of(edge: Edge) -> Headers:
-    """By the definition that CMake gives to targets of the stable ABI alone."""
+    """By the definition that CMake gives to targets of the stable ABI alone, and by the layer's folders."""
     if edge.language is Language.LINK:
         return Headers.NONE
+    if any(NARROW.search(word) for word in edge.arguments):
+        return Headers.NARROW
     if any(word.startswith(STABLE_ABI) for word in edge.arguments):
         return Headers.STABLE
     if edge.language is Language.CXX and "binding" not in edge.source and "api" not in edge.source:
@@ -97,10 +102,13 @@ def passes(gencodes: tuple[str, ...]) -> int:
 FIGURES: Final[dict[tuple[Kind, Headers], Figures]] = {
     (Kind.ORDINARY, Headers.STABLE): Figures(host=8, device=10, memory=800 * MB, size=2 * MB),
     (Kind.ORDINARY, Headers.ALL): Figures(host=40, device=45, memory=2900 * MB, size=12 * MB),
+    (Kind.ORDINARY, Headers.NARROW): Figures(host=12, device=7, memory=1150 * MB, size=3 * MB),
     (Kind.MARLIN, Headers.STABLE): Figures(host=5, device=40, memory=600 * MB, size=3 * MB),
     (Kind.MARLIN, Headers.ALL): Figures(host=40, device=80, memory=2900 * MB, size=9 * MB),
+    (Kind.MARLIN, Headers.NARROW): Figures(host=15, device=60, memory=1200 * MB, size=6 * MB),
     (Kind.MOE, Headers.STABLE): Figures(host=8, device=15, memory=900 * MB, size=3 * MB),
     (Kind.MOE, Headers.ALL): Figures(host=40, device=45, memory=2900 * MB, size=13 * MB),
+    (Kind.MOE, Headers.NARROW): Figures(host=14, device=16, memory=1300 * MB, size=5 * MB),
     (Kind.CUTLASS, Headers.STABLE): Figures(host=20, device=120, memory=4500 * MB, size=40 * MB),
     (Kind.CUTLASS, Headers.ALL): Figures(host=60, device=200, memory=5500 * MB, size=60 * MB),
     (Kind.FLASH_ATTENTION_2, Headers.ALL): Figures(host=30, device=65, memory=4250 * MB, size=4 * MB),
@@ -116,7 +124,7 @@ FIGURES: Final[dict[tuple[Kind, Headers], Figures]] = {
 
 
 DEBUG: Final = frozenset({"RelWithDebInfo", "Debug"})
-DEBUG_SHARE: Final = {Headers.STABLE: 0.78, Headers.ALL: 0.94, Headers.NONE: 0.7}
+DEBUG_SHARE: Final = {Headers.STABLE: 0.78, Headers.ALL: 0.94, Headers.NARROW: 0.94, Headers.NONE: 0.7}
 """How much is debug information, where there is any: all of v0.33.0, some of v0.14.1; NONE is for links."""
 
 
