@@ -149,6 +149,9 @@ def test_a_new_file_with_crlf_is_refused_but_for_batch_files(upstream: Upstream)
     upstream.write({"new.cuh": b"int a;\n"})
     upstream.regen(new=("*.cuh", "*.bat"))
     assert upstream.patch_file("run.bat").is_file()
+    upstream.write({"new.cuh": b"int a;\r\n"})  # as in a set that was imported so
+    upstream.regen()
+    assert upstream.regen().written == ()
 
 
 def test_a_file_that_the_user_hides_from_git_everywhere_is_still_a_new_file(

@@ -40,6 +40,7 @@ def introduces_crlf(before: bytes, after: bytes) -> bool:
     tree={"b c/d e.txt": b"\x00a"}, edits={"b c/d e.txt": b"\x00b", "src/k.cuh": b"\x00"}, executable=set()
 )
 @example(tree={"a.py": b"x"}, edits={"a.py": b"x\n"}, executable={"a.py"})
+@example(tree={"a.py": b""}, edits={"b c/d e.txt": b"int b;\r\n"}, executable=set())
 @example(tree={"deep/er/x": b"x"}, edits={"deep/er/x": None, "a.py": b"x"}, executable=set())
 def test_every_edit_survives(
     hostile_git: Path, tree: dict[str, bytes], edits: dict[str, bytes | None], executable: set[str]
@@ -55,7 +56,7 @@ def test_every_edit_survives(
                 (upstream.folder / name).chmod(0o755)
         wanted, modes = upstream.content(), executables(upstream)
         new = tuple(name for name in wanted if name not in tree)
-        if any(name in tree and introduces_crlf(tree[name], content) for name, content in wanted.items()):
+        if any(introduces_crlf(tree.get(name, b""), content) for name, content in wanted.items()):
             with pytest.raises(TreeStateError, match="CRLF"):
                 upstream.regen(new=new)
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from winvllm_build.errors import TreeStateError
@@ -13,8 +13,13 @@ from winvllm_build.patchset.diff import Change, Diff
 BATCH: Final = (".bat", ".cmd")
 
 
-def refuse_crlf(git: Git, diffs: Mapping[RepoPath, Diff]) -> None:
+def refuse_crlf(git: Git, diffs: Mapping[RepoPath, Diff], *, known: Collection[RepoPath]) -> None:
     """Refuse changes that bring CRLF into files without it, and new files with it, but for cmd.exe's.
+
+    Args:
+        git: has their contents.
+        diffs: what is changed.
+        known: files that the set has patches for already; a new one among them is what somebody meant.
 
     Raises:
         TreeStateError: there are such changes; the files are named.
@@ -23,7 +28,10 @@ def refuse_crlf(git: Git, diffs: Mapping[RepoPath, Diff]) -> None:
         path: diff
         for path, diff in diffs.items()
         if not diff.binary
-        and (diff.change is Change.MODIFIED or (diff.change is Change.ADDED and not path.endswith(BATCH)))
+        and (
+            diff.change is Change.MODIFIED
+            or (diff.change is Change.ADDED and path not in known and not path.endswith(BATCH))
+        )
     }
     blobs = tree.contents(git, [oid for d in held.values() for oid in (d.pre, d.post) if oid is not None])
     wrong = [

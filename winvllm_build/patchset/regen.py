@@ -157,7 +157,7 @@ def _judge(stack: Stack, layer: str, *, allow_empty: bool) -> Accept:
                 f"nothing is changed in {stack.place.folder}{f' by the layer {layer}' if optional else ''}",
                 fix=stack.command("apply", *stack.select(layer).options),
             )
-        refuse_crlf(stack.git, diffs)
+        refuse_crlf(stack.git, diffs, known={patch.path for patch in stack.draft.patches})
 
     return accept
 

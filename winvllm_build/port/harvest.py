@@ -98,8 +98,8 @@ def harvest(state: State, handoff: HandOff, carried: Carried, progress: Progress
     unit = handoff.unit
     with scratch(progress.place) as git:
         diffs = tree.export(git, unit.new_base, progress.now)
-        refuse_crlf(git, diffs)
         before = tree.export(git, unit.old_base, unit.old_patched)
+        refuse_crlf(git, diffs, known=before)
     _refuse_vanished(state, handoff, carried, diffs)
     view = _View(old=state.old, handoff=handoff, carried=carried, before=before, diffs=diffs)
     entries = [view.clean(verdict) for verdict in carried.verdicts.values() if not verdict.kind.is_open]
