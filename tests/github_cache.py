@@ -143,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.answered(404) if kept is None else self.answered(200, kept, "application/octet-stream")
             )
 
-    def log_message(self, *_: Any) -> None:  # noqa: ANN401 - as the base has it
+    def log_message(self, *_: object) -> None:
         """Nothing: a test asks what was asked."""
 
 

@@ -158,7 +158,7 @@ def _lines(pipe: IO[bytes], *, newline: str | None) -> Iterator[str]:
 
     def read() -> None:
         try:
-            with open(own, encoding="utf-8", errors="replace", newline=newline) as lines:  # noqa: PTH123 - no path
+            with os.fdopen(own, encoding="utf-8", errors="replace", newline=newline) as lines:
                 for line in lines:
                     found.put(line)
         finally:
