@@ -152,9 +152,8 @@ def stream(
 def _lines(pipe: IO[bytes], *, newline: str | None) -> Iterator[str]:
     """The lines of a pipe as they come; waited for in short spells, since on Windows Ctrl-C ends no read."""
     found: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    own = os.dup(
-        pipe.fileno()
-    )  # the pipe may be closed while something that the program left holds the other end
+    # The pipe may be closed while something that the program left holds its other end.
+    own = os.dup(pipe.fileno())
 
     def read() -> None:
         try:

@@ -133,7 +133,7 @@ def test_a_torch_for_another_cuda(
     stub = tmp_path / "libtorch_cuda.so"
     subprocess.run(["gcc", "-shared", "-x", "c", "-o", stub, os.devnull], check=True)
     content = {NAME: library(tmp_path, GOOD, "-Wl,--no-as-needed", f"-L{tmp_path}", "-ltorch_cuda")}
-    beside = environment_with_torch(tmp_path / "beside", cuda)
+    beside = environment_with_torch(tmp_path / "daneben für torch", cuda)
     file = str(wheel(tmp_path, more=content))
     found = steps(capsys, int(imported == "failed"), file, "--installer", "uv", "--beside", str(beside))
     assert found["uv", "torch's CUDA"] == verdict

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.patch_upstream import BASE, EDITED, HEADER, NEW, TAG, Upstream, after, digest
-from winvllm_build.errors import FindingsError, PatchError, TreeStateError, UsageError
-from winvllm_build.patchset import rewrite
+from winvllm_build.errors import BusyError, FindingsError, PatchError, TreeStateError, UsageError
+from winvllm_build.patchset import materialise, rewrite
 from winvllm_build.patchset.patchset import load
 from winvllm_build.patchset.status import TreeState
 from winvllm_build.workspace import write_atomic
@@ -254,6 +254,22 @@ def test_a_killed_regeneration_is_noticed_and_finished(
         upstream.load()
     assert "regen" in str(caught.value.fix)
     monkeypatch.undo()
+    upstream.regen()
+    assert upstream.status().state is TreeState.APPLIED
+    upstream.regen(check=True)
+
+
+def test_its_own_patches_are_known_though_another_git_held_the_index(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(materialise, "LOCK_SECONDS", 0.1)
+    upstream.write({"a.py": b"one\n"})
+    lock = upstream.folder / ".git" / "index.lock"
+    lock.write_bytes(b"")
+    with pytest.raises(BusyError, match=r"index.lock"):
+        upstream.regen()
+    lock.unlink()
+    upstream.write({"a.py": b"two\n"})
     upstream.regen()
     assert upstream.status().state is TreeState.APPLIED
     upstream.regen(check=True)

@@ -230,6 +230,20 @@ def test_no_build_is_said_with_what_to_do(tmp_path: Path, capsys: pytest.Capture
     assert command(["report", str(tmp_path / "y.ndjson")]) == UsageError.exit_code
 
 
+def test_a_profiles_layers_for_its_own_tag_are_no_obstacle_to_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    profile = tmp_path / "mine.toml"
+    text = 'tag = "v0.14.1"\n[cuda]\narch_list = ["8.6"]\n[source]\nlayers = ["fast-compile"]\n'
+    profile.write_text(text, encoding="utf-8")
+    monkeypatch.setenv("WINVLLM_TAG", "v0.19.0")
+    assert command(["report", "--profile", str(profile)]) == UsageError.exit_code
+    assert "nothing of v0.19.0" in capsys.readouterr().err
+    monkeypatch.delenv("WINVLLM_TAG")
+    assert command(["report", "--profile", str(profile)]) == UsageError.exit_code
+    assert re.search(r"nothing of v0\.14\.1\S*fast-compile", capsys.readouterr().err)
+
+
 def test_the_files_of_the_page_are_shipped() -> None:
     names = {f"{page.NAME}{kind}" for kind in (".css", ".js", ".html.jinja")}
     assert {file.name for file in page.FILES.iterdir()} == names
