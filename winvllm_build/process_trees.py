@@ -14,7 +14,7 @@ TERMINATE_SECONDS = 5.0
 
 def ancestors() -> tuple[Path, ...]:
     """The programs that started us, the nearest first; those that may not be looked at are left out."""
-    import psutil  # noqa: PLC0415 - it costs every command 10 ms, and only a sub-shell needs it
+    import psutil
 
     found: list[Path] = []
     for parent in psutil.Process().parents():
@@ -30,7 +30,7 @@ def end_tree(pid: int, *, created: float | None = None) -> bool:
         pid: the root of the tree.
         created: the start time noted for it (seconds since the epoch); a reused pid is left alone.
     """
-    import psutil  # noqa: PLC0415 - it costs every command 10 ms, and only ended programs need it
+    import psutil
 
     try:
         root = psutil.Process(pid)
@@ -52,7 +52,7 @@ def end_tree(pid: int, *, created: float | None = None) -> bool:
 
 def kill_tree(pid: int) -> None:
     """The same at once, without asking."""
-    import psutil  # noqa: PLC0415 - it costs every command 10 ms, and only ended programs need it
+    import psutil
 
     with contextlib.suppress(psutil.NoSuchProcess):
         root = psutil.Process(pid)
@@ -68,7 +68,7 @@ def end_session(pid: int, *, created: float) -> bool:
         pid: the root, which led its own session on POSIX; its orphans still carry that session.
         created: the root's start time (seconds since the epoch), so that a reused pid is left alone.
     """
-    import psutil  # noqa: PLC0415 - it costs every command 10 ms, and only ended programs need it
+    import psutil
 
     found = end_tree(pid, created=created)
     if sys.platform == "win32":
@@ -90,7 +90,7 @@ def orphans(pid: int, *, created: float) -> tuple[int, ...]:
         pid: its number, which another process may have by now.
         created: its start time (seconds since the epoch).
     """
-    import psutil  # noqa: PLC0415 - it costs every command 10 ms, and only ended programs need it
+    import psutil
 
     rows = [
         one.info for one in psutil.process_iter(["pid", "ppid", "create_time"]) if one.info["create_time"]
@@ -106,7 +106,7 @@ def end_orphans(program: str, argument: str) -> int:
 
     The caller holds the lock that a living run would hold.
     """
-    import psutil  # noqa: PLC0415 - it costs every command 10 ms, and only ended programs need it
+    import psutil
 
     ended = 0
     for found in psutil.process_iter():

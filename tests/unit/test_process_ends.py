@@ -20,9 +20,9 @@ SILENT = (
     "import pathlib, sys, time; print('on', flush=True); time.sleep(30); pathlib.Path(sys.argv[1]).touch()"
 )
 LEAVES = (
-    "import subprocess, sys\n"
-    "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True)\n"
-    "print('on', flush=True)\nimport time; time.sleep(30)"
+    "import subprocess, sys, time\n"
+    "left = [sys.executable, '-c', 'import time; time.sleep(60)']\n"
+    "print(subprocess.Popen(left, start_new_session=True).pid, flush=True)\ntime.sleep(30)"
 )
 
 
@@ -47,13 +47,16 @@ def test_ctrl_c_is_heard_while_a_program_prints_nothing(tmp_path: Path) -> None:
 
 def test_what_a_program_left_with_its_pipe_holds_nobody_up() -> None:
     """A server in a session of its own keeps the other end open."""
-    before = {one.pid for one in psutil.process_iter()}
+    left: list[psutil.Process] = []
+
+    def note(line: str) -> None:
+        left.append(psutil.Process(int(line)))
+        interrupt(line)
+
     with pytest.raises(KeyboardInterrupt):
-        process.stream([sys.executable, "-c", LEAVES], on_line=interrupt)
-    left = [one for one in psutil.process_iter(["cmdline"]) if one.pid not in before]
-    for one in left:
-        if "time.sleep(60)" in " ".join(one.info["cmdline"] or ()):
-            one.kill()
+        process.stream([sys.executable, "-c", LEAVES], on_line=note)
+    assert left[0].is_running()  # else it was waited for
+    left[0].kill()
 
 
 def test_every_line_arrives_in_order() -> None:
@@ -70,8 +73,12 @@ def test_an_error_of_the_reader_ends_the_program(tmp_path: Path) -> None:
     def refuse(line: str) -> None:
         raise ValueError(line)
 
+    started: list[int] = []
     with pytest.raises(ValueError, match="on"):
-        process.stream([sys.executable, "-c", SILENT, tmp_path / "end"], on_line=refuse)
+        process.stream(
+            [sys.executable, "-c", SILENT, tmp_path / "end"], on_line=refuse, on_start=started.append
+        )
+    assert not psutil.pid_exists(started[0])
     assert not (tmp_path / "end").exists()
 
 

@@ -148,9 +148,8 @@ def worktree(source: Source, folder: Path, *, on_event: Callable[[str], None] | 
         begun = _begun(folder)
         if begun.is_file():
             git.end_orphans()
-            _private_folder(
-                source, folder
-            )  # since the run that was killed, it may have become something else
+            # Since the run that was killed it may have become something else.
+            _private_folder(source, folder)
             _remove(folder)
         elif _is_complete(source, folder):
             return folder
